@@ -1,0 +1,27 @@
+"""MILR: test-time latent reasoning for text-to-image generation (arXiv 2509.22761), as a library."""
+
+from milr_core.critics import Critic, Mixture, Score, load_critic
+from milr_core.errors import CriticError, InputError
+from milr_core.janus import Janus, load_model
+from milr_core.search import State, Workspace, advance, reason, start
+from milr_core.settings import SearchSettings
+from milr_core.steps import Cost, Step
+
+__all__ = [
+    "Cost",
+    "Critic",
+    "CriticError",
+    "InputError",
+    "Janus",
+    "Mixture",
+    "Score",
+    "SearchSettings",
+    "State",
+    "Step",
+    "Workspace",
+    "advance",
+    "load_critic",
+    "load_model",
+    "reason",
+    "start",
+]

@@ -1,0 +1,220 @@
+"""Janus through transformers: load, prompts, heads, image tokens to pixels, yes/no questions about an image.
+
+Sizes, token ids, chat template and guidance come from the checkpoint's own files. What MILR adds to a checkpoint
+(recommended settings, the instructions it was trained with) stands in an optional `milr.json` beside them.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from PIL import Image
+from torch import Tensor
+from transformers import JanusForConditionalGeneration, JanusProcessor
+
+from milr_core.decoding import Cache, LanguageStack
+from milr_core.errors import InputError
+from milr_core.reinforce import guided
+
+logger = logging.getLogger(__name__)
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+ALIASES = {
+    "deepseek-ai/Janus-Pro-1B": "deepseek-community/Janus-Pro-1B",
+    "deepseek-ai/Janus-Pro-7B": "deepseek-community/Janus-Pro-7B",
+}
+DEFAULTS: dict[str, Any] = {
+    "reasoning_template": (
+        "Someone wants a picture of: {prompt}\n"
+        "Think about what it has to show before it is drawn. Work out anything that is only hinted at, then describe "
+        "in one short paragraph every object with its number, color, size and position in the frame."
+    ),
+    "question_template": "Does this picture show exactly this: {prompt}? Answer yes or no.",
+    "max_text_tokens": 256,
+    "can_draw": "",
+    "recommended": {},
+}
+PAPER_GUIDANCE = 5.0
+
+
+class Janus:
+    """A loaded checkpoint. Weights are frozen; latents are the only thing that a search differentiates.
+
+    `text_head`, `image_head`: last-layer outputs to logits. `recommended`: search settings the checkpoint asks for.
+    """
+
+    def __init__(self, name: str, folder: Path, device: str | torch.device, dtype: torch.dtype):
+        self.name, self.folder = name, folder
+        self.processor = JanusProcessor.from_pretrained(folder)
+        self.hf = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype).to(device).eval()
+        self.hf.requires_grad_(False)
+        self.device, self.dtype = torch.device(device), dtype
+        self.stack = LanguageStack(self.hf.model.language_model)
+        self.embed = self.hf.get_input_embeddings()
+        self.num_image_tokens: int = self.hf.model.vision_model.config.num_image_tokens
+        with torch.no_grad():
+            codes = torch.arange(self.hf.config.vq_config.num_embeddings, device=device)
+            self.image_embeddings = self.hf.prepare_embeddings_for_image_generation(codes)  # [V, D]
+        tokenizer = self.processor.tokenizer
+        self.end_token: int = tokenizer.eos_token_id
+        generation = self.hf.generation_config
+        self.pad_token: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
+        path = folder / "milr.json"
+        extra = {**DEFAULTS, **(json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})}
+        self.reasoning_template: str = extra["reasoning_template"]
+        self.question_template: str = extra["question_template"]
+        self.max_text_tokens: int = extra["max_text_tokens"]
+        self.can_draw: str = extra["can_draw"]
+        self.recommended: dict[str, Any] = {
+            "guidance": generation.guidance_scale or PAPER_GUIDANCE,
+            **extra["recommended"],
+        }
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of the weight files, in name order; says whether a saved run was made by these weights."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.glob("*.safetensors")):
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def _chat(self, text: str, with_image: bool = False) -> str:
+        content = [{"type": "image"}] * with_image + [{"type": "text", "text": text}]
+        return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+
+    def check_prompt(self, prompt: str) -> str:
+        """The prompt, stripped.
+
+        Raises:
+            InputError: empty, too long for the model's context, or with words that the tokenizer does not have.
+        """
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise InputError("The prompt is empty. Say what to draw, for example: two red circles.")
+        prompt = prompt.strip()
+        tokenizer = self.processor.tokenizer
+        ids = tokenizer(prompt, add_special_tokens=False).input_ids
+        # The longest thing decoded: instruction or chat markup, prompt, reasoning, then the image.
+        overhead = max(len(self.reasoning_ids("")), len(self.image_ids("", "")))
+        room = self.stack.max_positions - overhead - self.max_text_tokens - self.num_image_tokens
+        if len(ids) > room:
+            raise InputError(f"The prompt has {len(ids)} tokens; {self.name} takes at most {room}. Shorten it.")
+        if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
+            words = [w for w in prompt.split() if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False).input_ids]
+            said = ", ".join(dict.fromkeys(w.strip(".,:;!?\"'") or w for w in words)) or prompt
+            raise InputError(f"{self.name} does not know: {said}. {self.can_draw}".strip())
+        return prompt
+
+    def reasoning_ids(self, prompt: str) -> Tensor:
+        """(T,) token ids of the instruction to reason about a prompt."""
+        chat = self._chat(self.reasoning_template.format(prompt=prompt))
+        return self.processor.tokenizer(chat, return_tensors="pt").input_ids[0].to(self.device)
+
+    def image_ids(self, prompt: str, reasoning: str) -> Tensor:
+        """(2, T) token ids from which an image is drawn: with the condition, and without (all but the ends padded)."""
+        text = self._chat(f"{prompt}. {reasoning}") + self.processor.image_start_token
+        row = self.processor.tokenizer(text, return_tensors="pt").input_ids[0].to(self.device)
+        bare = torch.full_like(row, self.pad_token)
+        bare[0], bare[-1] = row[0], row[-1]
+        return torch.stack([row, bare])
+
+    @torch.no_grad()
+    def prefill(self, ids: Tensor, extra: int) -> tuple[Cache, Tensor]:
+        """Fill a new cache with (B, T) token ids, with room for `extra` more. Returns it and the (B, D) last outputs."""
+        cache = Cache(self.stack, ids.shape[0], ids.shape[1] + extra)
+        return cache, self.stack.forward(self.embed(ids), cache)[:, -1]
+
+    def text_head(self, z: Tensor) -> Tensor:
+        """(..., D) latents -> (..., V) logits over the vocabulary."""
+        return self.hf.lm_head(z.to(self.dtype))
+
+    def image_head(self, z: Tensor, guidance: float) -> Tensor:
+        """(..., 2, D) latents -> (..., V) guided logits over the codebook."""
+        return guided(self.hf.model.generation_head(z.to(self.dtype)).float(), guidance)
+
+    def text_of(self, tokens: Tensor) -> str:
+        return self.processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+
+    def token_strings(self, tokens: Tensor) -> list[str]:
+        """Each token as it reads in the text, special tokens included."""
+        return [self.processor.tokenizer.decode([token]) for token in tokens.tolist()]
+
+    @torch.no_grad()
+    def images_of(self, tokens: Tensor) -> list[Image.Image]:
+        """(n, N) image tokens -> n RGB images of the model's own size."""
+        # Channels first: the only order that the PIL image processor's normalisation reads right.
+        pixels = self.hf.decode_image_tokens(tokens).float().cpu().permute(0, 3, 1, 2)
+        return self.processor.postprocess(list(pixels), return_tensors="PIL.Image.Image")["pixel_values"]
+
+    @cached_property
+    def _answers(self) -> tuple[list[int], list[int]]:
+        def first_tokens(words: Sequence[str]) -> list[int]:
+            tokenizer = self.processor.tokenizer
+            ids = {tokenizer(word, add_special_tokens=False).input_ids[0] for word in words}
+            return sorted(ids - {tokenizer.unk_token_id})
+
+        return first_tokens(("yes", "Yes", " yes", " Yes")), first_tokens(("no", "No", " no", " No"))
+
+    @torch.no_grad()
+    def yes_probability(self, images: Sequence[Image.Image], question: str) -> Tensor:
+        """(n,) P(yes) / (P(yes) + P(no)) at the first answer token, for one question about each of n images."""
+        chat = self._chat(question, with_image=True)
+        inputs = self.processor(text=[chat] * len(images), images=list(images), return_tensors="pt").to(self.device)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self.dtype)
+        logits = self.hf(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].float()
+        probabilities = torch.softmax(logits, dim=-1).cpu()
+        yes, no = (probabilities[:, ids].sum(-1) for ids in self._answers)
+        return yes / (yes + no)
+
+
+def _folder_of(name: str) -> Path:
+    if Path(name).is_dir():
+        return Path(name)
+    if (ASSETS / name / "config.json").is_file():
+        return ASSETS / name
+    if name.count("/") != 1 or name.startswith(("/", ".")):
+        known = ", ".join(sorted(p.parent.name for p in ASSETS.glob("*/config.json")))
+        raise InputError(
+            f"There is no model '{name}': give an embedded one ({known}), a folder, or a Hugging Face id such as "
+            "deepseek-community/Janus-Pro-1B."
+        )
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.safetensors", "*.txt", "*.model"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(f"Cannot get '{name}' from the Hugging Face hub: {error}. Check the id and the network.") from error
+
+
+def load_model(name: str, device: str | None = None, dtype: torch.dtype | None = None) -> Janus:
+    """Load a Janus checkpoint: an embedded one by name, a folder, or a Hugging Face id.
+
+    device: default the GPU if there is one. dtype: default bfloat16 on a GPU, float32 elsewhere.
+
+    Raises:
+        InputError: no such model, or a checkpoint that is no Janus.
+    """
+    if not isinstance(name, str) or not name:
+        raise InputError("Name a model: janus-shapes, deepseek-community/Janus-Pro-1B, or a folder.")
+    folder = _folder_of(ALIASES.get(name, name))
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = dtype or (torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32)
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"'{name}' has no readable config.json, so it is no checkpoint: {error}.") from error
+    if kind != "janus":
+        raise InputError(
+            f"'{name}' is a checkpoint of type '{kind}', not 'janus'. MILR needs a Janus in transformers' format, such as "
+            "deepseek-community/Janus-Pro-1B."
+        )
+    try:
+        return Janus(Path(name).name if Path(name).is_dir() else name, folder, device, dtype)
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise InputError(f"'{name}' cannot be loaded: {error}") from error

@@ -1,0 +1,82 @@
+"""The latents that a search moves: which positions, their values, and Adam's moments, row by row.
+
+Rows come and go when a ratio is changed by hand; each row keeps its own step count, so that Adam treats a new
+row as `torch.optim.Adam` treats a new parameter.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True)
+class Latents:
+    """n optimised latents. values, mean, variance: (n, ...) float32; positions, count: (n,) int64.
+
+    `ratio` and `rule` are what the group was sized for: it is resized only when they change.
+    """
+
+    values: Tensor
+    positions: Tensor
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+    ratio: float
+    rule: str
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def to(self, device: str | torch.device) -> "Latents":
+        """The same latents on a device; positions and counts stay on the CPU."""
+        moved = {name: getattr(self, name).to(device) for name in ("values", "mean", "variance")}
+        return replace(self, **moved)
+
+
+def size(ratio: float, total: int) -> int:
+    """max(1, floor(ratio * total)), at most total (paper, section 3.2)."""
+    # The small term keeps 0.3 * 10 from being 2.9999999999999996.
+    return min(total, max(1, math.floor(ratio * total + 1e-9)))
+
+
+def positions(rule: str, count: int, total: int, seed: int) -> Tensor:
+    """(count,) positions: the first ones, or the first of a permutation fixed by the seed (paper, Table 5)."""
+    if rule == "prefix":
+        return torch.arange(count)
+    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:count]
+
+
+def resize(old: Latents | None, rollout: Tensor, ratio: float, rule: str, seed: int) -> Latents:
+    """Latents for `ratio` of a rollout (N, ...): rows at positions that stay are kept with their moments, new ones
+    are taken from the rollout, the rest is dropped. The same object if neither ratio nor rule has changed.
+    """
+    if old is not None and (old.ratio, old.rule) == (ratio, rule):
+        return old
+    wanted = positions(rule, size(ratio, len(rollout)), len(rollout), seed)
+    values = rollout[wanted.to(rollout.device)].float().clone()
+    zeros = torch.zeros_like(values)
+    new = Latents(values, wanted, zeros, zeros.clone(), torch.zeros(len(wanted), dtype=torch.long), ratio, rule)
+    if old is not None:
+        rows = {int(p): row for row, p in enumerate(old.positions)}
+        for row, position in enumerate(wanted.tolist()):
+            if position in rows:
+                for name in ("values", "mean", "variance", "count"):
+                    getattr(new, name)[row] = getattr(old, name)[rows[position]]
+    return new
+
+
+def adam_step(latents: Latents, gradient: Tensor, lr: float) -> Latents:
+    """One step of Adam (Kingma and Ba), as `torch.optim.Adam` does it, each row with its own bias correction."""
+    count = latents.count + 1
+    mean = BETA1 * latents.mean + (1 - BETA1) * gradient
+    variance = BETA2 * latents.variance + (1 - BETA2) * gradient.square()
+    shape = (-1,) + (1,) * (gradient.dim() - 1)
+    n = count.to(gradient.device).view(shape)
+    step_size = lr / (1 - BETA1**n)
+    denominator = (variance / (1 - BETA2**n)).sqrt() + EPSILON
+    values = latents.values - step_size * mean / denominator
+    return replace(latents, values=values, mean=mean, variance=variance, count=count)

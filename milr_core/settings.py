@@ -1,0 +1,136 @@
+"""Every knob of the search, once: default, range, unit, meaning. Sliders, flags and validation all read `KNOBS`."""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from milr_core.errors import InputError
+
+STRATEGIES = ("joint", "alt", "t2v", "text", "image")
+POSITIONS = ("prefix", "random")
+BASELINES = ("one", "zero", "running")
+SAMPLING = ("argmax", "sample")
+LOG_PROBABILITY = ("decoded", "argmax")
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One setting. `live`: may change between the steps of a running search. `low` is excluded if `above_low`."""
+
+    label: str
+    help: str
+    kind: type
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    above_low: bool = False
+    step: float | None = None
+    live: bool = True
+
+
+KNOBS: dict[str, Knob] = {
+    "strategy": Knob(
+        "Strategy",
+        "Which latents a step moves: both (joint), text and image in turn (alt), text in the first half then image "
+        "(t2v), or one alone (paper, Algorithm 2).",
+        str,
+        STRATEGIES,
+    ),
+    "text_ratio": Knob(
+        "λt, text", "Share of the reasoning tokens whose latents are optimised.", float, (), 0, 1, True, 0.01
+    ),
+    "image_ratio": Knob(
+        "λv, image", "Share of the image tokens whose latents are optimised.", float, (), 0, 1, True, 0.01
+    ),
+    "lr": Knob("Learning rate", "Adam's learning rate on the latents.", float, (), 0, 10, True, 0.01),
+    "steps": Knob("Steps K", "REINFORCE steps at most, after step 0.", int, (), 0, 1000, False, 1),
+    "threshold": Knob("Threshold τ", "The search stops at a score above this.", float, (), 0, 1, False, 0.01),
+    "guidance": Knob("Guidance w", "Classifier-free guidance weight; 1 is none.", float, (), 0, 50, False, 0.5),
+    "temperature": Knob("Temperature", "Of sampling image tokens.", float, (), 0, 10, True, 0.05),
+    "baseline": Knob(
+        "Baseline b",
+        "What the score is compared with: one pushes away from whatever is not perfect, zero reinforces, "
+        "running is the mean score of the run so far.",
+        str,
+        BASELINES,
+    ),
+    "positions": Knob("Image positions", "The first image tokens, or a random choice of them.", str, POSITIONS),
+    "text_sampling": Knob(
+        "Text prefix", "Tokens of the text prefix: the most likely ones, or sampled from the latents.", str, SAMPLING
+    ),
+    "log_probability": Knob(
+        "Log-probability of",
+        "The image tokens that were decoded (the paper), or the most likely ones (the authors' code).",
+        str,
+        LOG_PROBABILITY,
+    ),
+    "seed": Knob("Seed", "Same seed, same machine: same run.", int, (), 0, 2**63 - 1, False, 1, live=False),
+}
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings of a search; the paper's defaults. None means what the model recommends (`resolve`).
+
+    Raises:
+        InputError: at construction, for a value of the wrong type or outside its range.
+    """
+
+    strategy: str | None = None
+    text_ratio: float | None = None
+    image_ratio: float | None = None
+    lr: float | None = None
+    steps: int = 16
+    threshold: float = 0.9
+    guidance: float | None = None
+    temperature: float = 1.0
+    baseline: str = "one"
+    positions: str = "prefix"
+    text_sampling: str = "argmax"
+    log_probability: str = "decoded"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.default is None:
+                continue
+            object.__setattr__(self, field.name, check(field.name, value))
+
+    def resolve(self, recommended: dict[str, Any]) -> "SearchSettings":
+        """Fill every None from the model's recommendation, or the paper's value where it has none."""
+        missing = [f.name for f in fields(self) if getattr(self, f.name) is None]
+        return replace(self, **{name: {**PAPER, **recommended}[name] for name in missing})
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+PAPER: dict[str, Any] = {"strategy": "joint", "text_ratio": 0.2, "image_ratio": 0.02, "lr": 0.03, "guidance": 5.0}
+"""Recommended for Janus-Pro (paper, section 4.1 and 4.3)."""
+
+
+def check(name: str, value: Any) -> Any:
+    """`value` as the knob's type, or InputError saying what is allowed."""
+    if name not in KNOBS:
+        raise InputError(f"There is no setting '{name}'. The settings are {', '.join(KNOBS)}.")
+    knob = KNOBS[name]
+    if knob.choices:
+        if value not in knob.choices:
+            raise InputError(f"{name} is one of {', '.join(knob.choices)}; got {value!r}.")
+        return value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or (knob.kind is int and value != int(value)):
+        raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {value!r}.")
+    if value < knob.low or value > knob.high or (knob.above_low and value == knob.low):
+        bracket = "(" if knob.above_low else "["
+        raise InputError(f"{name} lies in {bracket}{knob.low:g}, {knob.high:g}]; got {value:g}.")
+    return knob.kind(value)
+
+
+def settings_from(values: dict[str, Any]) -> SearchSettings:
+    """Settings from names and values (a file, a request); unknown names are refused."""
+    for name in values:
+        if name not in KNOBS:
+            check(name, None)
+    return SearchSettings(**values)

@@ -1,0 +1,78 @@
+"""What a search yields: a `Step`, and what it cost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from milr_core.critics.base import Score
+from milr_core.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from milr_core.search import State
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one step. Tokens are counted once, however many rows decode them; seconds are wall time by part."""
+
+    image_rollouts: int = 0
+    text_tokens: int = 0
+    image_tokens: int = 0
+    critic_calls: int = 0
+    text_seconds: float = 0.0
+    image_seconds: float = 0.0
+    pixels_seconds: float = 0.0
+    critic_seconds: float = 0.0
+    update_seconds: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def seconds(self) -> float:
+        return sum(getattr(self, f.name) for f in fields(self) if f.name.endswith("_seconds"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a search; unpacks as `text, image, reward`.
+
+    index: 0 is the model's own attempt. best: index of the best step so far, the first one on a tie.
+    text_tokens: ids, the end token last if it was reached; the first `text_prefix` were decoded from optimised latents.
+    image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
+    gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
+    settings: in force when the step was made. cost: of this step alone. state: everything needed to go on from here.
+    """
+
+    index: int
+    text: str
+    image: Image.Image
+    score: Score
+    best: int
+    settings: SearchSettings
+    cost: Cost
+    text_tokens: list[int]
+    token_strings: list[str]
+    text_prefix: int
+    image_tokens: list[int]
+    image_positions: list[int]
+    gradient_norm: dict[str, float]
+    update_norm: dict[str, float]
+    state: "State"
+
+    @property
+    def reward(self) -> float:
+        return self.score.value
+
+    @property
+    def parts(self) -> dict[str, float]:
+        return self.score.parts
+
+    @property
+    def reason(self) -> str:
+        return self.score.reason
+
+    def __iter__(self) -> Iterator:
+        return iter((self.text, self.image, self.reward))

@@ -1,0 +1,138 @@
+"""Random prompts, scenes that satisfy them, and the three disjoint splits.
+
+A split is a property of what a prompt asks (`Prompt.key`), decided by a hash: for the composed categories the
+test split holds combinations that training never shows, whatever the seed.
+"""
+
+import hashlib
+import random
+from functools import lru_cache
+
+from shapes.facts import COLOR_FACTS, COUNT_FACTS, SHAPE_FACTS
+from shapes.plans import places_satisfy
+from shapes.prompts import CATEGORIES, LEADS, RELATIONS, Phrase, Prompt
+from shapes.scene import COLORS, PLACES, SHAPES, SIZES, Item
+
+SPLITS = {"train": range(0, 76), "validation": range(76, 88), "test": range(88, 100)}
+
+
+def split_of(prompt: Prompt) -> str:
+    """"train", "validation" or "test"."""
+    bucket = int.from_bytes(hashlib.md5(prompt.key().encode()).digest()[:4], "big") % 100
+    return next(name for name, buckets in SPLITS.items() if bucket in buckets)
+
+
+def _maybe(rng: random.Random, p: float, options) -> str | None:
+    return rng.choice(list(options)) if rng.random() < p else None
+
+
+def _few(rng: random.Random, p_more: float) -> int:
+    return rng.choice((2, 2, 3)) if rng.random() < p_more else 1
+
+
+def _riddle(rng: random.Random) -> Phrase:
+    size = _maybe(rng, 0.1, SIZES)
+    kind = rng.choice(("color", "color", "count", "shape"))
+    if kind == "color":
+        thing = rng.choice(list(COLOR_FACTS))
+        return Phrase(rng.choice(SHAPES), _few(rng, 0.35), COLOR_FACTS[thing], size, color_of=thing)
+    if kind == "count":
+        things = rng.choice(list(COUNT_FACTS))
+        count, shape = COUNT_FACTS[things][0], rng.choice(SHAPES)
+        if rng.random() < 0.25:
+            thing = rng.choice(list(COLOR_FACTS))
+            return Phrase(shape, count, COLOR_FACTS[thing], size, color_of=thing, count_of=things)
+        return Phrase(shape, count, _maybe(rng, 0.6, COLORS), size, count_of=things)
+    thing = rng.choice(list(SHAPE_FACTS))
+    return Phrase(SHAPE_FACTS[thing], _few(rng, 0.25), rng.choice(list(COLORS)), size, shape_of=thing)
+
+
+def _pair(rng: random.Random, p_color: float, p_more: float) -> tuple[Phrase, Phrase]:
+    while True:
+        a, b = (
+            Phrase(rng.choice(SHAPES), _few(rng, p_more), _maybe(rng, p_color, COLORS), _maybe(rng, 0.12, SIZES))
+            for _ in range(2)
+        )
+        if a.shape != b.shape or (a.color and b.color and a.color != b.color):
+            return a, b
+
+
+def _phrases(category: str, rng: random.Random) -> tuple[tuple[Phrase, ...], str | None]:
+    if category == "single_object":
+        return (Phrase(rng.choice(SHAPES), 1, None, _maybe(rng, 0.5, SIZES)),), None
+    if category == "colors":
+        return (Phrase(rng.choice(SHAPES), 1, rng.choice(list(COLORS)), _maybe(rng, 0.3, SIZES)),), None
+    if category == "counting":
+        size, color = _maybe(rng, 0.15, SIZES), _maybe(rng, 0.5, COLORS)
+        return (Phrase(rng.choice(SHAPES), rng.choice((2, 3, 4)), color, size),), None
+    if category == "two_object":
+        while True:
+            a, b = _pair(rng, rng.choice((0.0, 0.0, 0.5)), 0.25)
+            if not (a.color and b.color):
+                return (a, b), None
+    if category == "color_attr":
+        return _pair(rng, 1.0, 0.2), None
+    if category == "position":
+        return _pair(rng, rng.choice((0.0, 1.0)), 0.15), rng.choice(RELATIONS)
+    first = _riddle(rng)
+    if rng.random() < 0.75:
+        return (first,), None
+    while True:
+        second = _riddle(rng) if rng.random() < 0.4 else Phrase(rng.choice(SHAPES), 1, rng.choice(list(COLORS)))
+        if second.shape != first.shape and first.count + second.count <= 6:
+            return (first, second), rng.choice((None, rng.choice(RELATIONS)))
+
+
+def random_prompt(category: str, split: str, rng: random.Random) -> Prompt:
+    """A prompt of a category from one split."""
+    while True:
+        phrases, relation = _phrases(category, rng)
+        prompt = Prompt(phrases, relation, rng.choice(("", "a photo of", rng.choice(LEADS))))
+        if split_of(prompt) == split:
+            return prompt
+
+
+def random_scene(prompt: Prompt, rng: random.Random) -> list[Item]:
+    """Items that satisfy the prompt, everything free chosen at random. Empty where no choice of places does."""
+    groups = []
+    for phrase in prompt.phrases:
+        shared = rng.choice(list(COLORS)) if rng.random() < 0.6 else None
+        groups.append(
+            [
+                (
+                    phrase.shape,
+                    phrase.color or shared or rng.choice(list(COLORS)),
+                    phrase.size or rng.choice(list(SIZES)),
+                )
+                for _ in range(phrase.count)
+            ]
+        )
+    for _ in range(200):
+        places = rng.sample(PLACES, prompt.total)
+        first, second = places[: len(groups[0])], places[len(groups[0]) :]
+        if prompt.relation is None or all(places_satisfy(prompt.relation, a, b) for a in first for b in second):
+            drawn = [item for group in groups for item in group]
+            return [Item(s, c, place, z) for (s, c, z), place in zip(drawn, places, strict=True)]
+    return []
+
+
+def random_items(count: int, rng: random.Random) -> list[Item]:
+    """Any `count` items, for pictures that answer no prompt."""
+    return [
+        Item(rng.choice(SHAPES), rng.choice(list(COLORS)), place, rng.choice(list(SIZES)))
+        for place in rng.sample(PLACES, count)
+    ]
+
+
+@lru_cache(maxsize=32)
+def prompt_set(split: str, per_category: int, seed: int = 0) -> tuple[Prompt, ...]:
+    """`per_category` distinct prompts of each category, the same for the same arguments on every machine."""
+    prompts = []
+    for category in CATEGORIES:
+        rng = random.Random(f"{split}/{category}/{seed}")
+        seen: dict[str, Prompt] = {}
+        while len(seen) < per_category:
+            prompt = random_prompt(category, split, rng)
+            seen.setdefault(prompt.text(), prompt)
+        prompts += seen.values()
+    return tuple(prompts)
