@@ -1,11 +1,14 @@
 """MILR: test-time latent reasoning for text-to-image generation (arXiv 2509.22761), as a library."""
 
+from milr_core.baselines import best_of_n, text_enhanced
+from milr_core.control import SearchControl
 from milr_core.critics import Critic, Mixture, Score, load_critic
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus, load_model
 from milr_core.search import State, Workspace, advance, reason, start
 from milr_core.settings import SearchSettings
 from milr_core.steps import Cost, Step
+from milr_core.trajectory import Trajectory
 
 __all__ = [
     "Cost",
@@ -15,13 +18,17 @@ __all__ = [
     "Janus",
     "Mixture",
     "Score",
+    "SearchControl",
     "SearchSettings",
     "State",
     "Step",
+    "Trajectory",
     "Workspace",
     "advance",
+    "best_of_n",
     "load_critic",
     "load_model",
     "reason",
     "start",
+    "text_enhanced",
 ]

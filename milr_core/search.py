@@ -155,7 +155,7 @@ def moved(strategy: str, k: int, steps: int) -> tuple[bool, bool]:
     return strategy in ("joint", "text"), strategy in ("joint", "image")
 
 
-class _Clock:
+class Clock:
     """Seconds by part, for `Cost`."""
 
     def __init__(self, model: Janus):
@@ -202,7 +202,7 @@ def start(
     prompt = model.check_prompt(prompt)
     critic.check_prompt(prompt)
     workspace = workspace or Workspace(model)
-    clock = _Clock(model)
+    clock = Clock(model)
     generator = torch.Generator().manual_seed(settings.seed)
     uniform = torch.rand(model.num_image_tokens, generator=generator).to(model.device)
     text_tokens, rollout_text = workspace.text(prompt, torch.empty(0, dtype=torch.long, device=model.device), poll)
@@ -264,7 +264,7 @@ def advance(
         CriticError: the new image could not be judged; `state` is as good as before.
     """
     workspace = workspace or Workspace(model)
-    clock = _Clock(model)
+    clock = Clock(model)
     state = state.to(model.device)
     k, s = state.index + 1, settings
     generator = torch.Generator()

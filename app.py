@@ -1,0 +1,57 @@
+"""Starts the page: `python app.py`, on a laptop, in a container or on a Hugging Face Space."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+
+from milr_core import CriticError, InputError, load_critic, load_model
+from ui import build_demo, launch_options
+
+PORT = 7860
+WAITING_AT_MOST = 50
+"""Visitors' events in the queue before new ones are turned away."""
+
+
+def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
+    """Flags, with the environment's values as defaults."""
+    parser = argparse.ArgumentParser(description="MILR Studio: watch test-time reasoning draw.")
+    parser.add_argument("--model", default=env.get("MILR_MODEL", "janus-shapes"), help="embedded name, folder or hub id")
+    parser.add_argument("--critic", default=env.get("MILR_CRITIC", "oracle"), help="critic chosen at first")
+    parser.add_argument("--host", default=host(env), help="address to listen at")
+    parser.add_argument("--port", type=int, default=env.get("PORT") or env.get("GRADIO_SERVER_PORT") or PORT)
+    return parser.parse_args(argv)
+
+
+def host(env: Mapping[str, str]) -> str:
+    """This machine only, unless the environment says otherwise or is a Space."""
+    return env.get("HOST") or env.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if env.get("SPACE_ID") else "127.0.0.1")
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv, os.environ)
+    try:
+        model = load_model(args.model)
+        load_critic(args.critic, model=model)
+    except (InputError, CriticError) as error:
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        return 2
+    demo = build_demo(model, args.critic)
+    demo.queue(max_size=WAITING_AT_MOST)
+    _, url, _ = demo.launch(
+        server_name=args.host,
+        server_port=args.port,
+        quiet=True,
+        prevent_thread_lock=True,
+        enable_monitoring=False,
+        max_file_size="1mb",
+        ssr_mode=False,
+        **launch_options(),
+    )
+    print(f"MILR Studio with {model.name} on {model.device.type}: {url}", flush=True)
+    demo.block_thread()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

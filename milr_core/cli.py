@@ -1,0 +1,123 @@
+"""python -m milr_core reason "…": the search from a shell, with a progress bar or as JSON lines."""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+from transformers.utils import logging as transformers_logging
+
+from milr_core.control import SearchControl
+from milr_core.critics import CRITICS, load_critic
+from milr_core.errors import CriticError, InputError
+from milr_core.janus import load_model
+from milr_core.search import reason
+from milr_core.settings import KNOBS, SearchSettings
+from milr_core.steps import Step
+from milr_core.trajectory import Trajectory
+
+BAD_INPUT, FAILED = 2, 1
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message[0].upper()}{message[1:]}. See: {self.prog} --help")
+
+
+def _number(text: str) -> float | int | str:
+    """A number if it is one; what is allowed is for the settings to say."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def parser() -> argparse.ArgumentParser:
+    top = _Parser(prog="python -m milr_core", description="Test-time latent reasoning for text-to-image generation.")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    run = commands.add_parser("reason", help="search for a better image of a prompt")
+    run.add_argument("prompt", nargs="?", help="what to draw (not needed with --resume)")
+    run.add_argument("--model", default=None, help="janus-shapes (default), a folder, or a Hugging Face id")
+    run.add_argument("--critic", default=None, help=f"{', '.join(CRITICS)}, or a mixture: 0.7*oracle+0.3*self")
+    run.add_argument("--out", type=Path, help="folder for the run bundle: images, states, trajectory.json")
+    run.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    run.add_argument("--json", action="store_true", help="one JSON object a line and a step on standard output")
+    run.add_argument("--device", help="cpu, cuda, …; default: a GPU if there is one")
+    for name, knob in KNOBS.items():
+        flag = "--" + name.replace("_", "-")
+        convert = str if knob.choices else _number
+        run.add_argument(flag, default=None, type=convert, metavar=name.upper(), choices=knob.choices or None, help=knob.help)
+    return top
+
+
+def _line(step: Step, image: str | None) -> str:
+    record = {
+        "index": step.index,
+        "text": step.text,
+        "reward": step.reward,
+        "image": image,
+        "best": step.best,
+        "seconds": round(step.cost.seconds, 4),
+    }
+    return json.dumps(record, ensure_ascii=False)
+
+
+def _settings(args: argparse.Namespace, before: SearchSettings) -> SearchSettings:
+    given = {name: getattr(args, name) for name in KNOBS if getattr(args, name) is not None}
+    return SearchSettings(**{**before.as_dict(), **given})
+
+
+def run_reason(args: argparse.Namespace) -> int:
+    """The `reason` command; returns the exit code."""
+    if args.resume and (args.out or args.prompt):
+        raise InputError("--resume goes on with a run as it is: leave out the prompt and --out.")
+    if not args.resume and args.prompt is None:
+        raise InputError("Give a prompt, for example: python -m milr_core reason 'two red circles'.")
+    run = Trajectory.open(args.resume) if args.resume else None
+    state = run.state(len(run) - 1) if run is not None and len(run) else None
+    settings = _settings(args, state.settings if state else SearchSettings())
+    model = load_model(args.model or (run.model["id"] if run is not None else "janus-shapes"), args.device)
+    if run is not None:
+        run.check_model(model)
+    critic_name = args.critic or (run.critic if run is not None else "oracle")
+    critic = load_critic(critic_name, model=model)
+    control = SearchControl()
+    steps = reason(model, critic, run.prompt if run is not None else args.prompt, settings, control, state)
+    if run is None and args.out:
+        run = Trajectory.create(args.out, model, critic_name, model.check_prompt(args.prompt))
+    signal.signal(signal.SIGINT, lambda *_: control.stop())  # the step under way is dropped, the rest is on disk
+    total = settings.steps + 1
+    with tqdm(total=total, initial=len(run or ()), disable=args.json or not sys.stderr.isatty(), unit="step") as bar:
+        for step in steps:
+            image = str(run.append(step.state)) if run is not None else None
+            if args.json:
+                sys.stdout.write(_line(step, image) + "\n")
+                sys.stdout.flush()
+            else:
+                bar.write(f"{step.index:3d}  {step.reward:.3f}  {step.text}", file=sys.stdout)
+                bar.set_postfix(best=step.best, reward=f"{step.state.values[step.best]:.3f}")
+            bar.update()
+    return 130 if control.stopped else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 a critic failed (steps so far are kept), 2 bad input, 130 interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    started = time.monotonic()
+    try:
+        args = parser().parse_args(argv)
+        return run_reason(args)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
+    except CriticError as error:
+        sys.stderr.write(f"{error} The steps so far are kept ({time.monotonic() - started:.0f} s).\n")
+        return FAILED
