@@ -63,7 +63,8 @@ def _attempts(
         yield state.step
         while state.index + 1 < n and not (early_stop and state.score.value > settings.threshold):
             count = min(batch, n - state.index - 1)
-            for state in _draw(model, critic, state, count, control, workspace):
+            for drawn in _draw(model, critic, state, count, control, workspace):
+                state = drawn
                 yield state.step
                 if early_stop and state.score.value > settings.threshold:
                     return

@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     for name, knob in KNOBS.items():
         flag = "--" + name.replace("_", "-")
         convert = str if knob.choices else _number
-        run.add_argument(flag, default=None, type=convert, metavar=name.upper(), choices=knob.choices or None, help=knob.help)
+        run.add_argument(
+            flag, default=None, type=convert, metavar=name.upper(), choices=knob.choices or None, help=knob.help
+        )
     return top
 
 

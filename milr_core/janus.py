@@ -108,7 +108,9 @@ class Janus:
         if len(ids) > room:
             raise InputError(f"The prompt has {len(ids)} tokens; {self.name} takes at most {room}. Shorten it.")
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
-            words = [w for w in prompt.split() if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False).input_ids]
+            words = [
+                w for w in prompt.split() if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False).input_ids
+            ]
             said = ", ".join(dict.fromkeys(w.strip(".,:;!?\"'") or w for w in words)) or prompt
             raise InputError(f"{self.name} does not know: {said}. {self.can_draw}".strip())
         return prompt
@@ -128,7 +130,7 @@ class Janus:
 
     @torch.no_grad()
     def prefill(self, ids: Tensor, extra: int) -> tuple[Cache, Tensor]:
-        """Fill a new cache with (B, T) token ids, with room for `extra` more. Returns it and the (B, D) last outputs."""
+        """Fill a new cache with (B, T) token ids, with room for `extra` more; it and the (B, D) last outputs."""
         cache = Cache(self.stack, ids.shape[0], ids.shape[1] + extra)
         return cache, self.stack.forward(self.embed(ids), cache)[:, -1]
 
@@ -189,7 +191,9 @@ def _folder_of(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.safetensors", "*.txt", "*.model"]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"Cannot get '{name}' from the Hugging Face hub: {error}. Check the id and the network.") from error
+        raise InputError(
+            f"Cannot get '{name}' from the Hugging Face hub: {error}. Check the id and the network."
+        ) from error
 
 
 def load_model(name: str, device: str | None = None, dtype: torch.dtype | None = None) -> Janus:
@@ -211,8 +215,8 @@ def load_model(name: str, device: str | None = None, dtype: torch.dtype | None =
         raise InputError(f"'{name}' has no readable config.json, so it is no checkpoint: {error}.") from error
     if kind != "janus":
         raise InputError(
-            f"'{name}' is a checkpoint of type '{kind}', not 'janus'. MILR needs a Janus in transformers' format, such as "
-            "deepseek-community/Janus-Pro-1B."
+            f"'{name}' is a checkpoint of type '{kind}', not 'janus'. MILR needs a Janus in transformers' format, "
+            "such as deepseek-community/Janus-Pro-1B."
         )
     try:
         return Janus(Path(name).name if Path(name).is_dir() else name, folder, device, dtype)

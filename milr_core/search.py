@@ -194,11 +194,12 @@ def start(
     poll: Poll = keep_going,
     workspace: Workspace | None = None,
 ) -> State:
-    """Step 0: reason greedily, draw, score; what text-enhanced reasoning gives. `settings` must be resolved.
+    """Step 0: reason greedily, draw, score; what text-enhanced reasoning gives.
 
     Raises:
         InputError: a prompt that the model or the critic cannot take. CriticError: the image could not be judged.
     """
+    settings = settings.resolve(model.recommended)
     prompt = model.check_prompt(prompt)
     critic.check_prompt(prompt)
     workspace = workspace or Workspace(model)
@@ -237,9 +238,7 @@ def start(
     )
 
 
-def _update(
-    old: Latents, log_p: Callable[[Tensor], Tensor], adv: float, lr: float
-) -> tuple[Latents, float, float]:
+def _update(old: Latents, log_p: Callable[[Tensor], Tensor], adv: float, lr: float) -> tuple[Latents, float, float]:
     """One REINFORCE step on a group: the new latents, the gradient's norm, the update's norm."""
     with torch.enable_grad():
         z = old.values.detach().requires_grad_()
@@ -266,7 +265,7 @@ def advance(
     workspace = workspace or Workspace(model)
     clock = Clock(model)
     state = state.to(model.device)
-    k, s = state.index + 1, settings
+    k, s = state.index + 1, settings.resolve(model.recommended)
     generator = torch.Generator()
     generator.set_state(state.random)
     if s.seed != state.settings.seed:  # a fork under another seed

@@ -140,7 +140,8 @@ class Trajectory:
         _check_fields(header, {"schema": int}, "trajectory.json")
         if header["schema"] != SCHEMA:
             raise InputError(
-                f"The run has schema {header['schema']}; this version reads schema {SCHEMA}. Use the version that wrote it."
+                f"The run has schema {header['schema']}; this version reads schema {SCHEMA}. "
+                "Use the version that wrote it."
             )
         _check_fields(header, _HEADER, "trajectory.json")
         for index, record in enumerate(header["steps"]):
@@ -222,7 +223,9 @@ class Trajectory:
             InputError: the state is not the step that comes next.
         """
         if state.index != len(self) or state.prompt != self.prompt:
-            raise InputError(f"The run has {len(self)} steps of '{self.prompt}'; this is step {state.index} of '{state.prompt}'.")
+            raise InputError(
+                f"The run has {len(self)} steps of '{self.prompt}'; this is step {state.index} of '{state.prompt}'."
+            )
         record = _record(state)
         about = PngImagePlugin.PngInfo()
         about.add_itxt("milr", json.dumps({"prompt": state.prompt, "model": self.model, **record["settings"]}))

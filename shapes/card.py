@@ -3,7 +3,12 @@
 import json
 from pathlib import Path
 
-NAMES = {"joint": "MILR, joint", "text": "MILR, text only", "image": "MILR, image only", "best-of-n": "Best-of-17, early stop"}
+NAMES = {
+    "joint": "MILR, joint",
+    "text": "MILR, text only",
+    "image": "MILR, image only",
+    "best-of-n": "Best-of-17, early stop",
+}
 
 HEAD = """---
 license: apache-2.0
@@ -19,21 +24,21 @@ A Janus in small: `JanusForConditionalGeneration` with {parameters:.1f} M parame
 without a GPU and without a download. It reasons in text (a plan: which shape, which color, which place), draws
 96 x 96 pixels as 36 image tokens, and answers yes/no questions about an image.
 
-It knows {shapes} shapes, {colors} colors, {sizes} sizes, counts of one to four, nine places, and {facts} facts for riddles
-("a triangle the color of grass"). It draws nothing else, and its plans are wrong at times: that is what the
+It knows {shapes} shapes, {colors} colors, {sizes} sizes, counts of one to four, nine places, and {facts} facts for
+riddles ("a triangle the color of grass"). It draws nothing else, and its plans are wrong at times: that is what the
 search has to mend.
 
-The image tokenizer's assignment is bootstrapped: the world is drawn on whole places, so its patches are finite in number,
-each is one cluster, and encoder, codebook and decoder are trained towards that assignment.
+The image tokenizer's assignment is bootstrapped: the world is drawn on whole places, so its patches are finite in
+number, each is one cluster, and encoder, codebook and decoder are trained towards that assignment.
 
 Intended for demonstration, tests and research on test-time search; not for pictures anybody wants to keep.
 
 ## Figures
 
-Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes; {prompts} prompts of the test split, whose combinations
-training never showed; 95% bootstrap intervals over prompts. Success is the verdict of an oracle that reads the pixels by
-GenEval's rules. **The oracle is the critic of the search as well**: these figures say how well the search satisfies its
-critic.
+Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes; {prompts} prompts of the test split, whose
+combinations training never showed; 95% bootstrap intervals over prompts. Success is the verdict of an oracle that reads
+the pixels by GenEval's rules. **The oracle is the critic of the search as well**: these figures say how well the search
+satisfies its critic.
 
 Recommended settings, chosen on the validation split (`grid.json`): {recommended}.
 """
@@ -75,7 +80,9 @@ def write_card(folder: Path) -> None:
     text += f"\nJoint minus Best-of-17 (paired): {_cell(report['joint_minus_best_of_n_where_plan_wrong'])}.\n"
     text += _table(report["where_plan_right"], "The prompts whose plan is right at step 0")
     text += _by_category(report)
-    text += f"\nReconstruction by the VQ autoencoder, judged right: {report['reconstruction']['overall']:.3f} overall.\n"
+    text += (
+        f"\nReconstruction by the VQ autoencoder, judged right: {report['reconstruction']['overall']:.3f} overall.\n"
+    )
     agree = ", ".join(f"{value:.2f} on {name}" for name, value in report["self_reward"].items())
     text += f"\nThe model's own yes/no (SelfReward) agrees with the oracle: {agree}.\n"
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -202,7 +202,9 @@ def test(args: argparse.Namespace) -> None:
         "reconstruction": reconstruction(args.model, prompts),
         "self_reward": self_reward_accuracy(args.model, prompts),
         "plan_wrong": interval([wrong(row) for row in first]),
-        "plan_wrong_by_category": {c: float(np.mean([wrong(r) for r in first if r["category"] == c])) for c in categories},
+        "plan_wrong_by_category": {
+            c: float(np.mean([wrong(r) for r in first if r["category"] == c])) for c in categories
+        },
         "overall": summarise(rows),
         "by_category": {c: summarise(rows, lambda row, c=c: row["category"] == c) for c in categories},
         "where_plan_wrong": summarise(rows, wrong),

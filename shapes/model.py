@@ -55,8 +55,8 @@ def vocabulary() -> list[str]:
     phrases = [
         *LEADS, *NUMBERS, *RELATIONS, *PLACES, *SHAPES, *(plural(s) for s in SHAPES), *COLORS, *SIZES,
         *COLOR_FACTS, *COUNT_FACTS, *SHAPE_FACTS, *map(color_sentence, COLOR_FACTS), *map(count_sentence, COUNT_FACTS),
-        *map(shape_sentence, SHAPE_FACTS), "a an and as many the color of thing things shaped like at draw shape shapes",
-        "plan is this what are there yes no",
+        *map(shape_sentence, SHAPE_FACTS), "a an and as many the color of thing things shaped like at draw shape",
+        "shapes plan is this what are there yes no",
     ]  # fmt: skip
     words = dict.fromkeys(word for phrase in phrases for word in phrase.split())
     return [*SPECIAL, ".", ",", ":", "?", *(f"▁{word}" for word in words)]

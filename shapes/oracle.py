@@ -24,7 +24,10 @@ MIN_PURITY = 0.85  # share of a shape's inner pixels that have its color
 TEMPLATE = 48  # pixels a side of the box in which masks are compared
 _SIZE_BOUNDS = {  # extent as a share of the image's side, halfway between the sizes of the world
     "small": (0.0, (SIZES["small"] + SIZES["medium"]) / 2 / IMAGE_SIZE),
-    "medium": ((SIZES["small"] + SIZES["medium"]) / 2 / IMAGE_SIZE, (SIZES["medium"] + SIZES["large"]) / 2 / IMAGE_SIZE),
+    "medium": (
+        (SIZES["small"] + SIZES["medium"]) / 2 / IMAGE_SIZE,
+        (SIZES["medium"] + SIZES["large"]) / 2 / IMAGE_SIZE,
+    ),
     "large": ((SIZES["medium"] + SIZES["large"]) / 2 / IMAGE_SIZE, 1.0),
 }
 POSITION_MARGIN = 0.1  # GenEval: of the two extents together

@@ -108,5 +108,3 @@ def random_plan(items: list[Item], prompt: Prompt | None, rng: random.Random) ->
     said = [Item(i.shape, i.color, i.place, sizes.get((i.shape, i.color)) or sizes.get((i.shape, None))) for i in items]
     rng.shuffle(said)
     return write_plan(said, rng.choice(STYLES), prompt.facts() if prompt else [])
-
-

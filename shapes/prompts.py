@@ -23,9 +23,10 @@ MEDIA = ("", "a photo of", "a picture of", "an image of", "a drawing of", "a ske
 LEADS = tuple(f"{verb} {medium}".strip() for verb in VERBS for medium in MEDIA)  # the first is no lead at all
 CATEGORIES = ("single_object", "two_object", "counting", "colors", "position", "color_attr", "knowledge")
 SYNONYMS = {
-    "colour": "color", "colours": "colors", "grey": "gray", "centre": "center", "circles": "circle", "squares": "square",
-    "triangles": "triangle", "crosses": "cross", "things": "thing", "an": "a", "1": "one", "2": "two", "3": "three",
-    "4": "four", "under": "below", "beneath": "below", "over": "above", "big": "large", "little": "small", "tiny": "small",
+    "colour": "color", "colours": "colors", "grey": "gray", "centre": "center", "circles": "circle",
+    "squares": "square", "triangles": "triangle", "crosses": "cross", "things": "thing", "an": "a", "1": "one",
+    "2": "two", "3": "three", "4": "four", "under": "below", "beneath": "below", "over": "above", "big": "large",
+    "little": "small", "tiny": "small",
     "object": "thing", "objects": "thing", "shape": "thing", "shapes": "thing", "violet": "purple",
 }  # fmt: skip
 """Words that mean the same to the model and to the parser; the checkpoint's tokenizer folds them too."""
@@ -240,7 +241,9 @@ def parse(text: str) -> Prompt:
     """
     unknown = unknown_words(text)
     if unknown:
-        raise PromptError(f"I do not know the word{'s' * (len(unknown) > 1)} {', '.join(unknown)}. {what_can_be_drawn()}")
+        raise PromptError(
+            f"I do not know the word{'s' * (len(unknown) > 1)} {', '.join(unknown)}. {what_can_be_drawn()}"
+        )
     words = normalize(text)
     said = [lead for lead in LEADS if lead and words.startswith(_fold(lead.split()) + " ")]
     lead = max(said, key=len, default="")

@@ -17,7 +17,7 @@ SPLITS = {"train": range(0, 76), "validation": range(76, 88), "test": range(88, 
 
 
 def split_of(prompt: Prompt) -> str:
-    """"train", "validation" or "test"."""
+    """ "train", "validation" or "test"."""
     bucket = int.from_bytes(hashlib.md5(prompt.key().encode()).digest()[:4], "big") % 100
     return next(name for name, buckets in SPLITS.items() if bucket in buckets)
 

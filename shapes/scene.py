@@ -58,7 +58,20 @@ def outline(shape: str, size: float, cx: float, cy: float) -> list[tuple[float, 
         unit = [(0, -1), (1, 1), (-1, 1)]
     else:  # cross: arms a third of the extent wide
         a = 1 / 3
-        unit = [(-a, -1), (a, -1), (a, -a), (1, -a), (1, a), (a, a), (a, 1), (-a, 1), (-a, a), (-1, a), (-1, -a), (-a, -a)]
+        unit = [
+            (-a, -1),
+            (a, -1),
+            (a, -a),
+            (1, -a),
+            (1, a),
+            (a, a),
+            (a, 1),
+            (-a, 1),
+            (-a, a),
+            (-1, a),
+            (-1, -a),
+            (-a, -a),
+        ]
     return [(cx + r * x, cy + r * y) for x, y in unit]
 
 

@@ -56,15 +56,27 @@ def assignment_loss(vq: JanusVQVAE, pixels: torch.Tensor, tokens: torch.Tensor) 
     return F.cross_entropy(logits, tokens.flatten(), weights), right
 
 
-def train_vq(folder: Path, steps: int, batch: int, device: str, seed: int = 0, peak_lr: float = 2e-3) -> JanusVQVAE:
-    """Train, or go on from the state in `folder`; returns the autoencoder with unit-norm codes."""
+def train_vq(
+    folder: Path,
+    steps: int,
+    batch: int,
+    device: str,
+    seed: int = 0,
+    peak_lr: float = 2e-3,
+    stop_after: int | None = None,
+) -> JanusVQVAE:
+    """Train, or go on from the state in `folder`; returns the autoencoder with unit-norm codes.
+
+    stop_after: end this call at that step, with the state saved.
+    """
     torch.manual_seed(seed)
     vq = JanusVQVAE(make_config(len(patch_tokens())).vq_config).to(device).train()
     vq.quantize.embedding.weight.data = F.normalize(torch.randn_like(vq.quantize.embedding.weight), dim=-1)
     optimizer = torch.optim.AdamW(vq.parameters(), lr=peak_lr, betas=(0.9, 0.98), weight_decay=1e-4)
     start = load_state(folder / "vq.pt", vq, optimizer)
     progress = Progress("vq", steps, start)
-    for step in range(start, steps):
+    end = min(steps, stop_after or steps)
+    for step in range(start, end):
         rng = random.Random(f"vq/{seed}/{step}")
         pixels, tokens = make_batch(batch, rng, device)
         for group in optimizer.param_groups:
@@ -81,7 +93,7 @@ def train_vq(folder: Path, steps: int, batch: int, device: str, seed: int = 0, p
         torch.nn.utils.clip_grad_norm_(vq.parameters(), 1.0)
         optimizer.step()
         progress.report(step + 1, figures)
-        if (step + 1) % 200 == 0 or step + 1 == steps:
+        if (step + 1) % 200 == 0 or step + 1 == end:
             save_state(folder / "vq.pt", vq, optimizer, step + 1)
     vq.quantize.embedding.weight.data = F.normalize(vq.quantize.embedding.weight.data, dim=-1)
     logger.info("vq: %d steps, %.0f s in this process", steps, time.monotonic() - progress.started)

@@ -49,7 +49,7 @@ def write_tiny_janus(folder: Path, kv_heads: int = 2, seed: int = 0) -> Path:
     ).eval()  # fmt: skip
     with torch.no_grad():
         for parameter in (*model.model.generation_head.parameters(), *model.model.generation_embeddings.parameters()):
-            parameter.normal_(0, 0.5)
+            parameter.normal_(0, 0.25)
     torch.random.set_rng_state(torch_state)
     model.generation_config = make_generation_config()
     model.save_pretrained(folder)

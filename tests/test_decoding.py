@@ -102,7 +102,9 @@ def test_rows_of_different_lengths_decode_as_they_do_alone(model):
     step = model.stack.forward(model.embed(torch.tensor([[20], [21]])), cache)[:, 0]
     for row, (ids, token) in enumerate(((short, 20), (long, 21))):
         alone = Cache(model.stack, 1, 12)
-        torch.testing.assert_close(padded[row], model.stack.forward(model.embed(ids[None]), alone)[0, -1], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            padded[row], model.stack.forward(model.embed(ids[None]), alone)[0, -1], rtol=1e-4, atol=1e-4
+        )
         expected = model.stack.forward(model.embed(torch.tensor([[token]])), alone)[0, 0]
         torch.testing.assert_close(step[row], expected, rtol=1e-4, atol=1e-4)
 
@@ -111,7 +113,10 @@ def test_fusing_leaves_the_transformers_model_as_it_was(model):
     layer = model.hf.model.language_model.layers[0]
     fused = model.stack.layers[0].qkv
     assert layer.self_attn.q_proj.weight.data_ptr() == fused.data_ptr(), "the modules are views: no second copy"
-    assert torch.equal(torch.cat([layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight]), fused[: -len(layer.self_attn.v_proj.weight)])
+    assert torch.equal(
+        torch.cat([layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight]),
+        fused[: -len(layer.self_attn.v_proj.weight)],
+    )
 
 
 def test_pick_draws_from_the_distribution():

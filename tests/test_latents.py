@@ -5,7 +5,8 @@ from milr_core import latents as lat
 
 
 @pytest.mark.parametrize(
-    ("ratio", "total", "expected"), [(0.2, 24, 4), (0.02, 36, 1), (0.02, 576, 11), (1.0, 7, 7), (0.3, 10, 3), (0.001, 5, 1)]
+    ("ratio", "total", "expected"),
+    [(0.2, 24, 4), (0.02, 36, 1), (0.02, 576, 11), (1.0, 7, 7), (0.3, 10, 3), (0.001, 5, 1)],
 )
 def test_size_is_max_one_floor(ratio, total, expected):
     assert lat.size(ratio, total) == expected

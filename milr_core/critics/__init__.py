@@ -22,7 +22,9 @@ def _single(name: str, model: Janus | None) -> Critic:
         if model is None:
             raise InputError("The critic 'self' is the model itself: load_critic('self', model=model).")
         return SelfReward(model)
-    raise InputError(f"There is no critic '{name}'. There are {', '.join(CRITICS)}, and mixtures as 0.7*oracle+0.3*self.")
+    raise InputError(
+        f"There is no critic '{name}'. There are {', '.join(CRITICS)}, and mixtures as 0.7*oracle+0.3*self."
+    )
 
 
 def load_critic(name: str, model: Janus | None = None) -> Critic:

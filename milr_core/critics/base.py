@@ -36,6 +36,7 @@ class Critic(ABC):
 
     def check_prompt(self, prompt: str) -> None:
         """Raise InputError if this critic cannot judge images of the prompt, saying why. Called before a search."""
+        return  # most critics take any prompt
 
     @abstractmethod
     def score(self, images: Sequence[Image.Image], prompt: str) -> list[Score]:
@@ -51,7 +52,9 @@ class Mixture(Critic):
 
     def __init__(self, weighted: Sequence[tuple[float, Critic]]):
         if not weighted or not all(math.isfinite(w) and w > 0 for w, _ in weighted):
-            raise InputError("A mixture has one critic or more, each with a positive weight, as in 0.7*oracle+0.3*self.")
+            raise InputError(
+                "A mixture has one critic or more, each with a positive weight, as in 0.7*oracle+0.3*self."
+            )
         total = sum(w for w, _ in weighted)
         self.weighted = [(w / total, critic) for w, critic in weighted]
         self.name = "+".join(f"{w:g}*{critic.name}" for w, critic in weighted)
