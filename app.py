@@ -16,7 +16,9 @@ WAITING_AT_MOST = 50
 def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
     """Flags, with the environment's values as defaults."""
     parser = argparse.ArgumentParser(description="MILR Studio: watch test-time reasoning draw.")
-    parser.add_argument("--model", default=env.get("MILR_MODEL", "janus-shapes"), help="embedded name, folder or hub id")
+    parser.add_argument(
+        "--model", default=env.get("MILR_MODEL", "janus-shapes"), help="embedded name, folder or hub id"
+    )
     parser.add_argument("--critic", default=env.get("MILR_CRITIC", "oracle"), help="critic chosen at first")
     parser.add_argument("--host", default=host(env), help="address to listen at")
     parser.add_argument("--port", type=int, default=env.get("PORT") or env.get("GRADIO_SERVER_PORT") or PORT)
@@ -28,26 +30,35 @@ def host(env: Mapping[str, str]) -> str:
     return env.get("HOST") or env.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if env.get("SPACE_ID") else "127.0.0.1")
 
 
+def refuse(error: Exception) -> int:
+    """Say in one line why there is no app."""
+    sys.stderr.write(f"{' '.join(str(error).split())}\n")
+    return 2
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv, os.environ)
     try:
         model = load_model(args.model)
         load_critic(args.critic, model=model)
     except (InputError, CriticError) as error:
-        sys.stderr.write(f"{' '.join(str(error).split())}\n")
-        return 2
+        return refuse(error)
     demo = build_demo(model, args.critic)
     demo.queue(max_size=WAITING_AT_MOST)
-    _, url, _ = demo.launch(
-        server_name=args.host,
-        server_port=args.port,
-        quiet=True,
-        prevent_thread_lock=True,
-        enable_monitoring=False,
-        max_file_size="1mb",
-        ssr_mode=False,
-        **launch_options(),
-    )
+    try:
+        _, url, _ = demo.launch(
+            server_name=args.host,
+            server_port=args.port,
+            quiet=True,
+            prevent_thread_lock=True,
+            enable_monitoring=False,
+            run_history=False,
+            max_file_size="1mb",
+            ssr_mode=False,
+            **launch_options(),
+        )
+    except OSError as error:  # the port is taken, or the address is not this machine's
+        return refuse(error)
     print(f"MILR Studio with {model.name} on {model.device.type}: {url}", flush=True)
     demo.block_thread()
     return 0

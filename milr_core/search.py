@@ -186,6 +186,58 @@ def judge(critic: Critic, image: Image.Image, prompt: str) -> Score:
     return score
 
 
+@dataclass
+class _Rollout:
+    """What `start` and `advance` have in common: a text is given; draw it, judge it, and keep the figures."""
+
+    model: Janus
+    critic: Critic
+    prompt: str
+    settings: SearchSettings
+    generator: torch.Generator
+    poll: Poll
+    workspace: Workspace
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(self.model)
+        shape = (1, self.model.num_image_tokens)
+        self.uniform = torch.rand(shape, generator=self.generator).to(self.model.device)
+        self.forced = torch.full(shape, FREE, device=self.model.device)
+
+    def finish(
+        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: tuple, **more
+    ) -> State:
+        """Draw and judge; `decoded` text tokens were paid for, `before` are the scores of the steps so far."""
+        model, clock = self.model, self.clock
+        text = model.text_of(text_tokens)
+        clock.lap("text_seconds")
+        image_tokens, rollout_image = self.workspace.images(
+            self.prompt, text, self.uniform, self.forced, self.settings, self.poll
+        )
+        clock.lap("image_seconds")
+        (image,) = model.images_of(image_tokens)
+        clock.lap("pixels_seconds")
+        score = judge(self.critic, image, self.prompt)
+        clock.lap("critic_seconds")
+        return State(
+            prompt=self.prompt,
+            index=index,
+            settings=self.settings,
+            text=text,
+            text_tokens=text_tokens.tolist(),
+            token_strings=model.token_strings(text_tokens),
+            image_tokens=image_tokens[0].tolist(),
+            image=image,
+            score=score,
+            values=(*before, score.value),
+            rollout_text=rollout_text,
+            rollout_image=rollout_image[0],
+            random=self.generator.get_state(),
+            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts),
+            **more,
+        )
+
+
 def start(
     model: Janus,
     critic: Critic,
@@ -203,38 +255,12 @@ def start(
     prompt = model.check_prompt(prompt)
     critic.check_prompt(prompt)
     workspace = workspace or Workspace(model)
-    clock = Clock(model)
     generator = torch.Generator().manual_seed(settings.seed)
-    uniform = torch.rand(model.num_image_tokens, generator=generator).to(model.device)
-    text_tokens, rollout_text = workspace.text(prompt, torch.empty(0, dtype=torch.long, device=model.device), poll)
-    clock.lap("text_seconds")
-    forced = torch.full((1, model.num_image_tokens), FREE, device=model.device)
-    text = model.text_of(text_tokens)
-    image_tokens, rollout_image = workspace.images(prompt, text, uniform[None], forced, settings, poll)
-    clock.lap("image_seconds")
-    (image,) = model.images_of(image_tokens)
-    clock.lap("pixels_seconds")
-    score = judge(critic, image, prompt)
-    clock.lap("critic_seconds")
-    return State(
-        prompt=prompt,
-        index=0,
-        settings=settings,
-        text=text,
-        text_tokens=text_tokens.tolist(),
-        token_strings=model.token_strings(text_tokens),
-        image_tokens=image_tokens[0].tolist(),
-        image=image,
-        score=score,
-        values=(score.value,),
-        rollout_text=rollout_text,
-        rollout_image=rollout_image[0],
-        text_latents=None,
-        image_latents=None,
-        random=generator.get_state(),
-        cost=Cost(1, len(text_tokens), model.num_image_tokens, 1, **clock.parts),
-        gradient_norm={},
-        update_norm={},
+    rollout = _Rollout(model, critic, prompt, settings, generator, poll, workspace)
+    nothing = torch.empty(0, dtype=torch.long, device=model.device)
+    tokens, latents = workspace.text(prompt, nothing, poll)
+    return rollout.finish(
+        0, tokens, latents, len(tokens), (), text_latents=None, image_latents=None, gradient_norm={}, update_norm={}
     )
 
 
@@ -263,83 +289,72 @@ def advance(
         CriticError: the new image could not be judged; `state` is as good as before.
     """
     workspace = workspace or Workspace(model)
-    clock = Clock(model)
     state = state.to(model.device)
     k, s = state.index + 1, settings.resolve(model.recommended)
     generator = torch.Generator()
     generator.set_state(state.random)
     if s.seed != state.settings.seed:  # a fork under another seed
         generator.manual_seed(s.seed + k)
+    rollout = _Rollout(model, critic, state.prompt, s, generator, poll, workspace)
+
+    # 1. Latents: size the groups, then z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
     moves_text, moves_image = moved(s.strategy, k, s.steps)
     adv = reinforce.advantage(state.score.value, s.baseline, list(state.values))
     gradient_norm, update_norm = {}, {}
-
-    # 1. Latents: size the groups, then z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
     text = image = None
     if s.strategy != "image":
         text = lat.resize(state.text_latents, state.rollout_text, s.text_ratio, "prefix", s.seed)
     if s.strategy != "text":
         image = lat.resize(state.image_latents, state.rollout_image, s.image_ratio, s.positions, s.seed)
     if moves_text:
-        decoded = torch.tensor(state.text_tokens, device=model.device)[: len(text)]
-        text, gradient_norm["text"], update_norm["text"] = _update(
-            text, lambda z: reinforce.log_probability(model.text_head(z[: len(decoded)]), decoded), adv, s.lr
-        )
+        text, gradient_norm["text"], update_norm["text"] = _update(text, _text_log_p(model, state, text), adv, s.lr)
     if moves_image:
-        drawn = torch.tensor(state.image_tokens, device=model.device)[image.positions.to(model.device)]
-
-        def image_log_p(z: Tensor) -> Tensor:
-            logits = model.image_head(z, s.guidance) / s.temperature
-            target = drawn if s.log_probability == "decoded" else logits.argmax(-1)
-            return reinforce.log_probability(logits, target)
-
-        image, gradient_norm["image"], update_norm["image"] = _update(image, image_log_p, adv, s.lr)
-    clock.lap("update_seconds")
+        log_p = _image_log_p(model, state, image, s)
+        image, gradient_norm["image"], update_norm["image"] = _update(image, log_p, adv, s.lr)
+    rollout.clock.lap("update_seconds")
 
     # 2. Text: the prefix from its latents, the rest by the model. An unchanged prefix leaves the text as it is.
-    uniform = torch.rand(model.num_image_tokens, generator=generator).to(model.device)
-    text_tokens = torch.tensor(state.text_tokens, device=model.device)
-    rollout_text, decoded_tokens = state.rollout_text, 0
+    tokens, latents, decoded = torch.tensor(state.text_tokens, device=model.device), state.rollout_text, 0
     if moves_text:
         given = _text_prefix(model, text, s, generator)
-        if not torch.equal(given, text_tokens[: len(given)]):
-            text_tokens, rollout_text = workspace.text(state.prompt, given, poll)
-            decoded_tokens = len(text_tokens)
-    written = model.text_of(text_tokens)
-    clock.lap("text_seconds")
+        if not torch.equal(given, tokens[: len(given)]):
+            tokens, latents = workspace.text(state.prompt, given, poll)
+            decoded = len(tokens)
 
-    # 3. Image: optimised positions are sampled from their latents, the rest by the model.
-    forced = torch.full((1, model.num_image_tokens), FREE, device=model.device)
+    # 3. Image: optimised positions are sampled from their latents, the rest by the model; then the score.
     if image is not None:
         at = image.positions.to(model.device)
         with torch.no_grad():
-            forced[0, at] = pick(model.image_head(image.values, s.guidance), uniform[at], s.temperature)
-    image_tokens, rollout_image = workspace.images(state.prompt, written, uniform[None], forced, s, poll)
-    clock.lap("image_seconds")
-    (drawing,) = model.images_of(image_tokens)
-    clock.lap("pixels_seconds")
-    score = judge(critic, drawing, state.prompt)
-    clock.lap("critic_seconds")
-    return State(
-        prompt=state.prompt,
-        index=k,
-        settings=s,
-        text=written,
-        text_tokens=text_tokens.tolist(),
-        token_strings=model.token_strings(text_tokens),
-        image_tokens=image_tokens[0].tolist(),
-        image=drawing,
-        score=score,
-        values=(*state.values, score.value),
-        rollout_text=rollout_text,
-        rollout_image=rollout_image[0],
+            logits = model.image_head(image.values, s.guidance)
+        rollout.forced[0, at] = pick(logits, rollout.uniform[0, at], s.temperature)
+    return rollout.finish(
+        k,
+        tokens,
+        latents,
+        decoded,
+        state.values,
         text_latents=text,
         image_latents=image,
-        random=generator.get_state(),
-        cost=Cost(1, decoded_tokens, model.num_image_tokens, 1, **clock.parts),
         gradient_norm=gradient_norm,
         update_norm=update_norm,
     )
+
+
+def _text_log_p(model: Janus, state: State, text: Latents) -> Callable[[Tensor], Tensor]:
+    """z -> log-probability of the tokens that the text latents were decoded to; a text may end before they do."""
+    decoded = torch.tensor(state.text_tokens, device=model.device)[: len(text)]
+    return lambda z: reinforce.log_probability(model.text_head(z[: len(decoded)]), decoded)
+
+
+def _image_log_p(model: Janus, state: State, image: Latents, s: SearchSettings) -> Callable[[Tensor], Tensor]:
+    """z -> log-probability, under guidance, of the tokens that the image latents were decoded to."""
+    drawn = torch.tensor(state.image_tokens, device=model.device)[image.positions.to(model.device)]
+
+    def log_p(z: Tensor) -> Tensor:
+        logits = model.image_head(z, s.guidance) / s.temperature
+        return reinforce.log_probability(logits, drawn if s.log_probability == "decoded" else logits.argmax(-1))
+
+    return log_p
 
 
 def _text_prefix(model: Janus, text: Latents, settings: SearchSettings, generator: torch.Generator) -> Tensor:

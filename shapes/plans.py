@@ -103,8 +103,7 @@ def satisfies(items: list[Item], prompt: Prompt) -> bool:
 
 
 def random_plan(items: list[Item], prompt: Prompt | None, rng: random.Random) -> str:
-    """A plan in a random style and order; sizes are said where the prompt says them."""
+    """A plan in a random style, items in the given order; sizes are said where the prompt says them."""
     sizes = {(p.shape, p.color or None): p.size for p in prompt.phrases} if prompt else {}
     said = [Item(i.shape, i.color, i.place, sizes.get((i.shape, i.color)) or sizes.get((i.shape, None))) for i in items]
-    rng.shuffle(said)
     return write_plan(said, rng.choice(STYLES), prompt.facts() if prompt else [])

@@ -93,7 +93,10 @@ def random_prompt(category: str, split: str, rng: random.Random) -> Prompt:
 
 
 def random_scene(prompt: Prompt, rng: random.Random) -> list[Item]:
-    """Items that satisfy the prompt, everything free chosen at random. Empty where no choice of places does."""
+    """Items that satisfy the prompt, everything free chosen at random; those of a phrase in reading order.
+
+    Empty where no choice of places satisfies the relation.
+    """
     groups = []
     for phrase in prompt.phrases:
         shared = rng.choice(list(COLORS)) if rng.random() < 0.6 else None
@@ -109,10 +112,11 @@ def random_scene(prompt: Prompt, rng: random.Random) -> list[Item]:
         )
     for _ in range(200):
         places = rng.sample(PLACES, prompt.total)
-        first, second = places[: len(groups[0])], places[len(groups[0]) :]
+        first = sorted(places[: len(groups[0])], key=PLACES.index)
+        second = sorted(places[len(groups[0]) :], key=PLACES.index)
         if prompt.relation is None or all(places_satisfy(prompt.relation, a, b) for a in first for b in second):
             drawn = [item for group in groups for item in group]
-            return [Item(s, c, place, z) for (s, c, z), place in zip(drawn, places, strict=True)]
+            return [Item(s, c, place, z) for (s, c, z), place in zip(drawn, first + second, strict=True)]
     return []
 
 

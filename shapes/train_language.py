@@ -166,7 +166,7 @@ def train_language(
     batch: int,
     device: str,
     seed: int = 0,
-    peak_lr: float = 1.5e-3,
+    peak_lr: float = 2e-3,
     decay: float = 0.3,
 ) -> JanusForConditionalGeneration:
     """Train all of the model but its VQ autoencoder, or go on from the state in `folder`."""
@@ -176,7 +176,7 @@ def train_language(
     optimizer = torch.optim.AdamW(trained, lr=peak_lr, betas=(0.9, 0.98), weight_decay=0.03)
     start = load_state(folder / "language.pt", model, optimizer)
     curriculum = Curriculum(make_processor())
-    sizes = {"text": batch * 3 // 4, "image": batch, "understanding": batch // 2}
+    sizes = {"text": batch * 5 // 4, "image": batch, "understanding": batch * 3 // 8}
     progress = Progress("language", steps, start)
     for step in range(start, steps):
         rng = random.Random(f"language/{seed}/{step}")

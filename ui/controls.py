@@ -38,7 +38,7 @@ def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
     common = {"label": knob.label, "info": knob.help, "value": value, "elem_id": f"knob-{name}"}
     if knob.choices:
         return gr.Dropdown(list(knob.choices), **common)
-    high = COMFORTABLE.get(name, knob.high)
+    high = max(COMFORTABLE.get(name, knob.high), value)
     if not math.isfinite(high) or high > 1000:
         return gr.Number(precision=0, **common)
     low = knob.low + knob.step if knob.above_low else knob.low
@@ -51,15 +51,16 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
     knobs, in_force = {}, {}
     gr.HTML("<h2>Live settings</h2><p class='hint'>Move them while a search runs: they act from its next step.</p>")
     for name in SLIDERS:
-        with gr.Group(elem_classes="live"):
+        with gr.Column(elem_classes="card"):
             knobs[name] = knob_control(name, KNOBS[name], values[name])
-            in_force[name] = gr.HTML("", elem_id=f"in-force-{name}", elem_classes="in-force", padding=False)
+            in_force[name] = gr.HTML("", elem_id=f"in-force-{name}")
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        known = "; ".join(f"{name}: {what}" for name, what in CRITICS.items())
         judge = gr.Dropdown(
-            [(f"{name}: {what}", name) for name, what in CRITICS.items()],
+            list(CRITICS),
             value=critic,
             label="Critic",
-            info="Who scores the image; or write a mixture, as 0.7*oracle+0.3*self. Fixed when a search starts.",
+            info=f"Who scores the image. {known}. Or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
             allow_custom_value=True,
             elem_id="critic",
         )
@@ -68,7 +69,7 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
                 continue
             knobs[name] = knob_control(name, knob, values[name])
         knobs["seed"] = knob_control("seed", KNOBS["seed"], values["seed"])
-        dice = gr.Button("🎲 Random seed", size="sm", elem_id="dice")
+        dice = gr.Button("Random seed", size="sm", elem_id="dice")
     return Controls({name: knobs[name] for name in KNOBS}, in_force, judge, dice)
 
 

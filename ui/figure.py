@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from milr_core import Step
+from milr_core import SearchSettings, Step
 
-ACCENT, QUIET, TEXT, GRID = "var(--color-accent)", "var(--body-text-color-subdued)", "var(--body-text-color)", "var(--border-color-primary)"
+ACCENT, QUIET, TEXT, GRID = (
+    "var(--color-accent)",
+    "var(--body-text-color-subdued)",
+    "var(--body-text-color)",
+    "var(--border-color-primary)",
+)
 
 
 def _line(name: str, x: list[int], y: list[float], color: str, **line: Any) -> dict[str, Any]:
@@ -17,13 +22,16 @@ def _line(name: str, x: list[int], y: list[float], color: str, **line: Any) -> d
     return {"type": "scatter", "name": name, "x": x, "y": y, "hovertemplate": hover, "line": {"color": color, **line}}
 
 
-def reward_figure(steps: Sequence[Step], looked_at: int, planned_steps: int) -> dict[str, Any]:
-    """{"data", "layout", "summary"}: two for Plotly.react, and the same in words."""
+def reward_figure(steps: Sequence[Step], looked_at: int, planned: SearchSettings | None) -> dict[str, Any]:
+    """{"data", "layout", "summary"}: two for Plotly.react, and the same in words. planned: of the steps to come."""
     x = [step.index for step in steps]
+    last = max(planned.steps if planned else 1, len(steps) - 1, 1)
+    thresholds = [step.settings.threshold for step in steps] + [planned.threshold] * 2 if planned else []
     scores = [step.reward for step in steps]
     best = list(accumulate(scores, max))
     data = [
-        _line("threshold τ", x, [step.settings.threshold for step in steps], QUIET, dash="dot", width=1.5) | {"mode": "lines"},
+        _line("threshold τ", [*x, len(steps), last][: len(thresholds)], thresholds, QUIET, dash="dot", width=1.5)
+        | {"mode": "lines"},
         _line("best so far", x, best, QUIET, shape="hv", width=1.5) | {"mode": "lines"},
         _line("score", x, scores, ACCENT, width=2.5) | {"mode": "lines+markers", "marker": {"size": 8}},
     ]
@@ -38,7 +46,7 @@ def reward_figure(steps: Sequence[Step], looked_at: int, planned_steps: int) -> 
         "font": {"color": TEXT, "size": 12},
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": axis | {"title": {"text": "step"}, "range": [-0.3, max(planned_steps, 1) + 0.3], "dtick": tick(planned_steps)},
+        "xaxis": axis | {"title": {"text": "step"}, "range": [-0.3, last + 0.3], "dtick": tick(last)},
         "yaxis": axis | {"range": [-0.04, 1.04], "dtick": 0.25},
         "shapes": [mark | {"line": {"color": ACCENT, "width": 1, "dash": "dash"}}] if steps else [],
     }

@@ -15,7 +15,7 @@ SHOWN_AT_LEAST = 512
 """Pixels on the shorter side of the images as the page shows them."""
 
 IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running", "paused", "stopped", "finished"
-"""Phases of a session: no search yet, in the line, computing, held, ended by the visitor or an error, ended by itself."""
+"""Phases of a session: no search yet, in the line, computing, held, ended by the visitor or an error, ended itself."""
 
 
 def shown(image: Image.Image) -> Image.Image:
@@ -86,8 +86,6 @@ class Session:
     wanted: str = ""
     pinned: int | None = None
     notice: str = ""
-    closed: bool = False
-    runs: int = 0
 
     @property
     def newest(self) -> int:
@@ -102,7 +100,6 @@ class Session:
         """Put a new search in the place of the old one, whose images are no longer needed."""
         self.discard()
         self.run, self.pinned, self.notice = run, None, ""
-        self.runs += 1
 
     def ask(self, single: bool) -> int:
         """A new ticket: the search goes on once its turn comes."""
@@ -120,14 +117,20 @@ class Session:
         """Show a step; showing the newest one means following the search again."""
         self.pinned = None if index >= self.newest else max(0, index)
 
-    def discard(self) -> None:
+    def revoke(self) -> None:
+        """Whatever computes or waits for this session is void."""
+        self.ticket += 1
         if self.run:
             self.run.control.stop()
+            self.phase = PAUSED if self.run.steps else STOPPED
+
+    def discard(self) -> None:
+        if self.run:
             shutil.rmtree(self.run.folder, ignore_errors=True)
 
     def close(self) -> None:
         """The visitor left: end the search, free what it held."""
-        self.closed = True
+        self.revoke()
         self.discard()
         self.run, self.phase = None, IDLE
 

@@ -10,10 +10,10 @@ from ui.session import FINISHED, IDLE, PAUSED, RUNNING, STOPPED, WAITING
 
 METHOD = (
     "The model first writes down what the picture has to contain, then draws it, and a critic scores the drawing "
-    "between 0 and 1. If the score is not good enough, the search changes the model's hidden states for a part of the "
-    "words and of the image, a small step in the direction that makes a failed attempt less likely (REINFORCE). Then it "
-    "writes and draws again from these changed states. The weights of the model never change: all of the learning "
-    "happens while you watch, for this one prompt."
+    "between 0 and 1. If the score is not good enough, the search moves the hidden states behind a part of the words "
+    "and of the image a little, in the direction that makes a failed attempt less likely (REINFORCE), and the model "
+    "writes and draws again from there. Its weights never change: all of the learning happens while you watch, for "
+    "this one prompt."
 )
 GAP = 8
 """Characters between two tokens in which a token is still looked for: spaces, and bytes that decode only together."""
@@ -31,7 +31,7 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def status(phase: str, steps: Sequence[Step], planned: SearchSettings | None, ahead: int = 0, wanted: str = "") -> str:
+def status(phase: str, steps: Sequence[Step], planned: SearchSettings | None, ahead: int = 0) -> str:
     """The status line: where the search is, in one sentence."""
     if phase == WAITING:
         others = "Another visitor's search is" if ahead == 1 else f"{ahead} searches of other visitors are"
@@ -39,11 +39,13 @@ def status(phase: str, steps: Sequence[Step], planned: SearchSettings | None, ah
     if phase == IDLE or planned is None:
         return "Ready. Say what to draw, then press Run."
     if not steps:
-        return {RUNNING: "Reasoning and drawing step 0.", PAUSED: "Paused before step 0."}.get(phase, "Stopped before step 0.")
+        return {RUNNING: "Reasoning and drawing step 0.", PAUSED: "Paused before step 0."}.get(
+            phase, "Stopped before step 0."
+        )
     last = steps[-1]
     where = f"step {last.index} of {planned.steps}, score {last.reward:.2f}, best {last.best}"
     if phase == RUNNING:
-        return {"pause": f"Pausing: {where}.", "stop": f"Stopping: {where}."}.get(wanted, f"Running: {where}.")
+        return f"Running: {where}."
     if phase == FINISHED:
         passed = last.reward > planned.threshold
         why = f"the score passed the threshold {number(planned.threshold)}" if passed else "all steps are done"

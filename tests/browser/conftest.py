@@ -1,0 +1,88 @@
+"""The real app in its own process, and pages of it in a real Chromium; a page whose console shows an error fails."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_SECONDS = 90
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`python app.py` on a free port, once it says where it listens."""
+    temp = str(tmp_path_factory.mktemp("gradio"))
+    env = os.environ | {"PORT": str(free_port()), "HOST": "127.0.0.1", "GRADIO_TEMP_DIR": temp, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "app.py", "--model", "janus-shapes", "--critic", "oracle"]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    watchdog = threading.Timer(START_SECONDS, process.kill)
+    watchdog.start()
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "http://" in line:
+            break
+    watchdog.cancel()
+    url = said[-1].split()[-1] if said and "http://" in said[-1] else ""
+    assert url, "the app did not start:\n" + "".join(said)
+    threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop the app
+    assert urllib.request.urlopen(url).status == 200
+    yield url
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not executable:
+        pytest.skip("no Chromium: name one in CHROMIUM")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, app_url: str) -> Iterator[Callable[..., Page]]:
+    """Open the page as another visitor. No console error may have come up by the end."""
+    contexts, errors = [], []
+
+    def open_page(width: int = 1440, query: str = "") -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{app_url}{query}")
+        page.get_by_role("button", name="Run", exact=True).wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
