@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from transformers.utils import logging as transformers_logging
+
 from milr_core import CriticError, InputError, load_critic, load_model
 from ui import build_demo, launch_options
 
@@ -38,6 +40,7 @@ def refuse(error: Exception) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv, os.environ)
+    transformers_logging.disable_progress_bar()
     try:
         model = load_model(args.model)
         load_critic(args.critic, model=model)

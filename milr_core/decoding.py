@@ -138,7 +138,12 @@ class LanguageStack:
 
 
 def pick(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
-    """Draw tokens by inverse distribution function. logits: (n, V), uniform: (n,) in [0, 1) -> (n,) int64."""
+    """Draw tokens by inverse distribution function; at temperature 0 take the most likely ones.
+
+    logits: (n, V), uniform: (n,) in [0, 1) -> (n,) int64.
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
     cumulative = torch.softmax(logits.float() / temperature, dim=-1).cumsum(-1)
     below = cumulative <= uniform.unsqueeze(-1) * cumulative[:, -1:]
     return below.sum(-1).clamp_max(logits.shape[-1] - 1)

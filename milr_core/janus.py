@@ -196,10 +196,25 @@ def _folder_of(name: str) -> Path:
         ) from error
 
 
+def default_device() -> str:
+    """The best device of this machine."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def default_dtype(device: str) -> torch.dtype:
+    """float32 on a CPU; bfloat16 on a GPU that has it, float16 on others and on MPS."""
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return torch.float32
+    return torch.bfloat16 if kind == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+
+
 def load_model(name: str, device: str | None = None, dtype: torch.dtype | None = None) -> Janus:
     """Load a Janus checkpoint: an embedded one by name, a folder, or a Hugging Face id.
 
-    device: default the GPU if there is one. dtype: default bfloat16 on a GPU, float32 elsewhere.
+    device: default the best there is (cuda, mps, cpu). dtype: default by what the device can do (`default_dtype`).
 
     Raises:
         InputError: no such model, or a checkpoint that is no Janus.
@@ -207,8 +222,8 @@ def load_model(name: str, device: str | None = None, dtype: torch.dtype | None =
     if not isinstance(name, str) or not name:
         raise InputError("Name a model: janus-shapes, deepseek-community/Janus-Pro-1B, or a folder.")
     folder = _folder_of(ALIASES.get(name, name))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = dtype or (torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32)
+    device = device or default_device()
+    dtype = dtype or default_dtype(device)
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError) as error:

@@ -351,7 +351,7 @@ def _image_log_p(model: Janus, state: State, image: Latents, s: SearchSettings) 
     drawn = torch.tensor(state.image_tokens, device=model.device)[image.positions.to(model.device)]
 
     def log_p(z: Tensor) -> Tensor:
-        logits = model.image_head(z, s.guidance) / s.temperature
+        logits = model.image_head(z, s.guidance) / (s.temperature or 1.0)
         return reinforce.log_probability(logits, drawn if s.log_probability == "decoded" else logits.argmax(-1))
 
     return log_p

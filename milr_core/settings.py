@@ -46,7 +46,7 @@ KNOBS: dict[str, Knob] = {
     "steps": Knob("Steps K", "REINFORCE steps at most, after step 0.", int, (), 0, 1000, False, 1),
     "threshold": Knob("Threshold τ", "The search stops at a score above this.", float, (), 0, 1, False, 0.01),
     "guidance": Knob("Guidance w", "Classifier-free guidance weight; 1 is none.", float, (), 0, 50, False, 0.5),
-    "temperature": Knob("Temperature", "Of sampling image tokens.", float, (), 0, 10, True, 0.05),
+    "temperature": Knob("Temperature", "Of sampling image tokens; 0 is greedy.", float, (), 0, 10, False, 0.05),
     "baseline": Knob(
         "Baseline b",
         "What the score is compared with: one pushes away from whatever is not perfect, zero reinforces, "

@@ -1,7 +1,7 @@
 """python -m shapes.evaluate: what the embedded model can do, and what the search adds, on held-out prompts.
 
-`grid` tries search settings on the validation split; `test` measures the recommended ones on the test split and
-writes `evaluation.json` beside the checkpoint, from which the model card's figures are written. The oracle reads
+`guidance` compares guidance weights at step 0 and `grid` search settings, on the validation split; `test` measures
+the recommended ones on the test split and writes `evaluation.json` beside the checkpoint, from which the model card's figures are written. The oracle reads
 pixels; success is its verdict. Every run of a prompt has the same seed, so all methods share their step 0.
 """
 
@@ -38,6 +38,7 @@ from shapes.train import CHECKPOINT
 
 logger = logging.getLogger(__name__)
 STEPS = 16
+GUIDANCE = (1.0, 2.0, 3.0, 5.0)
 GRID = {"lr": (0.03, 0.1, 0.3), "text_ratio": (0.2, 0.5), "image_ratio": (0.02, 0.1)}
 
 
@@ -139,6 +140,21 @@ def self_reward_accuracy(name: str, prompts: tuple[Prompt, ...], seed: int = 0) 
     return {key: sum(rows) / len(rows) for key, rows in agree.items()}
 
 
+def guidance(args: argparse.Namespace) -> None:
+    """Success of step 0 under several guidance weights on the validation split."""
+    prompts = prompt_set("validation", args.per_category)
+    jobs = [
+        (args.model, "joint", prompt, SearchSettings(steps=0, seed=index, guidance=weight))
+        for weight in GUIDANCE
+        for index, prompt in enumerate(prompts)
+    ]
+    rows = run_all(jobs, args.workers)
+    size = len(prompts)
+    results = {w: interval([r["first"] for r in rows[i * size : (i + 1) * size]]) for i, w in enumerate(GUIDANCE)}
+    (args.out / "guidance.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    logger.info("%s", json.dumps(results))
+
+
 def grid(args: argparse.Namespace) -> None:
     """Joint search under every combination of GRID on the validation split; prints them, best first."""
     prompts = prompt_set("validation", args.per_category)
@@ -219,14 +235,14 @@ def test(args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shapes.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("grid", "test"))
+    parser.add_argument("what", choices=("guidance", "grid", "test"))
     parser.add_argument("--model", default="janus-shapes")
     parser.add_argument("--per-category", type=int, default=50)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=CHECKPOINT)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    {"grid": grid, "test": test}[args.what](args)
+    {"guidance": guidance, "grid": grid, "test": test}[args.what](args)
 
 
 if __name__ == "__main__":

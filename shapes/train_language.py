@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 CATEGORY_WEIGHTS = (0.08, 0.15, 0.15, 0.10, 0.20, 0.15, 0.17)  # in the order of CATEGORIES
 DROP_CONDITION = 0.10
 MISMATCH = 0.15
+IMAGE_WEIGHT = 3.0  # most image tokens are plain ground and cost nothing: the mean hides what drawing is about
 IGNORED = -100
 
 
@@ -176,7 +177,7 @@ def train_language(
     optimizer = torch.optim.AdamW(trained, lr=peak_lr, betas=(0.9, 0.98), weight_decay=0.03)
     start = load_state(folder / "language.pt", model, optimizer)
     curriculum = Curriculum(make_processor())
-    sizes = {"text": batch * 5 // 4, "image": batch, "understanding": batch * 3 // 8}
+    sizes = {"text": batch * 5 // 8, "image": batch * 3 // 2, "understanding": batch // 4}
     progress = Progress("language", steps, start)
     for step in range(start, steps):
         rng = random.Random(f"language/{seed}/{step}")
@@ -187,7 +188,7 @@ def train_language(
         for kind, size in sizes.items():
             draw = getattr(curriculum, kind)
             loss, right = sequence_loss(model, [draw(rng) for _ in range(size)], device)
-            loss.backward()
+            (IMAGE_WEIGHT * loss if kind == "image" else loss).backward()
             figures |= {kind: loss.item(), f"{kind}_right": right}
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()

@@ -20,7 +20,7 @@ from milr_core import Critic, Janus, Score, load_model
 from shapes.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
 from shapes.train import CHECKPOINT
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # the models are tiny: more threads wait for each other more than they help
 
 
 def write_tiny_janus(folder: Path, kv_heads: int = 2, seed: int = 0) -> Path:

@@ -84,6 +84,28 @@ def test_images_equal_the_slow_twin(model, count, at):
         torch.testing.assert_close(latents[row], slow_latents, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("guidance", [1.5, 4.0])
+def test_greedy_images_equal_transformers_own_generate(model, guidance):
+    ids = model.image_ids("two red circles", "draw a red circle at top.")[:1]
+    theirs = model.hf.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        generation_mode="image",
+        do_sample=False,
+        guidance_scale=guidance,
+        max_length=ids.shape[1] + 16,
+    )
+    ours, _ = Workspace(model).images(
+        "two red circles",
+        "draw a red circle at top.",
+        torch.rand(1, 16),
+        torch.full((1, 16), FREE),
+        SearchSettings(guidance=guidance, temperature=0),
+        keep_going,
+    )
+    assert ours.tolist() == theirs.tolist()
+
+
 def test_unconditional_row_is_padded_between_its_ends(model):
     conditional, bare = model.image_ids("two red circles", "draw").tolist()
     assert (bare[0], bare[-1]) == (conditional[0], conditional[-1])

@@ -13,7 +13,7 @@ from milr_core.settings import KNOBS, PAPER, settings_from
         ("lr", 0.0, "(0, 10]"), ("lr", -1, "(0, 10]"), ("lr", math.nan, "finite"), ("lr", "0.1", "finite"),
         ("lr", math.inf, "finite"), ("steps", -1, "[0, 1000]"), ("steps", 2.5, "whole"), ("steps", True, "whole"),
         ("strategy", "both", "joint"), ("positions", "first", "prefix"), ("seed", -1, "seed"),
-        ("temperature", 0, "(0, 10]"), ("threshold", 1.5, "[0, 1]"), ("guidance", math.nan, "finite"),
+        ("temperature", -1, "[0, 10]"), ("threshold", 1.5, "[0, 1]"), ("guidance", math.nan, "finite"),
         ("baseline", "half", "running"),
     ],
 )  # fmt: skip
