@@ -1,8 +1,9 @@
 """python -m shapes.evaluate: what the embedded model can do, and what the search adds, on held-out prompts.
 
-`guidance` compares guidance weights at step 0 and `grid` search settings, on the validation split; `test` measures
-the recommended ones on the test split and writes `evaluation.json` beside the checkpoint, from which the model card's figures are written. The oracle reads
-pixels; success is its verdict. Every run of a prompt has the same seed, so all methods share their step 0.
+`guidance` compares guidance weights at step 0 and `grid` search settings, on the validation split; `test` measures the
+recommended ones on the test split and writes `evaluation.json` beside the checkpoint, from which the model card is
+written. The oracle reads pixels; success is its verdict. Every run of a prompt has the same seed, so all methods share
+their step 0.
 """
 
 import argparse

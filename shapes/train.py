@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--vq-steps", type=int, default=2400)
     parser.add_argument("--vq-batch", type=int, default=6)
     parser.add_argument("--language-steps", type=int, default=5800)
-    parser.add_argument("--language-batch", type=int, default=32)
+    parser.add_argument("--language-batch", type=int, default=16)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--seed", type=int, default=0)
