@@ -5,8 +5,10 @@ from milr_core.control import SearchControl
 from milr_core.critics import Critic, Mixture, Score, load_critic
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus, load_model
-from milr_core.search import State, Workspace, advance, reason, start
+from milr_core.rollout import Workspace
+from milr_core.search import advance, reason, start
 from milr_core.settings import SearchSettings
+from milr_core.state import State
 from milr_core.steps import Cost, Step
 from milr_core.trajectory import Trajectory
 

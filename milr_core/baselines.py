@@ -10,8 +10,10 @@ from milr_core.critics.base import Critic
 from milr_core.decoding import FREE
 from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus
-from milr_core.search import Clock, State, Workspace, judge, start
+from milr_core.rollout import Clock, Workspace, judge
+from milr_core.search import start
 from milr_core.settings import SearchSettings
+from milr_core.state import State
 from milr_core.steps import Cost, Step
 
 

@@ -1,149 +1,25 @@
 """MILR (paper, Algorithms 1 and 2) as a pure function on a state: `start` makes one, `advance` the next.
 
-A `State` is all there is to a search: pickle it, move it, continue it elsewhere or under other settings. `reason` is
-the loop over `advance` that callers consume.
+`reason` is the loop over `advance` that callers consume.
 """
 
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from milr_core import latents as lat
 from milr_core import reinforce
 from milr_core.control import SearchControl
-from milr_core.critics.base import Critic, Score
-from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_text, pick
-from milr_core.errors import CriticError, InputError, Stopped
+from milr_core.critics.base import Critic
+from milr_core.decoding import Poll, pick
+from milr_core.errors import Stopped
 from milr_core.janus import Janus
 from milr_core.latents import Latents
+from milr_core.rollout import Rollout, Workspace, keep_going
 from milr_core.settings import SearchSettings
-from milr_core.steps import Cost, Step
-
-
-def keep_going() -> None:
-    """The poll of a search that nobody interrupts."""
-
-
-@dataclass(frozen=True)
-class State:
-    """A search after step `index`. Tensors may live on any device; `advance` moves what it needs.
-
-    rollout_text: (M, D), rollout_image: (N, 2, D): what each token of this step's rollout could be decoded from.
-    text_latents, image_latents: the optimised ones, z^k; None where the strategy has none.
-    random: state of the run's generator after this step. values: the scores of steps 0 to `index`.
-    """
-
-    prompt: str
-    index: int
-    settings: SearchSettings
-    text: str
-    text_tokens: list[int]
-    token_strings: list[str]
-    image_tokens: list[int]
-    image: Image.Image
-    score: Score
-    values: tuple[float, ...]
-    rollout_text: Tensor
-    rollout_image: Tensor
-    text_latents: Latents | None
-    image_latents: Latents | None
-    random: Tensor
-    cost: Cost
-    gradient_norm: dict[str, float]
-    update_norm: dict[str, float]
-
-    @property
-    def best(self) -> int:
-        return max(range(len(self.values)), key=self.values.__getitem__)
-
-    def finished(self, settings: SearchSettings) -> bool:
-        """Algorithm 1 goes on while k <= K and r <= tau."""
-        return self.index >= settings.steps or self.score.value > settings.threshold
-
-    def to(self, device: str | torch.device) -> "State":
-        """The same state with its tensors on a device; the generator's state stays on the CPU."""
-        return replace(
-            self,
-            rollout_text=self.rollout_text.to(device),
-            rollout_image=self.rollout_image.to(device),
-            text_latents=self.text_latents and self.text_latents.to(device),
-            image_latents=self.image_latents and self.image_latents.to(device),
-        )
-
-    @cached_property
-    def step(self) -> Step:
-        """What callers see of this state."""
-        optimised = min(len(self.text_latents), len(self.text_tokens)) if self.text_latents and self.index else 0
-        return Step(
-            index=self.index,
-            text=self.text,
-            image=self.image,
-            score=self.score,
-            best=self.best,
-            settings=self.settings,
-            cost=self.cost,
-            text_tokens=self.text_tokens,
-            token_strings=self.token_strings,
-            text_prefix=optimised,
-            image_tokens=self.image_tokens,
-            image_positions=self.image_latents.positions.tolist() if self.image_latents and self.index else [],
-            gradient_norm=self.gradient_norm,
-            update_norm=self.update_norm,
-            state=self,
-        )
-
-
-class Workspace:
-    """Prompts that a search has prefilled. Pays to keep between the steps of a run; results do not depend on it."""
-
-    def __init__(self, model: Janus):
-        self.model = model
-        self._filled: dict[str, tuple[tuple[int, ...], Cache, Tensor, int]] = {}
-
-    def prefilled(self, kind: str, ids: Tensor, extra: int) -> tuple[Cache, Tensor]:
-        """Cache rewound to the end of the prompt (B, T), and the (B, D) outputs there. One prompt kept a kind."""
-        key = tuple(ids.flatten().tolist())
-        if kind not in self._filled or self._filled[kind][0] != key:
-            cache, first = self.model.prefill(ids, extra)
-            self._filled[kind] = (key, cache, first, cache.length)
-        _, cache, first, length = self._filled[kind]
-        cache.length = length
-        return cache, first
-
-    def text(self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Reason about a prompt: tokens (M,), latents (M, D)."""
-        model = self.model
-        cache, first = self.prefilled("text", model.reasoning_ids(prompt).unsqueeze(0), model.max_text_tokens)
-        return decode_text(
-            model.stack, model.embed, model.text_head, cache, first[0], model.end_token, model.max_text_tokens,
-            given, poll, uniform,
-        )  # fmt: skip
-
-    def images(
-        self, prompt: str, text: str, uniform: Tensor, forced: Tensor, settings: SearchSettings, poll: Poll
-    ) -> tuple[Tensor, Tensor]:
-        """Draw n images at once: tokens (n, N), latents (n, N, 2, D). uniform, forced: (n, N)."""
-        model = self.model
-        count, length = forced.shape
-        cache, first = self.prefilled("image", model.image_ids(prompt, text), length)
-        if count > 1:  # rows come in pairs: r0 r1 r0 r1 …
-            cache = cache.tiled(count)
-        return decode_images(
-            model.stack,
-            model.image_embeddings,
-            lambda z: model.image_head(z, settings.guidance),
-            cache,
-            first.expand(count, -1, -1),
-            uniform,
-            forced,
-            settings.temperature,
-            poll,
-        )
+from milr_core.state import State
+from milr_core.steps import Step
 
 
 def moved(strategy: str, k: int, steps: int) -> tuple[bool, bool]:
@@ -153,89 +29,6 @@ def moved(strategy: str, k: int, steps: int) -> tuple[bool, bool]:
     if strategy == "t2v":
         return k <= steps // 2, k > steps // 2
     return strategy in ("joint", "text"), strategy in ("joint", "image")
-
-
-class Clock:
-    """Seconds by part, for `Cost`."""
-
-    def __init__(self, model: Janus):
-        self._cuda = model.device.type == "cuda"
-        self.parts: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        if self._cuda:
-            torch.cuda.synchronize()
-        now = time.perf_counter()
-        self.parts[part] = self.parts.get(part, 0.0) + now - self._last
-        self._last = now
-
-
-def judge(critic: Critic, image: Image.Image, prompt: str) -> Score:
-    """One image's score.
-
-    Raises:
-        CriticError: whatever goes wrong in a critic; a failure is never a score.
-    """
-    try:
-        (score,) = critic.score([image], prompt)
-    except (CriticError, InputError, Stopped):
-        raise
-    except Exception as error:
-        raise CriticError(f"The critic '{critic.name}' failed: {type(error).__name__}: {error}") from error
-    return score
-
-
-@dataclass
-class _Rollout:
-    """What `start` and `advance` have in common: a text is given; draw it, judge it, and keep the figures."""
-
-    model: Janus
-    critic: Critic
-    prompt: str
-    settings: SearchSettings
-    generator: torch.Generator
-    poll: Poll
-    workspace: Workspace
-
-    def __post_init__(self) -> None:
-        self.clock = Clock(self.model)
-        shape = (1, self.model.num_image_tokens)
-        self.uniform = torch.rand(shape, generator=self.generator).to(self.model.device)
-        self.forced = torch.full(shape, FREE, device=self.model.device)
-
-    def finish(
-        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: tuple, **more
-    ) -> State:
-        """Draw and judge; `decoded` text tokens were paid for, `before` are the scores of the steps so far."""
-        model, clock = self.model, self.clock
-        text = model.text_of(text_tokens)
-        clock.lap("text_seconds")
-        image_tokens, rollout_image = self.workspace.images(
-            self.prompt, text, self.uniform, self.forced, self.settings, self.poll
-        )
-        clock.lap("image_seconds")
-        (image,) = model.images_of(image_tokens)
-        clock.lap("pixels_seconds")
-        score = judge(self.critic, image, self.prompt)
-        clock.lap("critic_seconds")
-        return State(
-            prompt=self.prompt,
-            index=index,
-            settings=self.settings,
-            text=text,
-            text_tokens=text_tokens.tolist(),
-            token_strings=model.token_strings(text_tokens),
-            image_tokens=image_tokens[0].tolist(),
-            image=image,
-            score=score,
-            values=(*before, score.value),
-            rollout_text=rollout_text,
-            rollout_image=rollout_image[0],
-            random=self.generator.get_state(),
-            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts),
-            **more,
-        )
 
 
 def start(
@@ -256,7 +49,7 @@ def start(
     critic.check_prompt(prompt)
     workspace = workspace or Workspace(model)
     generator = torch.Generator().manual_seed(settings.seed)
-    rollout = _Rollout(model, critic, prompt, settings, generator, poll, workspace)
+    rollout = Rollout(model, critic, prompt, settings, generator, poll, workspace)
     nothing = torch.empty(0, dtype=torch.long, device=model.device)
     tokens, latents = workspace.text(prompt, nothing, poll)
     return rollout.finish(
@@ -295,7 +88,7 @@ def advance(
     generator.set_state(state.random)
     if s.seed != state.settings.seed:  # a fork under another seed
         generator.manual_seed(s.seed + k)
-    rollout = _Rollout(model, critic, state.prompt, s, generator, poll, workspace)
+    rollout = Rollout(model, critic, state.prompt, s, generator, poll, workspace)
 
     # 1. Latents: size the groups, then z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
     moves_text, moves_image = moved(s.strategy, k, s.steps)

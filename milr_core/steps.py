@@ -10,7 +10,7 @@ from milr_core.critics.base import Score
 from milr_core.settings import SearchSettings
 
 if TYPE_CHECKING:
-    from milr_core.search import State
+    from milr_core.state import State
 
 
 @dataclass(frozen=True)

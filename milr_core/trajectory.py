@@ -28,8 +28,8 @@ from milr_core.critics.base import Score
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus
 from milr_core.latents import Latents
-from milr_core.search import State
 from milr_core.settings import settings_from
+from milr_core.state import State
 from milr_core.steps import Cost
 
 SCHEMA = 1

@@ -5,7 +5,8 @@ import torch
 
 from milr_core import load_model
 from milr_core.decoding import FREE, Cache, decode_images, decode_text, pick
-from milr_core.search import SearchSettings, Workspace, keep_going
+from milr_core.rollout import Workspace, keep_going
+from milr_core.settings import SearchSettings
 from tests.conftest import write_tiny_janus
 
 

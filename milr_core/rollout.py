@@ -1,0 +1,151 @@
+"""One rollout: reason about a prompt, draw, score; with the prompts kept prefilled between the steps of a run."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from milr_core.critics.base import Critic, Score
+from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_text
+from milr_core.errors import CriticError, InputError, Stopped
+from milr_core.janus import Janus
+from milr_core.settings import SearchSettings
+from milr_core.state import State
+from milr_core.steps import Cost
+
+
+def keep_going() -> None:
+    """The poll of a search that nobody interrupts."""
+
+
+class Workspace:
+    """Prompts that a search has prefilled. Pays to keep between the steps of a run; results do not depend on it."""
+
+    def __init__(self, model: Janus):
+        self.model = model
+        self._filled: dict[str, tuple[tuple[int, ...], Cache, Tensor, int]] = {}
+
+    def prefilled(self, kind: str, ids: Tensor, extra: int) -> tuple[Cache, Tensor]:
+        """Cache rewound to the end of the prompt (B, T), and the (B, D) outputs there. One prompt kept a kind."""
+        key = tuple(ids.flatten().tolist())
+        if kind not in self._filled or self._filled[kind][0] != key:
+            cache, first = self.model.prefill(ids, extra)
+            self._filled[kind] = (key, cache, first, cache.length)
+        _, cache, first, length = self._filled[kind]
+        cache.length = length
+        return cache, first
+
+    def text(self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Reason about a prompt: tokens (M,), latents (M, D)."""
+        model = self.model
+        cache, first = self.prefilled("text", model.reasoning_ids(prompt).unsqueeze(0), model.max_text_tokens)
+        return decode_text(
+            model.stack, model.embed, model.text_head, cache, first[0], model.end_token, model.max_text_tokens,
+            given, poll, uniform,
+        )  # fmt: skip
+
+    def images(
+        self, prompt: str, text: str, uniform: Tensor, forced: Tensor, settings: SearchSettings, poll: Poll
+    ) -> tuple[Tensor, Tensor]:
+        """Draw n images at once: tokens (n, N), latents (n, N, 2, D). uniform, forced: (n, N)."""
+        model = self.model
+        count, length = forced.shape
+        cache, first = self.prefilled("image", model.image_ids(prompt, text), length)
+        if count > 1:  # rows come in pairs: r0 r1 r0 r1 …
+            cache = cache.tiled(count)
+        return decode_images(
+            model.stack,
+            model.image_embeddings,
+            lambda z: model.image_head(z, settings.guidance),
+            cache,
+            first.expand(count, -1, -1),
+            uniform,
+            forced,
+            settings.temperature,
+            poll,
+        )
+
+
+class Clock:
+    """Seconds by part, for `Cost`."""
+
+    def __init__(self, model: Janus):
+        self._cuda = model.device.type == "cuda"
+        self.parts: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        if self._cuda:
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        self.parts[part] = self.parts.get(part, 0.0) + now - self._last
+        self._last = now
+
+
+def judge(critic: Critic, image: Image.Image, prompt: str) -> Score:
+    """One image's score.
+
+    Raises:
+        CriticError: whatever goes wrong in a critic; a failure is never a score.
+    """
+    try:
+        (score,) = critic.score([image], prompt)
+    except (CriticError, InputError, Stopped):
+        raise
+    except Exception as error:
+        raise CriticError(f"The critic '{critic.name}' failed: {type(error).__name__}: {error}") from error
+    return score
+
+
+@dataclass
+class Rollout:
+    """What `start` and `advance` have in common: a text is given; draw it, judge it, and keep the figures."""
+
+    model: Janus
+    critic: Critic
+    prompt: str
+    settings: SearchSettings
+    generator: torch.Generator
+    poll: Poll
+    workspace: Workspace
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(self.model)
+        shape = (1, self.model.num_image_tokens)
+        self.uniform = torch.rand(shape, generator=self.generator).to(self.model.device)
+        self.forced = torch.full(shape, FREE, device=self.model.device)
+
+    def finish(
+        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: tuple, **more
+    ) -> State:
+        """Draw and judge; `decoded` text tokens were paid for, `before` are the scores of the steps so far."""
+        model, clock = self.model, self.clock
+        text = model.text_of(text_tokens)
+        clock.lap("text_seconds")
+        image_tokens, rollout_image = self.workspace.images(
+            self.prompt, text, self.uniform, self.forced, self.settings, self.poll
+        )
+        clock.lap("image_seconds")
+        (image,) = model.images_of(image_tokens)
+        clock.lap("pixels_seconds")
+        score = judge(self.critic, image, self.prompt)
+        clock.lap("critic_seconds")
+        return State(
+            prompt=self.prompt,
+            index=index,
+            settings=self.settings,
+            text=text,
+            text_tokens=text_tokens.tolist(),
+            token_strings=model.token_strings(text_tokens),
+            image_tokens=image_tokens[0].tolist(),
+            image=image,
+            score=score,
+            values=(*before, score.value),
+            rollout_text=rollout_text,
+            rollout_image=rollout_image[0],
+            random=self.generator.get_state(),
+            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts),
+            **more,
+        )
