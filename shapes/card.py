@@ -40,7 +40,7 @@ combinations training never showed; 95% bootstrap intervals over prompts. Succes
 the pixels by GenEval's rules. **The oracle is the critic of the search as well**: these figures say how well the search
 satisfies its critic.
 
-Recommended settings, chosen on the validation split (`grid.json`): {recommended}.
+Recommended settings, {chosen}: {recommended}.
 """
 
 
@@ -72,7 +72,10 @@ def write_card(folder: Path) -> None:
     """Write README.md of a checkpoint folder from its `evaluation.json`."""
     report = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     settings = ", ".join(f"{name} {value}" for name, value in report["recommended"].items())
-    text = HEAD.format(**{**report, "recommended": settings, **report["contents"]})
+    chosen = (
+        "chosen on the validation split (`grid.json`)" if (folder / "grid.json").exists() else "not yet from a grid"
+    )
+    text = HEAD.format(**{**report, "recommended": settings, "chosen": chosen, **report["contents"]})
     wrong = report["where_plan_wrong"]["joint"]["prompts"]
     text += _table(report["overall"], f"All {report['prompts']} prompts")
     text += f"\nJoint minus Best-of-17 (paired): {_cell(report['joint_minus_best_of_n'])}.\n"

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from milr_core import SearchSettings, best_of_n, load_critic, load_model, reason
+from milr_core import SearchSettings, Step, best_of_n, load_critic, load_model, reason, start
 from milr_core.critics.self_reward import SelfReward
 from shapes.card import write_card
 from shapes.facts import COLOR_FACTS, COUNT_FACTS, SHAPE_FACTS
@@ -49,19 +49,30 @@ def _model(name: str):
     return load_model(name, device="cpu"), load_critic("oracle")
 
 
-def run_one(job: tuple[str, str, Prompt, SearchSettings]) -> dict:
-    """One prompt, one method: verdicts at step 0, of the best and of the last step, plan verdict, and costs."""
-    name, method, prompt, settings = job
+def run_one(job: tuple[str, tuple[str, ...], Prompt, SearchSettings]) -> list[dict]:
+    """One prompt under several methods, which share their step 0: a row for each method."""
+    name, methods, prompt, settings = job
     model, critic = _model(name)
-    text = prompt.text()
-    if method == "best-of-n":
-        steps = list(best_of_n(model, critic, text, STEPS + 1, settings))
-    else:
-        steps = list(reason(model, critic, text, replace(settings, strategy=method)))
+    first = start(model, critic, prompt.text(), settings)
+    rows = []
+    for method in methods:
+        if method == "best-of-n" and not first.finished(settings):
+            steps = list(best_of_n(model, critic, prompt.text(), STEPS + 1, settings))
+        elif method == "best-of-n":
+            steps = [first.step]
+        else:
+            more = reason(model, critic, "", replace(settings, strategy=method), state=first)
+            steps = [first.step, *more]
+        rows.append(_row(method, prompt, steps))
+    return rows
+
+
+def _row(method: str, prompt: Prompt, steps: list[Step]) -> dict:
+    """Verdicts at step 0, of the best and of the last step, plan verdict, and costs."""
     right = [step.score.raw["correct"] for step in steps]
     return {
         "method": method,
-        "prompt": text,
+        "prompt": prompt.text(),
         "category": prompt.category,
         "first": right[0],
         "best": right[steps[-1].best],
@@ -75,7 +86,7 @@ def run_one(job: tuple[str, str, Prompt, SearchSettings]) -> dict:
 def run_all(jobs: list, workers: int) -> list[dict]:
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         done = pool.map(run_one, jobs, chunksize=1)
-        return list(tqdm(done, total=len(jobs), disable=not sys.stderr.isatty()))
+        return [row for rows in tqdm(done, total=len(jobs), disable=not sys.stderr.isatty()) for row in rows]
 
 
 def interval(values: list[float], seed: int = 0) -> tuple[float, float, float]:
@@ -145,7 +156,7 @@ def guidance(args: argparse.Namespace) -> None:
     """Success of step 0 under several guidance weights on the validation split."""
     prompts = prompt_set("validation", args.per_category)
     jobs = [
-        (args.model, "joint", prompt, SearchSettings(steps=0, seed=index, guidance=weight))
+        (args.model, ("joint",), prompt, SearchSettings(steps=0, seed=index, guidance=weight))
         for weight in GUIDANCE
         for index, prompt in enumerate(prompts)
     ]
@@ -161,7 +172,7 @@ def grid(args: argparse.Namespace) -> None:
     prompts = prompt_set("validation", args.per_category)
     points = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
     jobs = [
-        (args.model, "joint", prompt, SearchSettings(steps=STEPS, seed=index, **point))
+        (args.model, ("joint",), prompt, SearchSettings(steps=STEPS, seed=index, **point))
         for point in points
         for index, prompt in enumerate(prompts)
     ]
@@ -189,9 +200,7 @@ def test(args: argparse.Namespace) -> None:
     prompts = prompt_set("test", args.per_category)
     methods = ("joint", "text", "image", "best-of-n")
     jobs = [
-        (args.model, method, prompt, SearchSettings(steps=STEPS, seed=index))
-        for index, prompt in enumerate(prompts)
-        for method in methods
+        (args.model, methods, prompt, SearchSettings(steps=STEPS, seed=index)) for index, prompt in enumerate(prompts)
     ]
     rows = run_all(jobs, args.workers)
     first = [row for row in rows if row["method"] == "joint"]

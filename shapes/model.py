@@ -155,7 +155,7 @@ def make_generation_config() -> GenerationConfig:
         eos_token_id=ids[EOS],
         pad_token_id=ids[PAD],
         do_sample=True,
-        guidance_scale=3.0,
+        guidance_scale=1.5,
         generation_kwargs={"boi_token_id": ids[BOI]},
     )
 

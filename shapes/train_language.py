@@ -1,11 +1,11 @@
 """Stages 2 and 3: reasoning text, image tokens and yes/no understanding, in one network, trained together.
 
-Every step sees three batches, formatted exactly as the search formats them:
+Every step sees four batches, formatted exactly as the search formats them:
 - text: the reasoning instruction, then a plan that satisfies the prompt;
 - image: "{prompt}. {plan}", then the image tokens of a scene that follows the plan; the condition is dropped in
   10% for guidance, and in 15% the prompt has nothing to do with the plan, so that drawing follows the plan;
-- understanding: a picture and a question about it ("yes"/"no"), or a picture to be described, which teaches the
-  vision tower to see far faster than one bit an image does.
+- description: a picture, to be described; it teaches the vision tower to see far faster than one bit an image does;
+- question: a picture and a prompt, "yes" or "no". A loss of its own: averaged with descriptions, one bit drowns.
 """
 
 import logging
@@ -86,18 +86,25 @@ class Curriculum:
             ids = [ids[0], *[self.tokenizer.pad_token_id] * (len(ids) - 2), ids[-1]]
         return Sequence(ids, tokenize(render(items)), is_image=True)
 
-    def understanding(self, rng: random.Random) -> Sequence:
-        prompt, items = self._prompt_and_scene(rng)
+    def description(self, rng: random.Random) -> Sequence:
+        """A picture, and the plan that it could have been drawn from."""
+        _, items = self._prompt_and_scene(rng)
         if rng.random() < 0.5:
-            if rng.random() < 0.5:
-                items = random_items(rng.randint(1, 5), rng)
-            items = sorted(items, key=lambda item: PLACES.index(item.place))
-            question, answer = DESCRIBE, write_plan(items, "map")
-        else:
-            wanted = rng.random() < 0.5
-            while satisfies(items, prompt) != wanted:
-                items = self._disturb(items, rng)
-            question, answer = QUESTION_TEMPLATE.format(prompt=prompt.text()), "yes" if wanted else "no"
+            items = random_items(rng.randint(1, 5), rng)
+        items = sorted(items, key=lambda item: PLACES.index(item.place))
+        return self._seen(items, DESCRIBE, write_plan(items, "map"))
+
+    def question(self, rng: random.Random) -> Sequence:
+        """A picture, and whether it is what a prompt asks for; "no" half of the time, and half of that a near miss."""
+        prompt, items = self._prompt_and_scene(rng)
+        wanted = rng.random() < 0.5
+        if not wanted and rng.random() < 0.5:
+            _, items = self._prompt_and_scene(rng)  # easy to tell: without these, near misses are never learned
+        while satisfies(items, prompt) != wanted:
+            items = self._disturb(items, rng)
+        return self._seen(items, QUESTION_TEMPLATE.format(prompt=prompt.text()), "yes" if wanted else "no")
+
+    def _seen(self, items: list[Item], question: str, answer: str) -> Sequence:
         chat = self.tokenizer(self._chat(question, with_image=True)).input_ids
         pixels = np.asarray(render(items), dtype=np.uint8)
         return Sequence(chat, [*self._ids(answer), self.tokenizer.eos_token_id], pixels=pixels)
@@ -177,7 +184,7 @@ def train_language(
     optimizer = torch.optim.AdamW(trained, lr=peak_lr, betas=(0.9, 0.98), weight_decay=0.03)
     start = load_state(folder / "language.pt", model, optimizer)
     curriculum = Curriculum(make_processor())
-    sizes = {"text": batch * 5 // 8, "image": batch * 3 // 2, "understanding": batch // 4}
+    sizes = {"text": batch * 5 // 8, "image": batch * 5 // 4, "description": batch // 4, "question": batch}
     progress = Progress("language", steps, start)
     for step in range(start, steps):
         rng = random.Random(f"language/{seed}/{step}")

