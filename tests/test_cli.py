@@ -16,6 +16,8 @@ from milr_core.cli import main
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "milr_core", "reason"]
 # A threshold of 1 never stops early, so that the number of steps is known.
+# One thread, as in this process: sums in another order are other sums.
+ONE_THREAD = {"cwd": ROOT, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True}
 SEARCH = ["three green triangles", "--steps", "6", "--seed", "1", "--threshold", "1", "--json"]
 
 
@@ -26,7 +28,7 @@ def tokens(folder):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, embedded):
     folder = tmp_path_factory.mktemp("cli") / "run"
-    done = subprocess.run([*COMMAND, *SEARCH, "--out", folder], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*COMMAND, *SEARCH, "--out", folder], capture_output=True, timeout=120, **ONE_THREAD)
     return folder, done
 
 
@@ -51,7 +53,7 @@ def test_the_same_command_twice_is_the_same_run(whole, tmp_path, capsys):
 
 def test_killed_and_resumed_is_the_undisturbed_run(whole, tmp_path):
     folder = tmp_path / "killed"
-    process = subprocess.Popen([*COMMAND, *SEARCH, "--out", folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, *SEARCH, "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD)
     for _ in range(3):
         process.stdout.readline()
     os.kill(process.pid, signal.SIGKILL)
@@ -71,7 +73,7 @@ def test_resume_with_more_steps_goes_on(whole, tmp_path, capsys):
 
 def test_interrupt_keeps_the_steps_so_far(tmp_path):
     folder = tmp_path / "stopped"
-    process = subprocess.Popen([*COMMAND, *SEARCH, "--out", folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, *SEARCH, "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD)
     process.stdout.readline()
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
