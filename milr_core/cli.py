@@ -93,6 +93,11 @@ def run_reason(args: argparse.Namespace) -> int:
     steps = reason(model, critic, run.prompt if run is not None else args.prompt, settings, control, state)
     if run is None and args.out:
         run = Trajectory.create(args.out, model, critic_name, model.check_prompt(args.prompt))
+    if state is not None and state.finished(settings):
+        sys.stderr.write(
+            f"The run is done: {state.index} of {settings.steps} steps, score {state.score.value:.3f}, threshold "
+            f"{settings.threshold:g}. More --steps, or a --threshold that the score does not pass, go on with it.\n"
+        )
     signal.signal(signal.SIGINT, lambda *_: control.stop())  # the step under way is dropped, the rest is on disk
     total = settings.steps + 1
     with tqdm(total=total, initial=len(run or ()), disable=args.json or not sys.stderr.isatty(), unit="step") as bar:

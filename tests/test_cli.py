@@ -71,6 +71,12 @@ def test_resume_with_more_steps_goes_on(whole, tmp_path, capsys):
     assert tokens(tmp_path / "short") == tokens(whole[0])
 
 
+def test_resuming_a_run_that_is_done_says_so(whole, capsys):
+    assert main(["reason", "--resume", str(whole[0]), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "" and "The run is done: 6 of 6 steps" in captured.err
+
+
 def test_interrupt_keeps_the_steps_so_far(tmp_path):
     folder = tmp_path / "stopped"
     process = subprocess.Popen([*COMMAND, *SEARCH, "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD)
