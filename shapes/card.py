@@ -35,10 +35,10 @@ Intended for demonstration, tests and research on test-time search; not for pict
 
 ## Figures
 
-Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes; {prompts} prompts of the test split, whose
-combinations training never showed; 95% bootstrap intervals over prompts. Success is the verdict of an oracle that reads
-the pixels by GenEval's rules. **The oracle is the critic of the search as well**: these figures say how well the search
-satisfies its critic.
+Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes; {prompts} prompts of the test split, none of
+them in training (of the composed categories: no combination of them either); 95% bootstrap intervals over prompts.
+Success is the verdict of an oracle that reads the pixels by GenEval's rules. **The oracle is the critic of the search
+as well**: these figures say how well the search satisfies its critic.
 
 Recommended settings, {chosen}: {recommended}.
 """

@@ -13,7 +13,7 @@ from shapes.tokens import patch_tokens
 
 MAX_TEXT_TOKENS = 72
 RECOMMENDED = {"text_ratio": 0.5, "image_ratio": 0.1, "lr": 0.1}
-"""Chosen by `python -m shapes.evaluate grid` on the validation split."""
+"""A first guess; `python -m shapes.evaluate grid` is there to choose better ones on the validation split."""
 
 
 def write_milr_json(folder: Path) -> None:
