@@ -1,11 +1,14 @@
 """What a critic is: images and their prompt in, scores out. And the weighted mixture of any of them."""
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
 from milr_core.errors import CriticError, InputError
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
 
 UNLOADED, LOADING, READY, FAILED = "unloaded", "loading", "ready", "failed"
 """Load states of a critic and of each of its models."""
+
+
+WEIGHT_FILES = (
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,23 +60,46 @@ class Score:
 
 @dataclass(frozen=True)
 class Weights:
-    """A checkpoint that a critic needs. kind: its class in transformers. gigabytes: of memory, in the type it is run in."""
+    """A checkpoint that a critic needs. kind: its class in transformers. gigabytes: of memory, as it is run."""
 
     id: str
     kind: str
     role: str
     gigabytes: float
     licence: str
+    files: tuple[str, ...] = WEIGHT_FILES
+
+    @property
+    def present(self) -> bool:
+        """Whether they are on this machine."""
+        return present(self.id, self.files)
+
+
+def present(source: str, files: Sequence[str] = WEIGHT_FILES) -> bool:
+    """Whether one of the files is there: in a folder, or in the hub's cache of an id."""
+    if Path(source).is_dir():
+        return any((Path(source) / name).is_file() for name in files)
+    return any(isinstance(try_to_load_from_cache(source, name), str) for name in files)
 
 
 @dataclass(frozen=True)
 class About:
-    """What a critic needs, to be read before one is made. needs: in words, beside weights. options: of `load_critic`."""
+    """What a critic needs, before one is made. needs: in words, beside weights.
+
+    options: of `load_critic`, with what they mean. remote: asks a judge over the network.
+    """
 
     weights: tuple[Weights, ...] = ()
     needs: str = ""
     options: dict[str, str] = field(default_factory=dict)
     licence: str = "Apache-2.0"
+    remote: bool = False
+
+    @property
+    def present(self) -> bool:
+        """Whether all is there that a critic with default options needs: weights, and a key or an endpoint."""
+        reachable = not self.remote or any(os.environ.get(name) for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"))
+        return reachable and all(w.present for w in self.weights)
 
     @property
     def gigabytes(self) -> float:
@@ -112,7 +143,7 @@ class Critic(ABC):
             model.unload()
 
     def for_run(self, poll: Callable[[], None]) -> "Critic":
-        """This critic for one run: a budget of its own, and `poll` (which may raise) asked while it waits for others."""
+        """This critic for one run: with a budget of its own, asking `poll` (which may raise) while it waits."""
         return self
 
     def check_prompt(self, prompt: str) -> None:

@@ -66,8 +66,8 @@ _MANY = {plural: name for said, name in _NOUNS.items() for plural in _plurals(sa
 def what_is_judged() -> str:
     """One sentence for whoever wrote a prompt that is not understood."""
     return (
-        "It understands 'a photo of two clocks', 'a red car left of a blue bus', 'a pink cup and a dog': a number up to "
-        f"eight, a color ({', '.join(COLORS)}) and one of COCO's 80 things; one thing {', '.join(RELATIONS)} another, "
+        "It understands 'a photo of two clocks', 'a red car left of a blue bus', 'a pink cup and a dog': a number up "
+        f"to eight, a color ({', '.join(COLORS)}) and one of COCO's 80 things; one thing {', '.join(RELATIONS)} another, "
         "or several joined by 'and'. Anything else needs a spec."
     )
 
@@ -79,7 +79,7 @@ def _unknown(why: str) -> InputError:
 def _phrase(text: str) -> dict[str, Any]:
     number, _, rest = text.strip().partition(" ")
     if number in ("a", "an", "the"):
-        count, nouns = 1, _NOUNS | {"skis": "skis", "scissors": "scissors"}
+        count, nouns = 1, _NOUNS
     elif number in NUMBERS or (number.isdigit() and 1 <= int(number) <= len(NUMBERS)):
         count = NUMBERS[number] if number in NUMBERS else int(number)
         nouns = _NOUNS if count == 1 else _MANY

@@ -10,24 +10,12 @@ from typing import Any, ClassVar
 
 import torch
 import transformers
-from huggingface_hub import try_to_load_from_cache
 
-from milr_core.critics.base import FAILED, LOADING, READY, UNLOADED, Weights
+from milr_core.critics.base import FAILED, LOADING, READY, UNLOADED, Weights, present
 from milr_core.errors import CriticError
 from milr_core.janus import default_device, default_dtype
 
 logger = logging.getLogger(__name__)
-
-_WEIGHT_FILES = (
-    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
-)  # fmt: skip
-
-
-def present(source: str) -> bool:
-    """Whether the weights are on this machine: a folder that has them, or the hub's cache."""
-    if Path(source).is_dir():
-        return any((Path(source) / name).is_file() for name in _WEIGHT_FILES)
-    return any(isinstance(try_to_load_from_cache(source, name), str) for name in _WEIGHT_FILES)
 
 
 class Pretrained:
@@ -55,7 +43,7 @@ class Pretrained:
 
     @property
     def present(self) -> bool:
-        return present(self.source)
+        return present(self.source, self.weights.files)
 
     def load(self) -> None:
         """Load and check; returns at once when it is loaded.
@@ -108,4 +96,5 @@ class Pretrained:
             else f"Where there is a network, run: hf download {self.source}; or give a folder that holds it"
         )
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return f"The weights '{self.source}' ({self.weights.kind}, the {self.weights.role}) cannot be loaded: {reason}. {fix}."
+        which = f"'{self.source}' ({self.weights.kind}, the {self.weights.role})"
+        return f"The weights {which} cannot be loaded: {reason.rstrip('.')}. {fix}."
