@@ -33,6 +33,7 @@ class UnifiedRewardModel(Pretrained):
     )
     images_kind = "Qwen2VLImageProcessorPil"
     half = True
+    max_new_tokens = MAX_NEW_TOKENS
 
     def prepare(self) -> None:
         self._image_token = self.tokenizer.convert_ids_to_tokens(self.model.config.image_token_id)
@@ -58,7 +59,7 @@ class UnifiedRewardModel(Pretrained):
             pixel_values=seen["pixel_values"].to(self.dtype),
             image_grid_thw=seen["image_grid_thw"],
             mm_token_type_ids=(inputs["input_ids"] == self.model.config.image_token_id).int(),
-            max_new_tokens=MAX_NEW_TOKENS,
+            max_new_tokens=self.max_new_tokens,
             do_sample=False,
             temperature=None, top_p=None, top_k=None,
         )  # fmt: skip
