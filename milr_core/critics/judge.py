@@ -1,7 +1,8 @@
 """A judge behind any OpenAI-compatible endpoint: a question and an image in, a structured answer out.
 
-The key is held in memory only: it is in no message, log, bundle or representation. Each run has a budget that no request
-goes beyond. Waiting can be interrupted. A question asked before is answered from memory: equal inputs, equal values.
+The key is held in memory only: it is in no message, log, bundle or representation. Each run has a budget that no
+request goes beyond. Waiting can be interrupted. A question asked before is answered from memory: equal inputs give
+equal values.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from milr_core.critics.base import Critic, Usage
+from milr_core.critics.budget import Budget
 from milr_core.errors import CriticError, InputError
 
 PUBLIC = "https://api.openai.com/v1"
@@ -38,7 +40,7 @@ OPTIONS = {
     "base_url": "default: OPENAI_BASE_URL, or OpenAI's own",
     "judge": "the model that judges; default: OPENAI_MODEL, or the critic's own",
     "timeout": "seconds a try may take (60)",
-    "retries": "tries after the first that fails with 429, 5xx, a time-out or a lost connection, with growing pauses (3)",
+    "retries": "further tries after 429, 5xx, a time-out or a lost connection, with growing pauses (3)",
     "max_calls": "requests a run, tries included (200)",
     "max_tokens": "tokens a run, in and out (no limit)",
     "max_dollars": "a run (no limit)",
@@ -48,42 +50,6 @@ OPTIONS = {
     "temperature": "0; None for models that take none",
     "extra_body": "further fields of the request, for servers that have them",
 }
-
-
-@dataclass
-class Budget:
-    """What a run may spend, and has. Checked before each request: at least the dearest answer so far has to fit."""
-
-    max_calls: int | None = 200
-    max_tokens: int | None = None
-    max_dollars: float | None = None
-    spent: Usage = Usage()
-    dearest: Usage = Usage()  # of one answer
-
-    def left(self, requests: int) -> int:
-        """Tries that each of `requests` may take.
-
-        Raises:
-            CriticError: the budget does not reach for them.
-        """
-        tokens = self.spent.input_tokens + self.spent.output_tokens
-        expected = self.dearest.input_tokens + self.dearest.output_tokens
-        for name, limit, used, next_one in (
-            ("requests", self.max_calls, self.spent.calls, 1),
-            ("tokens", self.max_tokens, tokens, max(1, expected)),
-            ("dollars", self.max_dollars, self.spent.dollars, max(1e-9, self.dearest.dollars)),
-        ):
-            if limit is not None and used + requests * next_one > limit:
-                raise CriticError(
-                    f"The judge's budget is used up: {used:g} of {limit:g} {name} spent, and {requests} more "
-                    f"request{'s' * (requests > 1)} would go beyond. Raise max_{'calls' if name == 'requests' else name}."
-                )
-        return 1_000_000 if self.max_calls is None else (self.max_calls - self.spent.calls) // requests
-
-    def add(self, usage: Usage) -> None:
-        self.spent += usage
-        if usage.input_tokens + usage.output_tokens > self.dearest.input_tokens + self.dearest.output_tokens:
-            self.dearest = usage
 
 
 class Answer(BaseModel):
@@ -186,7 +152,7 @@ class Judge:
         return hashlib.sha256(repr(asked).encode() + png).hexdigest()
 
     def _wait(self, work: Any) -> None:
-        """Run a coroutine in a thread of its own, whether or not this one has an event loop; drop it if `poll` raises."""
+        """Run a coroutine in a thread of its own, as this one may have an event loop; drop it if `poll` raises."""
         handle: dict[str, Any] = {}
 
         async def main() -> None:
@@ -278,7 +244,8 @@ class Judge:
             raise CriticError(f"The judge {self._who} refused to judge: {self._clean(choice.message.refusal)}")
         if choice.finish_reason == "length":
             raise CriticError(
-                f"The answer of the judge {self._who} was cut at {self.max_output_tokens} tokens. Raise max_output_tokens."
+                f"The answer of the judge {self._who} was cut at {self.max_output_tokens} tokens. "
+                "Raise max_output_tokens."
             )
         if choice.finish_reason == "content_filter":
             raise CriticError(f"The content filter of the judge {self._who} stopped its answer. Try another prompt.")

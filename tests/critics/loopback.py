@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback that speaks as an OpenAI-compatible endpoint does, well or badly, as it is told."""
+"""A real HTTP server on the loopback that speaks as an OpenAI-compatible endpoint does, well or badly."""
 
 import json
 import threading

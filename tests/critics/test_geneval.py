@@ -29,7 +29,11 @@ def plain_relations(a, b):
         return set()
     x, y = rest / np.sqrt((offset**2).sum())
     return {
-        n for n, yes in zip(("left of", "right of", "above", "below"), (x < -0.5, x > 0.5, y < -0.5, y > 0.5)) if yes
+        name
+        for name, holds in zip(
+            ("left of", "right of", "above", "below"), (x < -0.5, x > 0.5, y < -0.5, y > 0.5), strict=True
+        )
+        if holds
     }
 
 
@@ -73,7 +77,6 @@ def random_objects(rng, spec):
 
 
 def verdict(objects, spec):
-    colors = {id(d): o[3] for o in objects for d in [Detection(o[0], o[1], o[2])]}
     detections = [Detection(o[0], o[1], o[2]) for o in objects]
     colors = {id(d): o[3] for d, o in zip(detections, objects, strict=True)}
     return evaluate(kept(detections, spec["tag"]), spec, lambda some, _: [colors[id(d)] for d in some])
@@ -211,8 +214,8 @@ def test_free_text(prompt, include, tag):
 
 @pytest.mark.parametrize(
     "prompt",
-    ["a dragon", "two red circles", "a violet car", "a dog left of a cat above a bus", "a cat and a cat", "", "nine cats",
-     "the Great Wall at dawn", "a red blue car", "two cat"],
+    ["a dragon", "two red circles", "a violet car", "a dog left of a cat above a bus", "a cat and a cat", "",
+     "nine cats", "the Great Wall at dawn", "a red blue car", "two cat"],
 )  # fmt: skip
 def test_what_it_cannot_parse_it_says(prompt):
     with pytest.raises(InputError, match="GenEval cannot judge this prompt.*two clocks"):

@@ -1,4 +1,4 @@
-"""Each network from a checkpoint of its real class on disk: loaded, checked, batched, unloaded, and against a slow twin."""
+"""Each network from a checkpoint of its real class on disk: loaded, checked, batched, unloaded, beside a slow twin."""
 
 import json
 

@@ -33,14 +33,14 @@ from milr_core.critics.geneval_spec import COCO_NAMES
 # BERT's own ids for these: GroundingDINO has them built in.
 FIXED = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}
 WORDS = (
-    "yes no a an the photo of colored object red orange yellow green blue purple pink brown black white cat dog car bus "
-    "bench bowl cow plate is this are there two 2 3 left right on next to cats clock clocks person and"
+    "yes no a an the photo of colored object red orange yellow green blue purple pink brown black white cat dog car "
+    "bus bench bowl cow plate is this are there two 2 3 left right on next to cats clock clocks person and"
 ).split()
 VOCABULARY = 1040
 VISION = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"]
 QWEN_CHAT = (
-    "{% for m in messages %}<|im_start|> {% for c in m.content %}{% if c.type == 'image' %}<|vision_start|><|image_pad|>"
-    "<|vision_end|>{% else %}{{ c.text }}{% endif %}{% endfor %}<|im_end|>{% endfor %}"
+    "{% for m in messages %}<|im_start|> {% for c in m.content %}{% if c.type == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c.text }}{% endif %}{% endfor %}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>{% endif %}"
 )
 

@@ -1,4 +1,4 @@
-"""Two networks that answer yes or no about an image: GIT and BLIP. P(yes) / (P(yes) + P(no)) at the first answer token."""
+"""Two networks that answer questions about an image, GIT and BLIP: P(yes) / (P(yes) + P(no)) at the first token."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
