@@ -19,9 +19,9 @@ from shapes.scene import COLORS, IMAGE_SIZE, SHAPES, SIZES, shape_mask
 FOREGROUND = 70.0  # RGB distance from the ground above which a pixel belongs to a shape
 SMALLEST = 0.004  # share of the image below which a component is a speck, not an object
 SPECKS_ALLOWED = 0.004  # share of the image that specks may cover in all
-MIN_OVERLAP = 0.75  # intersection over union with the best template, below which a blob is no shape
-MIN_PURITY = 0.85  # share of a shape's inner pixels that have its color
-TEMPLATE = 48  # pixels a side of the box in which masks are compared
+MIN_OVERLAP = 0.85  # intersection over union with the best template, below which a blob is no shape
+MIN_PURITY = 0.9  # share of a shape's inner pixels that have its color
+EDGE = 0.3  # coverage from which an anti-aliased pixel counts as the shape's
 _SIZE_BOUNDS = {  # extent as a share of the image's side, halfway between the sizes of the world
     "small": (0.0, (SIZES["small"] + SIZES["medium"]) / 2 / IMAGE_SIZE),
     "medium": (
@@ -50,11 +50,11 @@ class Detection:
         return f"{self.size} {self.color or 'many-colored'} {self.shape or 'blob'}"
 
 
-@lru_cache(maxsize=1)
-def _templates() -> np.ndarray:
-    """(shapes, TEMPLATE, TEMPLATE) coverage of each shape in its own box."""
-    masks = [shape_mask(shape, TEMPLATE, TEMPLATE) for shape in SHAPES]
-    return np.stack([np.asarray(mask) for mask in masks]) / 255.0
+@lru_cache(maxsize=len(SIZES))
+def _templates(side: int) -> np.ndarray:
+    """(shapes, side, side) booleans: each shape as it is drawn at that extent, in its own box."""
+    masks = np.stack([np.asarray(shape_mask(shape, side, side)) for shape in SHAPES])
+    return masks / 255.0 >= EDGE
 
 
 def detect(image: Image.Image) -> tuple[list[Detection], float]:
@@ -80,14 +80,13 @@ def detect(image: Image.Image) -> tuple[list[Detection], float]:
         nearest = np.linalg.norm(rgb[window][inner][:, None] - palette, axis=-1).argmin(-1)
         votes = np.bincount(nearest, minlength=len(palette))
         purity = votes.max() / votes.sum()
-        box = Image.fromarray((mask * 255).astype(np.uint8)).resize((TEMPLATE, TEMPLATE), Image.Resampling.BILINEAR)
-        coverage = np.asarray(box) / 255.0
-        templates = _templates()
-        overlaps = np.minimum(templates, coverage).sum((1, 2)) / np.maximum(templates, coverage).sum((1, 2))
         rows, columns = window
         extent = max(rows.stop - rows.start, columns.stop - columns.start) / IMAGE_SIZE
         squat = min(mask.shape) / max(mask.shape) < 0.75
         size = next(name for name, (low, high) in _SIZE_BOUNDS.items() if low <= extent <= high)
+        templates = _templates(SIZES[size])
+        blob = np.asarray(Image.fromarray(mask).resize(templates.shape[1:], Image.Resampling.NEAREST))
+        overlaps = (templates & blob).sum((1, 2)) / (templates | blob).sum((1, 2))
         found.append(
             Detection(
                 SHAPES[overlaps.argmax()] if overlaps.max() >= MIN_OVERLAP and not squat else None,

@@ -22,6 +22,7 @@ VERBS = ("", "draw", "show", "paint", "please draw", "i want", "give me")
 MEDIA = ("", "a photo of", "a picture of", "an image of", "a drawing of", "a sketch of", "a painting of")
 LEADS = tuple(f"{verb} {medium}".strip() for verb in VERBS for medium in MEDIA)  # the first is no lead at all
 CATEGORIES = ("single_object", "two_object", "counting", "colors", "position", "color_attr", "knowledge")
+MOST_RELATED = 7  # shapes that fit where all of one phrase are, say, left of all of the other
 SYNONYMS = {
     "colour": "color", "colours": "colors", "grey": "gray", "centre": "center", "circles": "circle",
     "squares": "square", "triangles": "triangle", "crosses": "cross", "things": "thing", "an": "a", "1": "one",
@@ -261,4 +262,6 @@ def parse(text: str) -> Prompt:
         prompt = Prompt((_parse_phrase(words),), None, lead)
     if prompt.total > len(PLACES):
         raise PromptError(f"{prompt.total} shapes do not fit: the picture has {GRID}x{GRID} places.")
+    if prompt.relation and prompt.total > MOST_RELATED:
+        raise PromptError(f"{prompt.total} shapes do not fit so that each one is {prompt.relation} each other one.")
     return prompt

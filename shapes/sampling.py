@@ -7,9 +7,10 @@ test split holds combinations that training never shows, whatever the seed.
 import hashlib
 import random
 from functools import lru_cache
+from itertools import combinations
 
 from shapes.facts import COLOR_FACTS, COUNT_FACTS, SHAPE_FACTS
-from shapes.plans import places_satisfy
+from shapes.plans import places_satisfy, satisfies
 from shapes.prompts import CATEGORIES, LEADS, RELATIONS, Phrase, Prompt
 from shapes.scene import COLORS, PLACES, SHAPES, SIZES, Item
 
@@ -67,20 +68,23 @@ def _phrases(category: str, rng: random.Random) -> tuple[tuple[Phrase, ...], str
         return (Phrase(rng.choice(SHAPES), rng.choice((2, 3, 4)), color, size),), None
     if category == "two_object":
         while True:
-            a, b = _pair(rng, rng.choice((0.0, 0.0, 0.5)), 0.25)
+            a, b = _pair(rng, rng.choice((0.0, 0.0, 0.5)), 0.4)
             if not (a.color and b.color):
                 return (a, b), None
     if category == "color_attr":
-        return _pair(rng, 1.0, 0.2), None
+        return _pair(rng, 1.0, 0.4), None
     if category == "position":
-        return _pair(rng, rng.choice((0.0, 1.0)), 0.15), rng.choice(RELATIONS)
+        return _pair(rng, rng.choice((0.0, 1.0)), 0.4), rng.choice(RELATIONS)
     first = _riddle(rng)
-    if rng.random() < 0.75:
+    if rng.random() < 0.4:
         return (first,), None
     while True:
-        second = _riddle(rng) if rng.random() < 0.4 else Phrase(rng.choice(SHAPES), 1, rng.choice(list(COLORS)))
+        if rng.random() < 0.6:
+            second = _riddle(rng)
+        else:
+            second = Phrase(rng.choice(SHAPES), _few(rng, 0.3), rng.choice(list(COLORS)))
         if second.shape != first.shape and first.count + second.count <= 6:
-            return (first, second), rng.choice((None, rng.choice(RELATIONS)))
+            return (first, second), rng.choice((None, *RELATIONS))
 
 
 def random_prompt(category: str, split: str, rng: random.Random) -> Prompt:
@@ -93,10 +97,7 @@ def random_prompt(category: str, split: str, rng: random.Random) -> Prompt:
 
 
 def random_scene(prompt: Prompt, rng: random.Random) -> list[Item]:
-    """Items that satisfy the prompt, everything free chosen at random; those of a phrase in reading order.
-
-    Empty where no choice of places satisfies the relation.
-    """
+    """Items that satisfy the prompt, everything free chosen at random; those of a phrase in reading order."""
     groups = []
     for phrase in prompt.phrases:
         shared = rng.choice(list(COLORS)) if rng.random() < 0.6 else None
@@ -110,14 +111,20 @@ def random_scene(prompt: Prompt, rng: random.Random) -> list[Item]:
                 for _ in range(phrase.count)
             ]
         )
-    for _ in range(200):
-        places = rng.sample(PLACES, prompt.total)
-        first = sorted(places[: len(groups[0])], key=PLACES.index)
-        second = sorted(places[len(groups[0]) :], key=PLACES.index)
-        if prompt.relation is None or all(places_satisfy(prompt.relation, a, b) for a in first for b in second):
-            drawn = [item for group in groups for item in group]
-            return [Item(s, c, place, z) for (s, c, z), place in zip(drawn, first + second, strict=True)]
-    return []
+    first, second = rng.choice(_placements(prompt.relation, len(groups[0]), prompt.total - len(groups[0])))
+    drawn = [item for group in groups for item in group]
+    return [Item(s, c, place, z) for (s, c, z), place in zip(drawn, first + second, strict=True)]
+
+
+@lru_cache(maxsize=128)
+def _placements(relation: str | None, first: int, second: int) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """All choices of places, in reading order, for the shapes of one or two phrases."""
+    choices = []
+    for a in combinations(PLACES, first):
+        for b in combinations([p for p in PLACES if p not in a], second):
+            if relation is None or all(places_satisfy(relation, x, y) for x in a for y in b):
+                choices.append((a, b))
+    return choices
 
 
 def random_items(count: int, rng: random.Random) -> list[Item]:
@@ -126,6 +133,53 @@ def random_items(count: int, rng: random.Random) -> list[Item]:
         Item(rng.choice(SHAPES), rng.choice(list(COLORS)), place, rng.choice(list(SIZES)))
         for place in rng.sample(PLACES, count)
     ]
+
+
+def _phrase_about(items: list[Item], one: bool, rng: random.Random) -> Phrase:
+    """A phrase for some of a scene's items, or, half of the time, one that misses them in one respect."""
+    item = rng.choice(items)
+    shape, color, size = item.shape, item.color, item.size
+    missed = rng.choice(("shape", "color", "size", "count")) if rng.random() < 0.5 else None
+    if missed == "shape":
+        shape = rng.choice(SHAPES)
+    if missed == "color":
+        color = rng.choice(list(COLORS))
+    if missed == "size":
+        size = rng.choice(list(SIZES))
+    color = color if missed == "color" or rng.random() < 0.75 else None
+    size = size if missed == "size" or rng.random() < 0.15 else None
+    if one:
+        return Phrase(shape, 1, color, size)
+    count = sum(i.shape == shape and color in (None, i.color) and size in (None, i.size) for i in items)
+    count = rng.randint(1, 4) if missed == "count" else min(4, max(1, count))
+    facts: dict[str, str | None] = {"color_of": None, "count_of": None, "shape_of": None}
+    riddle = rng.choice(list(facts)) if rng.random() < 0.25 else None
+    if riddle == "color_of" and color:
+        facts["color_of"] = rng.choice([thing for thing, value in COLOR_FACTS.items() if value == color])
+    elif riddle == "count_of" and count > 1:
+        facts["count_of"] = rng.choice([things for things, value in COUNT_FACTS.items() if value[0] == count])
+    elif riddle == "shape_of" and color:
+        facts["shape_of"] = rng.choice([thing for thing, value in SHAPE_FACTS.items() if value == shape])
+    return Phrase(shape, count, color, size, **facts)
+
+
+def random_question(items: list[Item], wanted: bool, simple: bool, rng: random.Random) -> tuple[Prompt, bool]:
+    """A prompt of the training split about a scene, and whether the scene is what it asks for.
+
+    simple: one phrase, about one thing. The truth is `wanted` unless no such prompt turns up in a hundred tries.
+    """
+    for _ in range(100):
+        phrases = [_phrase_about(items, simple, rng)]
+        relation = None
+        if not simple and rng.random() < 0.6:
+            phrases.append(_phrase_about(items, False, rng))
+            relation = rng.choice((None, *RELATIONS))
+        prompt = Prompt(tuple(phrases), relation, rng.choice(("", "a photo of", rng.choice(LEADS))))
+        truth = satisfies(items, prompt)
+        same = len(phrases) == 2 and phrases[0].shape == phrases[1].shape and phrases[0].color == phrases[1].color
+        if truth == wanted and not same and split_of(prompt) == "train":
+            break
+    return prompt, truth
 
 
 @lru_cache(maxsize=32)

@@ -11,7 +11,7 @@ from PIL import Image
 from milr_core import InputError
 from shapes import facts
 from shapes.model import make_processor, make_tokenizer
-from shapes.oracle import judge, relations
+from shapes.oracle import is_right, judge, relations
 from shapes.plans import STYLES, plan_is_right, random_plan, read_plan, satisfies, write_plan
 from shapes.prompts import CATEGORIES, parse, unknown_words
 from shapes.sampling import SPLITS, prompt_set, random_items, random_scene, split_of
@@ -186,16 +186,51 @@ def test_training_sequences_are_formatted_as_the_search_formats_them(embedded):
     rng = random.Random(0)
     curriculum = Curriculum(embedded.processor)
     tokenizer = embedded.processor.tokenizer
+
+    def given(sequence) -> list[int]:
+        return [token for token, predicted in zip(sequence.ids, sequence.predicted, strict=True) if not predicted]
+
     sequence = curriculum.text(rng)
-    prompt = tokenizer.decode(sequence.prompt, skip_special_tokens=True).removeprefix("plan ")
-    assert sequence.prompt == embedded.reasoning_ids(prompt).tolist() and sequence.answer[-1] == embedded.end_token
+    prompt = tokenizer.decode(given(sequence), skip_special_tokens=True).removeprefix("plan ")
+    assert given(sequence) == embedded.reasoning_ids(prompt).tolist() and sequence.ids[-1] == embedded.end_token
     while True:
         sequence = curriculum.image(rng)
-        if tokenizer.pad_token_id not in sequence.prompt:
+        if tokenizer.pad_token_id not in given(sequence):
             break
-    said = tokenizer.decode(sequence.prompt, skip_special_tokens=True)
+    said = tokenizer.decode(given(sequence), skip_special_tokens=True)
     prompt, _, plan = said.partition(". ")
-    assert sequence.prompt == embedded.image_ids(prompt, plan)[0].tolist()
+    assert given(sequence) == embedded.image_ids(prompt, plan)[0].tolist()
+
+
+def test_quiz_answers_are_true_and_the_first_question_is_put_as_the_critic_puts_it(embedded):
+    rng = random.Random(3)
+    curriculum = Curriculum(embedded.processor)
+    tokenizer = embedded.processor.tokenizer
+    said = []
+    for _ in range(40):
+        quiz = curriculum.quiz(rng)
+        image = Image.fromarray(quiz.pixels)
+        turns = tokenizer.decode(quiz.ids).split("<|User|>")[1:]
+        for turn in turns:
+            question, _, answer = turn.partition("<|Assistant|>")
+            prompt = parse(question.split("<end_of_image>")[-1].strip().removeprefix("is this ").removesuffix("?"))
+            answer = answer.replace("<|end|>", "").strip()
+            assert (answer == "yes") == judge(image, prompt.spec()).raw["correct"], (prompt.text(), answer)
+            assert split_of(prompt) == "train"
+            said.append(answer)
+        assert len(turns) == sum(quiz.predicted)
+        first = turns[0].split("<end_of_image>")[-1].partition("<|Assistant|>")[0].strip()
+        chat = embedded.processor(text=embedded._chat(first, with_image=True), images=[image], return_tensors="pt")
+        asked = chat.input_ids[0].tolist()
+        assert quiz.ids[: len(asked)] == asked
+    assert 0.4 < said.count("yes") / len(said) < 0.6
+
+
+def test_every_place_that_satisfies_a_relation_is_drawn_and_no_other():
+    prompt = parse("three circles left of three squares")
+    scenes = {tuple((i.shape, i.place) for i in random_scene(prompt, random.Random(seed))) for seed in range(200)}
+    assert len(scenes) == 7
+    assert all(is_right(render(random_scene(prompt, random.Random(seed))), prompt) for seed in range(20))
 
 
 def test_training_goes_on_where_it_stopped(tmp_path):
