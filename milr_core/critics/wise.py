@@ -108,8 +108,8 @@ SYSTEM = {
     ),
     "verified": (
         "You check whether a generated image shows what its prompt means. The explanation says what that is. Say in "
-        "one sentence what you see, then give correct: 1 if the image shows it unmistakably and contradicts none of it, "
-        "otherwise 0."
+        "one sentence what you see, then give correct: 1 if the image shows it unmistakably and contradicts none of "
+        "it, otherwise 0."
     ),
 }
 
