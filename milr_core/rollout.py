@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
@@ -117,21 +117,21 @@ def observe(observers: Sequence[Critic], image: Image.Image, prompt: str) -> dic
     return {observer.name: judge(observer, image, prompt) for observer in observers}
 
 
-def ready(critic: Critic, observers: Sequence[Critic], poll: Poll) -> tuple[Critic, list[Critic]]:
-    """Both for one run, loaded: what cannot be loaded fails before anything is drawn.
+def ready(critic: Critic, observers: Sequence[Critic], poll: Poll, spent: Usage) -> tuple[Critic, list[Critic]]:
+    """Both for a run that has `spent` so far, loaded: what cannot be loaded fails before anything is drawn.
 
     Raises:
         CriticError: weights are missing or wrong.
     """
-    judging = [one.for_run(poll) for one in (critic, *observers)]
+    judging = [one.for_run(poll, spent) for one in (critic, *observers)]
     for one in judging:
         one.load()
     return judging[0], judging[1:]
 
 
-def judge_cost(*scores: Score) -> dict[str, float]:
-    """What remote judges took for some scores, as `Cost` names it."""
-    return {f"judge_{name}": value for name, value in asdict(sum((s.usage for s in scores), Usage())).items()}
+def usage_of(score: Score, observed: dict[str, Score]) -> Usage:
+    """What remote judges took for one image."""
+    return sum((other.usage for other in observed.values()), score.usage)
 
 
 def check_judges(critic: Critic, observers: Sequence[Critic], prompt: str) -> None:
@@ -163,9 +163,9 @@ class Rollout:
         self.forced = torch.full(shape, FREE, device=self.model.device)
 
     def finish(
-        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: tuple, **more
+        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: State | None, **more
     ) -> State:
-        """Draw and judge; `decoded` text tokens were paid for, `before` are the scores of the steps so far."""
+        """Draw and judge; `decoded` text tokens were paid for, `before` is the step that this one follows."""
         model, clock = self.model, self.clock
         text = model.text_of(text_tokens)
         clock.lap("text_seconds")
@@ -179,6 +179,7 @@ class Rollout:
         clock.lap("critic_seconds")
         observed = observe(self.observers, image, self.prompt)
         clock.lap("observer_seconds")
+        usage = usage_of(score, observed)
         return State(
             prompt=self.prompt,
             index=index,
@@ -189,11 +190,12 @@ class Rollout:
             image_tokens=image_tokens[0].tolist(),
             image=image,
             score=score,
-            values=(*before, score.value),
+            values=(*(before.values if before else ()), score.value),
             rollout_text=rollout_text,
             rollout_image=rollout_image[0],
             random=self.generator.get_state(),
-            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts, **judge_cost(score, *observed.values())),
+            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts, **usage.as_cost()),
             observed=observed,
+            spent=usage + before.spent if before else usage,
             **more,
         )

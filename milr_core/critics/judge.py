@@ -23,7 +23,7 @@ from openai.types.chat import ChatCompletion
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from milr_core.critics.base import Critic, Usage
+from milr_core.critics.base import NOTHING, Critic, Usage
 from milr_core.critics.budget import Budget
 from milr_core.errors import CriticError, InputError
 
@@ -121,9 +121,11 @@ class Judge:
             raise InputError(f"max_dollars needs the price of '{self.judge}': give input_price and output_price.")
         self.budget = Budget(self.max_calls, self.max_tokens, self.max_dollars)
 
-    def for_run(self, poll: Callable[[], None]) -> "Judge":
-        """The same judge with its whole budget; asks `poll`, which may raise, while it waits."""
-        return replace(self, poll=poll)
+    def for_run(self, poll: Callable[[], None], spent: Usage) -> "Judge":
+        """The same judge with its budget less what is spent; asks `poll`, which may raise, while it waits."""
+        mine = replace(self, poll=poll)
+        mine.budget.spent = spent
+        return mine
 
     def ask(self, questions: Sequence[Question], schema: type[Answer]) -> list[tuple[Answer, Usage]]:
         """An answer and what it took for each question, asked at once; questions answered before take nothing.
@@ -304,9 +306,9 @@ class Judged(Critic):
     def __init__(self, judge: str | None = None, **options: Any):
         self.judge = Judge(judge or os.environ.get("OPENAI_MODEL") or self.default_judge, **options)
 
-    def for_run(self, poll: Callable[[], None]) -> Critic:
+    def for_run(self, poll: Callable[[], None], spent: Usage = NOTHING) -> Critic:
         mine = copy.copy(self)
-        mine.judge = self.judge.for_run(poll)
+        mine.judge = self.judge.for_run(poll, spent)
         return mine
 
 

@@ -200,7 +200,12 @@ def test_it_drives_a_whole_search_on_the_embedded_model(endpoint, embedded, tmp_
         assert step.cost.judge_calls == 1 and step.cost.judge_input_tokens == 120 and step.cost.judge_dollars > 0
         assert KEY.encode() not in pickle.dumps(step.state)
     assert [r["reward"] for r in run.records] == [0.3, 0.6, 0.5] and run.records[2]["best"] == 1
-    assert Trajectory.open(run.folder).state(1).cost.judge_output_tokens == 30
+    saved = Trajectory.open(run.folder).state(1)
+    assert saved.cost.judge_output_tokens == 30 and saved.spent.calls == 2 and saved.spent.input_tokens == 240
+    with pytest.raises(CriticError, match="2 of 2 requests"):
+        next(
+            reason(embedded, critic(endpoint, max_calls=2), "", state=saved)
+        )  # the budget is the run's, not the call's
     for path in run.folder.iterdir():
         assert KEY.encode() not in path.read_bytes()
     assert KEY not in repr(judge) + repr(judge.judge) + str(vars(judge))
