@@ -60,9 +60,11 @@ def critics_of(folders):
 def test_a_critic_loads_scores_in_a_batch_unloads_and_repeats_itself(folders, images, name):
     critic = critics_of(folders)[name]
     assert critic.state == UNLOADED and all(model.present for model in critic.models)
+    critic.load()
+    assert critic.state == READY
     prompt = "a cat left of a dog"
     scores = critic.score(images, prompt)
-    assert critic.state == READY and len(scores) == 3 and all(0 <= s.value <= 1 and s.reason for s in scores)
+    assert len(scores) == 3 and all(0 <= s.value <= 1 and s.reason for s in scores)
     assert [s.value for s in critic.score(images, prompt)] == [s.value for s in scores]
     assert critic.score(images[1:2], prompt)[0].value == pytest.approx(scores[1].value, abs=1e-4)
     json.dumps([s.raw for s in scores])
