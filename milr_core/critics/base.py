@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from PIL import Image
 
 from milr_core.errors import CriticError, InputError
@@ -87,7 +88,10 @@ def present(source: str, files: Sequence[str] = WEIGHT_FILES) -> bool:
     """Whether one of the files is there: in a folder, or in the hub's cache of an id."""
     if Path(source).is_dir():
         return any((Path(source) / name).is_file() for name in files)
-    return any(isinstance(try_to_load_from_cache(source, name), str) for name in files)
+    try:
+        return any(isinstance(try_to_load_from_cache(source, name), str) for name in files)
+    except HFValidationError:  # a path that is not there
+        return False
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ class Judge:
         if address.username or address.password:
             raise InputError("The judge's base URL holds a password: give it as the key instead.")
         self.key = self.key or os.environ.get("OPENAI_API_KEY") or ("none" if self.base_url != PUBLIC else None)
+        self.key = str(self.key or "")
         if not self.key:
             raise InputError(
                 "The judge needs a key: set OPENAI_API_KEY, or OPENAI_BASE_URL to an endpoint without one."

@@ -105,7 +105,7 @@ def test_missing_wrong_and_damaged_weights_are_named_with_the_fix(folders, tmp_p
 def test_a_hub_id_that_cannot_be_had_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     critic = load_critic("aesthetic", clip="nobody/no-such-clip", device="cpu")
-    assert not critic.models[0].present
+    assert not critic.models[0].present and not ClipLarge("/no/such/folder").present
     with pytest.raises(CriticError, match="nobody/no-such-clip.*hf download nobody/no-such-clip"):
         critic.load()
     assert critic.state == FAILED
