@@ -35,7 +35,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     options = critic_options(args.option)
     if args.spec is not None:
-        options["spec"] = _spec(args.spec)
+        own = options if args.critic == "geneval" else options.setdefault("geneval", {})  # in a mixture
+        own["spec"] = _spec(args.spec)
     if args.device and args.critic in CRITICS and "device" in critic_class(args.critic).about.options:
         options = {"device": args.device} | options
     image = _image(args.image)
