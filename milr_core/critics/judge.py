@@ -35,8 +35,9 @@ PRICES = {  # dollars a million tokens, in and out, as listed; set input_price a
 }
 ASKED_AGAIN = 1  # times, after an answer that is not the JSON asked for
 POLL_SECONDS = 0.05
+LONGEST_PAUSE = 60  # seconds between two tries that the client waits at most when an endpoint asks it to
 OPTIONS = {
-    "key": "of the endpoint; default: the environment's OPENAI_API_KEY",
+    "key": "of the endpoint; default: OPENAI_API_KEY, which goes to the environment's endpoint alone",
     "base_url": "default: OPENAI_BASE_URL, or OpenAI's own",
     "judge": "the model that judges; default: OPENAI_MODEL, or the critic's own",
     "timeout": "seconds a try may take (60)",
@@ -98,14 +99,18 @@ class Judge:
     known: dict[str, Answer] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        self.base_url = self.base_url or os.environ.get("OPENAI_BASE_URL") or PUBLIC
+        home = os.environ.get("OPENAI_BASE_URL") or PUBLIC
+        self.base_url = self.base_url or home
         address = urlsplit(self.base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise InputError("The judge's base URL begins with http:// or https:// and names a host.")
         if address.username or address.password:
             raise InputError("The judge's base URL holds a password: give it as the key instead.")
-        self.key = self.key or os.environ.get("OPENAI_API_KEY") or ("none" if self.base_url != PUBLIC else None)
-        self.key = str(self.key or "")
+        if not self.key and self.base_url == home:  # the environment's key goes nowhere but to its own endpoint
+            self.key = os.environ.get("OPENAI_API_KEY")
+        self.key = str(self.key or ("" if self.base_url == PUBLIC else "none")).strip()
+        if not self.key.isascii() or not self.key.isprintable():
+            raise InputError("The judge's key has characters that no key has. Copy it again.")
         if not self.key:
             raise InputError(
                 "The judge needs a key: set OPENAI_API_KEY, or OPENAI_BASE_URL to an endpoint without one."
@@ -207,7 +212,7 @@ class Judge:
                 # The time-out of a try is between bytes: an endpoint that drips has to end as well.
                 raw = await asyncio.wait_for(
                     client.with_options(max_retries=tries - 1).chat.completions.with_raw_response.create(**request),
-                    tries * (self.timeout + 10),
+                    tries * self.timeout + (tries - 1) * LONGEST_PAUSE + 10,
                 )
                 allowed -= 1 + raw.retries_taken
                 answer = raw.parse()

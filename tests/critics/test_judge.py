@@ -171,6 +171,8 @@ def test_a_stop_drops_the_request(endpoint):
         ({"key": KEY, "retries": -1}, "retries"),
         ({"key": KEY, "judge": "unheard-of", "max_dollars": 1}, "price"),
         ({"key": KEY, "kye": KEY}, "no option 'kye'"),
+        ({"key": KEY + "é"}, "characters that no key has"),
+        ({"key": KEY[:5] + "\n" + KEY[5:]}, "characters that no key has"),
     ],
 )
 def test_options_that_cannot_be(endpoint, options, says):
@@ -186,6 +188,14 @@ def test_the_environment_is_read(endpoint, monkeypatch):
     load_critic("gpt-4o").score([RED], PROMPT)
     body, headers = endpoint.requests[0]
     assert body["model"] == "local-judge" and KEY in headers["authorization"]
+
+
+def test_the_environments_key_goes_to_no_other_endpoint(endpoint, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    load_critic("gpt-4o", base_url=endpoint.url).score([RED], PROMPT)
+    assert KEY not in str(endpoint.requests)
+    load_critic("gpt-4o", base_url=endpoint.url, key=f" {KEY}\n").score([RED], PROMPT)
+    assert endpoint.requests[1][1]["authorization"] == f"Bearer {KEY}"
 
 
 SETTINGS = SearchSettings(steps=2, seed=1, threshold=1.0)
