@@ -28,6 +28,7 @@ from milr_core.critics.budget import Budget
 from milr_core.errors import CriticError, InputError
 
 PUBLIC = "https://api.openai.com/v1"
+NO_KEY = "none"  # said to endpoints that take none
 PRICES = {  # dollars a million tokens, in and out, as listed; set input_price and output_price where yours differ
     "gpt-4o": (2.5, 10.0),
     "gpt-4o-2024-05-13": (5.0, 15.0),
@@ -108,7 +109,7 @@ class Judge:
             raise InputError("The judge's base URL holds a password: give it as the key instead.")
         if not self.key and self.base_url == home:  # the environment's key goes nowhere but to its own endpoint
             self.key = os.environ.get("OPENAI_API_KEY")
-        self.key = str(self.key or ("" if self.base_url == PUBLIC else "none")).strip()
+        self.key = str(self.key or ("" if self.base_url == PUBLIC else NO_KEY)).strip()
         if not self.key.isascii() or not self.key.isprintable():
             raise InputError("The judge's key has characters that no key has. Copy it again.")
         if not self.key:
@@ -274,7 +275,7 @@ class Judge:
     def _clean(self, text: str) -> str:
         """One line without the key, whoever put it there."""
         line = " ".join(str(text).split())[:300]
-        return line.replace(self.key, "[key]") if self.key else line
+        return line if self.key == NO_KEY else line.replace(self.key, "[key]")
 
     def _said(self, error: Exception, tries: int) -> str:
         who, after = self._who, f"after {tries} tr{'y' if tries == 1 else 'ies'}"
