@@ -1,6 +1,7 @@
 """One rollout: reason about a prompt, draw, score; with the prompts kept prefilled between the steps of a run."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from milr_core.critics.base import Critic, Score
+from milr_core.critics.base import Critic, Score, Usage
 from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_texts
 from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus
@@ -134,6 +135,37 @@ def judge(critic: Critic, image: Image.Image, prompt: str) -> Score:
     return score
 
 
+def observe(observers: Sequence[Critic], image: Image.Image, prompt: str) -> dict[str, Score]:
+    """What critics that only watch say of an image, by name. One that fails raises, as the critic does."""
+    return {observer.name: judge(observer, image, prompt) for observer in observers}
+
+
+def ready(critic: Critic, observers: Sequence[Critic], poll: Poll, spent: Usage) -> tuple[Critic, list[Critic]]:
+    """Both for a run that has `spent` so far, loaded: what cannot be loaded fails before anything is drawn.
+
+    Raises:
+        CriticError: weights are missing or wrong.
+    """
+    judging = [one.for_run(poll, spent) for one in (critic, *observers)]
+    for one in judging:
+        one.load()
+    return judging[0], judging[1:]
+
+
+def usage_of(score: Score, observed: dict[str, Score]) -> Usage:
+    """What remote judges took for one image."""
+    return sum((other.usage for other in observed.values()), score.usage)
+
+
+def check_judges(critic: Critic, observers: Sequence[Critic], prompt: str) -> None:
+    """Raise InputError unless the critic and every observer can judge images of the prompt."""
+    names = [observer.name for observer in observers]
+    if len(set(names)) < len(names):
+        raise InputError(f"An observer is attached once; got {', '.join(names)}.")
+    for judging in (critic, *observers):
+        judging.check_prompt(prompt)
+
+
 @dataclass
 class Rollout:
     """What `start` and `advance` have in common: a text is given; draw it, judge it, and keep the figures."""
@@ -145,6 +177,7 @@ class Rollout:
     generator: torch.Generator
     poll: Poll
     workspace: Workspace
+    observers: Sequence[Critic] = ()
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.model)
@@ -153,9 +186,9 @@ class Rollout:
         self.forced = torch.full(shape, FREE, device=self.model.device)
 
     def finish(
-        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: tuple, **more
+        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: State | None, **more
     ) -> State:
-        """Draw and judge; `decoded` text tokens were paid for, `before` are the scores of the steps so far."""
+        """Draw and judge; `decoded` text tokens were paid for, `before` is the step that this one follows."""
         model, clock = self.model, self.clock
         text = model.text_of(text_tokens)
         clock.lap("text_seconds")
@@ -167,6 +200,9 @@ class Rollout:
         clock.lap("pixels_seconds")
         score = judge(self.critic, image, self.prompt)
         clock.lap("critic_seconds")
+        observed = observe(self.observers, image, self.prompt)
+        clock.lap("observer_seconds")
+        usage = usage_of(score, observed)
         return State(
             prompt=self.prompt,
             index=index,
@@ -177,10 +213,12 @@ class Rollout:
             image_tokens=image_tokens[0].tolist(),
             image=image,
             score=score,
-            values=(*before, score.value),
+            values=(*(before.values if before else ()), score.value),
             rollout_text=rollout_text,
             rollout_image=rollout_image[0],
             random=self.generator.get_state(),
-            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts),
+            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts, **usage.as_cost()),
+            observed=observed,
+            spent=usage + before.spent if before else usage,
             **more,
         )

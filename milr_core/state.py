@@ -1,13 +1,13 @@
 """`State`: all there is to a search after a step. Pickle it, move it, continue it elsewhere or under other settings."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from milr_core.critics.base import Score
+from milr_core.critics.base import NOTHING, Score, Usage
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
 from milr_core.steps import Cost, Step
@@ -20,6 +20,8 @@ class State:
     rollout_text: (M, D), rollout_image: (N, 2, D): what each token of this step's rollout could be decoded from.
     text_latents, image_latents: the optimised ones, z^k; None where the strategy has none.
     random: state of the run's generator after this step. values: the scores of steps 0 to `index`.
+    observed: scores by critics that only watch; nothing that comes next depends on them. spent: on remote judges by
+    steps 0 to `index`, which a run's budget goes on from.
     """
 
     prompt: str
@@ -40,6 +42,8 @@ class State:
     cost: Cost
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
+    observed: dict[str, Score] = field(default_factory=dict)
+    spent: Usage = NOTHING
 
     @property
     def best(self) -> int:
@@ -78,5 +82,6 @@ class State:
             image_positions=self.image_latents.positions.tolist() if self.image_latents and self.index else [],
             gradient_norm=self.gradient_norm,
             update_norm=self.update_norm,
+            observed=self.observed,
             state=self,
         )

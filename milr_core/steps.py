@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from milr_core.critics.base import Score
+from milr_core.critics.base import Score, Usage
 from milr_core.settings import SearchSettings
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one step. Tokens are counted once, however many rows decode them; seconds are wall time by part."""
+    """Of one step. Tokens are counted once, however many rows decode them; seconds are wall time by part.
+    judge_…: what remote judges were asked, by the critic and the observers; dollars where the price is known.
+    """
 
     image_rollouts: int = 0
     text_tokens: int = 0
@@ -25,10 +27,20 @@ class Cost:
     image_seconds: float = 0.0
     pixels_seconds: float = 0.0
     critic_seconds: float = 0.0
+    observer_seconds: float = 0.0
+    judge_calls: int = 0
+    judge_input_tokens: int = 0
+    judge_output_tokens: int = 0
+    judge_dollars: float = 0.0
     update_seconds: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def usage(self) -> Usage:
+        """Of remote judges."""
+        return Usage(self.judge_calls, self.judge_input_tokens, self.judge_output_tokens, self.judge_dollars)
 
     @property
     def seconds(self) -> float:
@@ -43,6 +55,7 @@ class Step:
     text_tokens: ids, the end token last if it was reached; the first `text_prefix` were decoded from optimised latents.
     image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
     gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
+    observed: what critics that only watch say of the image, by their name; the search never sees it.
     settings: in force when the step was made. cost: of this step alone. state: everything needed to go on from here.
     """
 
@@ -60,6 +73,7 @@ class Step:
     image_positions: list[int]
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
+    observed: dict[str, Score]
     state: "State"
 
     @property
