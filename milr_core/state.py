@@ -10,7 +10,7 @@ from torch import Tensor
 from milr_core.critics.base import Score
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
-from milr_core.steps import Cost, Step
+from milr_core.steps import Cost, Probabilities, Step
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class State:
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
     observed: dict[str, Score] = field(default_factory=dict)
+    probabilities: Probabilities | None = None
 
     @property
     def best(self) -> int:
@@ -82,4 +83,5 @@ class State:
             update_norm=self.update_norm,
             observed=self.observed,
             state=self,
+            probabilities=self.probabilities,
         )

@@ -37,6 +37,20 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Probabilities:
+    """Of the tokens of one step; all in [0, 1].
+
+    text: (M,), image: (N,), of the token that was decoded. text_entropy, image_entropy: of the distribution that it was
+    decoded from, as a share of the largest there is.
+    """
+
+    text: list[float]
+    text_entropy: list[float]
+    image: list[float]
+    image_entropy: list[float]
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of a search; unpacks as `text, image, reward`.
 
@@ -45,7 +59,8 @@ class Step:
     image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
     gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
     observed: what critics that only watch say of the image, by their name; the search never sees it.
-    settings: in force when the step was made. cost: of this step alone. state: everything needed to go on from here.
+    settings: in force when the step was made. cost: of this step alone. state: everything needed to go on from here;
+    None in a replay. probabilities: where somebody asked for them (`milr_core.diagnostics`).
     """
 
     index: int
@@ -63,7 +78,8 @@ class Step:
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
     observed: dict[str, Score]
-    state: "State"
+    state: "State | None"
+    probabilities: Probabilities | None = None
 
     @property
     def reward(self) -> float:

@@ -30,7 +30,7 @@ from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.settings import settings_from
 from milr_core.state import State
-from milr_core.steps import Cost
+from milr_core.steps import Cost, Probabilities
 
 SCHEMA = 1
 MAX_BUNDLE_BYTES = 2 << 30
@@ -90,7 +90,16 @@ def _record(state: State) -> dict[str, Any]:
             name: {"value": score.value, "parts": score.parts, "reason": score.reason}
             for name, score in state.observed.items()
         }
+    if state.probabilities:
+        record["probabilities"] = asdict(state.probabilities)
     return record
+
+
+def stamp(prompt: str, model: dict[str, str], settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
+    """What an image was made with, for its PNG."""
+    about = PngImagePlugin.PngInfo()
+    about.add_itxt("milr", json.dumps({"prompt": prompt, "model": model, **settings}))
+    return about
 
 
 def _check_fields(data: Any, wanted: dict[str, Any], where: str) -> None:
@@ -167,8 +176,8 @@ class Trajectory:
         return cls(folder, header)
 
     @classmethod
-    def from_zip(cls, file: str | Path, folder: str | Path) -> "Trajectory":
-        """Unpack a zipped bundle into a new folder, taking only what a bundle holds.
+    def from_zip(cls, file: str | Path, folder: str | Path, limit: int = MAX_BUNDLE_BYTES) -> "Trajectory":
+        """Unpack a zipped bundle into a new folder, taking only what a bundle holds, up to `limit` bytes.
 
         Raises:
             InputError: no zip, too large, or with anything but a bundle's files in it.
@@ -180,8 +189,8 @@ class Trajectory:
                 for entry in entries:
                     if not _FILE.fullmatch(entry.filename):
                         raise InputError(f"The zip holds {entry.filename!r}, which a run bundle does not.")
-                if sum(entry.file_size for entry in entries) > MAX_BUNDLE_BYTES:
-                    raise InputError("The zip unpacks to more than 2 GiB; that is no run bundle.")
+                if sum(entry.file_size for entry in entries) > limit:
+                    raise InputError(f"The zip unpacks to more than {limit / (1 << 20):.0f} MiB; that is too much here.")
                 if folder.exists() and any(folder.iterdir()):
                     raise InputError(f"{folder} is not empty: choose another folder.")
                 folder.mkdir(parents=True, exist_ok=True)
@@ -191,14 +200,18 @@ class Trajectory:
             raise InputError(f"{file} is not a zip that can be read: {error}.") from error
         return cls.open(folder)
 
-    def to_zip(self, file: str | Path) -> Path:
-        """Write the bundle as one zip, atomically; the PNGs and states go in as they are."""
+    def to_zip(self, file: str | Path, states: bool = True) -> Path:
+        """Write the bundle as one zip, atomically; the PNGs and states go in as they are.
+
+        states: without them the zip is small, and can be looked at but not continued from.
+        """
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(self.folder / "trajectory.json", "trajectory.json")
             for record in self.records:
                 archive.write(self.folder / record["image"], record["image"])
-                archive.write(self.folder / record["state"], record["state"])
+                if states:
+                    archive.write(self.folder / record["state"], record["state"])
         _write(Path(file), buffer.getvalue())
         return Path(file)
 
@@ -237,10 +250,8 @@ class Trajectory:
                 f"The run has {len(self)} steps of '{self.prompt}'; this is step {state.index} of '{state.prompt}'."
             )
         record = _record(state)
-        about = PngImagePlugin.PngInfo()
-        about.add_itxt("milr", json.dumps({"prompt": state.prompt, "model": self.model, **record["settings"]}))
         png = io.BytesIO()
-        state.image.save(png, "PNG", pnginfo=about)
+        state.image.save(png, "PNG", pnginfo=stamp(state.prompt, self.model, record["settings"]))
         _write(self.folder / record["image"], png.getvalue())
         _write(self.folder / record["state"], save_tensors(_tensors(state)))
         self.records.append(record)
@@ -295,6 +306,7 @@ class Trajectory:
                 gradient_norm=record["gradient_norm"],
                 update_norm=record["update_norm"],
                 observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
+                probabilities=Probabilities(**record["probabilities"]) if "probabilities" in record else None,
             )
         except (OSError, SafetensorError, KeyError, TypeError, CriticError) as error:
             raise InputError(f"Step {index} of {self.folder} cannot be continued from: {error!r}.") from error
