@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from transformers.utils import logging as transformers_logging
 
 from milr_core import CriticError, InputError, load_critic, load_model
-from ui import build_demo, launch_options
+from ui import LARGEST_FILE, build_demo, launch_options
 
 PORT = 7860
 WAITING_AT_MOST = 50
@@ -56,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
             prevent_thread_lock=True,
             enable_monitoring=False,
             run_history=False,
-            max_file_size="1mb",
+            max_file_size=LARGEST_FILE,
+            mcp_server=True,
             ssr_mode=False,
             **launch_options(),
         )

@@ -5,13 +5,12 @@ section 4.4.1; each detector compares a step with step 0 of its own run, so none
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from milr_core.janus import Janus
@@ -25,22 +24,27 @@ NGRAM = 4
 REPEATED, REPEATED_MORE = 0.5, 0.25
 """Textual collapse: this share of the text repeats itself, and this much more of it than at step 0."""
 
-UNSURE, UNSURE_MORE = 2.0, 0.1
-"""Visual collapse: the entropy of the free image tokens, as a multiple of step 0's, and in share of the largest."""
+STRANGER = 1.5
+"""Collapse: the mean surprise of the tokens to the model itself is this much above step 0's, in nats; each of them
+is then 4.5 times less likely. On the embedded model healthy searches stay below 1.3, degenerate ones go beyond 2."""
 
-BLURRED = 0.5
-"""Visual collapse: sharpness as a share of step 0's, together with a doubt that grew half as much as UNSURE asks."""
+LEAST = 5e-4
+"""Probabilities are kept with three decimals; what reads 0 is taken as this."""
 
 DISAGREE = 0.1
 """Reward hacking: the critic rose by this since step 0 while a held-out critic fell by as much."""
 
 
-def _figures(logits: Tensor, tokens: Tensor) -> tuple[list[float], list[float]]:
-    """Probability of each token, and the entropy of its distribution as a share of the largest, (n,) each."""
-    log_p = torch.log_softmax(logits.float(), dim=-1)
-    p = log_p.gather(-1, tokens.unsqueeze(-1)).squeeze(-1).exp()
-    entropy = -(log_p.exp() * log_p).nan_to_num().sum(-1) / np.log(logits.shape[-1])
-    return [[round(v, 3) for v in x.clamp(0, 1).tolist()] for x in (p, entropy)]
+def _figures(
+    head: Callable[[Tensor], Tensor], rollout: Tensor, latents: Latents | None, tokens: list[int]
+) -> list[list[float]]:
+    """Probability of each token, the same under the model's own output, and the entropy as a share of the largest."""
+    at = torch.tensor(tokens, device=rollout.device).unsqueeze(-1)
+    log_p = torch.log_softmax(head(_decoded_from(rollout, latents)).float(), dim=-1)
+    own = log_p if latents is None else torch.log_softmax(head(rollout).float(), dim=-1)
+    entropy = -(log_p.exp() * log_p).nan_to_num().sum(-1) / np.log(log_p.shape[-1])
+    figures = (log_p.gather(-1, at)[:, 0].exp(), own.gather(-1, at)[:, 0].exp(), entropy)
+    return [[round(v, 3) for v in x.clamp(0, 1).tolist()] for x in figures]
 
 
 def _decoded_from(rollout: Tensor, latents: Latents | None) -> Tensor:
@@ -60,12 +64,14 @@ def token_probabilities(model: Janus, state: State) -> Probabilities:
     At temperature 0 image tokens are looked at as with temperature 1.
     """
     state = state.to(model.device)
-    text = model.text_head(_decoded_from(state.rollout_text, state.text_latents))
-    image = model.image_head(_decoded_from(state.rollout_image, state.image_latents), state.settings.guidance)
-    image = image / (state.settings.temperature or 1.0)
+    s = state.settings
+
+    def drawn(z: Tensor) -> Tensor:
+        return model.image_head(z, s.guidance) / (s.temperature or 1.0)
+
     return Probabilities(
-        *_figures(text, torch.tensor(state.text_tokens, device=model.device)),
-        *_figures(image, torch.tensor(state.image_tokens, device=model.device)),
+        *_figures(model.text_head, state.rollout_text, state.text_latents, state.text_tokens),
+        *_figures(drawn, state.rollout_image, state.image_latents, state.image_tokens),
     )
 
 
@@ -114,46 +120,36 @@ def repetition(tokens: Sequence[int], n: int = NGRAM) -> float:
     return len(covered) / len(tokens) if tokens else 0.0
 
 
-def sharpness(image: Image.Image) -> float:
-    """Mean absolute Laplacian of the grey image; 0 is one even colour."""
-    grey = np.asarray(image.convert("L"), dtype=np.float32)
-    inner = grey[1:-1, 1:-1]
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float(np.abs(4 * inner - around).mean()) if inner.size else 0.0
+def surprise(own: Sequence[float]) -> float:
+    """Mean of -log p of tokens under the model's own output, in nats."""
+    return float(-np.log(np.maximum(own, LEAST)).mean())
 
 
-def doubt(step: Step) -> float | None:
-    """Mean entropy of the image tokens that the model decided by itself, in [0, 1]; None where it is not known."""
-    if step.probabilities is None:
-        return None
-    given = set(step.image_positions)
-    free = [e for i, e in enumerate(step.probabilities.image_entropy) if i not in given]
-    return float(np.mean(free)) if free else None
+def _stranger(what: str, now: Sequence[float], before: Sequence[float]) -> str:
+    """In words, that tokens surprise the model far more than at step 0; empty where they do not."""
+    ours, theirs = surprise(now), surprise(before)
+    if ours < theirs + STRANGER:
+        return ""
+    return f"A token of the {what} surprises the model by {ours:.1f} nats on average; at step 0 it was {theirs:.1f}."
 
 
 def textual_collapse(step: Step, first: Step) -> Flag | None:
-    """The text degenerates into repetition."""
+    """The text degenerates into repetition, or into words that the model would never write."""
     now, before = repetition(step.text_tokens), repetition(first.text_tokens)
-    if now < REPEATED or now < before + REPEATED_MORE:
-        return None
-    return Flag("textual collapse", f"{now:.0%} of the text repeats earlier phrases; at step 0 it was {before:.0%}.")
+    said = ""
+    if now >= REPEATED and now >= before + REPEATED_MORE:
+        said = f"{now:.0%} of the text repeats earlier phrases; at step 0 it was {before:.0%}."
+    elif step.probabilities and first.probabilities:
+        said = _stranger("text", step.probabilities.text_own, first.probabilities.text_own)
+    return Flag("textual collapse", said) if said else None
 
 
 def visual_collapse(step: Step, first: Step) -> Flag | None:
-    """The optimised prefix leads where the model does not know how to go on, or to a blurred image."""
-    now, before = doubt(step), doubt(first)
-    if now is None or before is None:
+    """The image leaves what the model would draw: its prefix does, or the rest that has to follow it."""
+    if not (step.probabilities and first.probabilities):
         return None
-    crisp, blur = sharpness(first.image), sharpness(step.image)
-    lost = now >= UNSURE * before and now >= before + UNSURE_MORE
-    blurred = blur <= BLURRED * crisp and now >= UNSURE / 2 * before + UNSURE_MORE / 2
-    if not (lost or blurred):
-        return None
-    return Flag(
-        "visual collapse",
-        f"The model's doubt about the rest of the image is {now:.2f} (step 0: {before:.2f}; 1 is a blind guess), "
-        f"its sharpness {blur:.1f} (step 0: {crisp:.1f}).",
-    )
+    said = _stranger("image", step.probabilities.image_own, first.probabilities.image_own)
+    return Flag("visual collapse", said) if said else None
 
 
 def reward_hacking(step: Step, first: Step) -> Flag | None:

@@ -29,8 +29,10 @@ class _Observed(BaseModel):
 class _Probabilities(BaseModel):
     model_config = ConfigDict(extra="forbid")
     text: list[Unit]
+    text_own: list[Unit]
     text_entropy: list[Unit]
     image: list[Unit]
+    image_own: list[Unit]
     image_entropy: list[Unit]
 
 
@@ -65,7 +67,7 @@ class _Record(BaseModel):
         if set(self.update_norm) != set(self.gradient_norm):
             raise ValueError("gradients and updates are not of the same latents")
         p = self.probabilities
-        if p and [len(p.text), len(p.text_entropy), len(p.image), len(p.image_entropy)] != [words, words, cells, cells]:
+        if p and [len(values) for values in dict(p).values()] != [words] * 3 + [cells] * 3:
             raise ValueError("there is not one probability for each token")
         return self
 

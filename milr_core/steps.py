@@ -40,13 +40,16 @@ class Cost:
 class Probabilities:
     """Of the tokens of one step; all in [0, 1].
 
-    text: (M,), image: (N,), of the token that was decoded. text_entropy, image_entropy: of the distribution that it was
-    decoded from, as a share of the largest there is.
+    text: (M,), image: (N,), of the token that was decoded, under what it was decoded from. …_own: the same under the
+    model's own output there; another one only where the latent was optimised. …_entropy: of the distribution that it
+    was decoded from, as a share of the largest there is.
     """
 
     text: list[float]
+    text_own: list[float]
     text_entropy: list[float]
     image: list[float]
+    image_own: list[float]
     image_entropy: list[float]
 
 

@@ -190,7 +190,9 @@ class Trajectory:
                     if not _FILE.fullmatch(entry.filename):
                         raise InputError(f"The zip holds {entry.filename!r}, which a run bundle does not.")
                 if sum(entry.file_size for entry in entries) > limit:
-                    raise InputError(f"The zip unpacks to more than {limit / (1 << 20):.0f} MiB; that is too much here.")
+                    raise InputError(
+                        f"The zip unpacks to more than {limit / (1 << 20):.0f} MiB; that is too much here."
+                    )
                 if folder.exists() and any(folder.iterdir()):
                     raise InputError(f"{folder} is not empty: choose another folder.")
                 folder.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,13 @@ import gradio as gr
 import pytest
 import torch
 from PIL import Image
+from ui.handlers import Studio
 
 import app
 from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, reason
 from milr_core.settings import KNOBS
 from ui import figure, views
 from ui.controls import LIVE, build_controls, random_seed
-from ui.handlers import Studio
 from ui.layout import build_demo
 from ui.page import IN_FORCE, OUTPUTS, PANEL
 from ui.session import FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Line, Session, shown
