@@ -10,7 +10,7 @@ from milr_core.critics.base import Critic
 from milr_core.decoding import FREE
 from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus
-from milr_core.rollout import Clock, Workspace, check_judges, judge, observe
+from milr_core.rollout import Clock, Workspace, check_judges, judge, judge_cost, observe, ready
 from milr_core.search import start
 from milr_core.settings import SearchSettings
 from milr_core.state import State
@@ -69,6 +69,7 @@ def _attempts(
 ) -> Iterator[Step]:
     workspace = Workspace(model)
     try:
+        critic, observers = ready(critic, observers, control.poll)
         state = start(model, critic, prompt, settings, control.poll, workspace, observers)
         yield state.step
         while state.index + 1 < n and not (early_stop and state.score.value > settings.threshold):
@@ -119,6 +120,8 @@ def _draw(
             values=(*state.values, score.value),
             rollout_image=rollouts[row],
             random=random,
-            cost=Cost(1, 0, model.num_image_tokens, 1, **shared, **clock.parts),
+            cost=Cost(
+                1, 0, model.num_image_tokens, 1, **shared, **clock.parts, **judge_cost(score, *observed.values())
+            ),
         )
         yield state

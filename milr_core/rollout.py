@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from milr_core.critics.base import Critic, Score
+from milr_core.critics.base import Critic, Score, Usage
 from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_text
 from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus
@@ -117,6 +117,23 @@ def observe(observers: Sequence[Critic], image: Image.Image, prompt: str) -> dic
     return {observer.name: judge(observer, image, prompt) for observer in observers}
 
 
+def ready(critic: Critic, observers: Sequence[Critic], poll: Poll) -> tuple[Critic, list[Critic]]:
+    """Both for one run, loaded: what cannot be loaded fails before anything is drawn.
+
+    Raises:
+        CriticError: weights are missing or wrong.
+    """
+    judging = [one.for_run(poll) for one in (critic, *observers)]
+    for one in judging:
+        one.load()
+    return judging[0], judging[1:]
+
+
+def judge_cost(*scores: Score) -> dict[str, float]:
+    """What remote judges took for some scores, as `Cost` names it."""
+    return {f"judge_{name}": value for name, value in asdict(sum((s.usage for s in scores), Usage())).items()}
+
+
 def check_judges(critic: Critic, observers: Sequence[Critic], prompt: str) -> None:
     """Raise InputError unless the critic and every observer can judge images of the prompt."""
     names = [observer.name for observer in observers]
@@ -176,7 +193,7 @@ class Rollout:
             rollout_text=rollout_text,
             rollout_image=rollout_image[0],
             random=self.generator.get_state(),
-            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts),
+            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts, **judge_cost(score, *observed.values())),
             observed=observed,
             **more,
         )

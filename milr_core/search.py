@@ -16,7 +16,7 @@ from milr_core.decoding import Poll, pick
 from milr_core.errors import Stopped
 from milr_core.janus import Janus
 from milr_core.latents import Latents
-from milr_core.rollout import Rollout, Workspace, check_judges, keep_going
+from milr_core.rollout import Rollout, Workspace, check_judges, keep_going, ready
 from milr_core.settings import SearchSettings
 from milr_core.state import State
 from milr_core.steps import Step
@@ -201,6 +201,7 @@ def _steps(
 ) -> Iterator[Step]:
     workspace = Workspace(model)
     try:
+        critic, observers = ready(critic, observers, control.poll)
         if state is None:
             state = start(model, critic, prompt, control.in_force(settings), control.poll, workspace, observers)
             yield state.step

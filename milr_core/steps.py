@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one step. Tokens are counted once, however many rows decode them; seconds are wall time by part."""
+    """Of one step. Tokens are counted once, however many rows decode them; seconds are wall time by part.
+    judge_…: what remote judges were asked, by the critic and the observers; dollars where the price is known.
+    """
 
     image_rollouts: int = 0
     text_tokens: int = 0
@@ -26,6 +28,10 @@ class Cost:
     pixels_seconds: float = 0.0
     critic_seconds: float = 0.0
     observer_seconds: float = 0.0
+    judge_calls: int = 0
+    judge_input_tokens: int = 0
+    judge_output_tokens: int = 0
+    judge_dollars: float = 0.0
     update_seconds: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":

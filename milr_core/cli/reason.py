@@ -1,31 +1,23 @@
-"""python -m milr_core reason "…": the search from a shell, with a progress bar or as JSON lines."""
+"""`reason`: the search from a shell, with a progress bar or as JSON lines."""
 
 import argparse
 import json
-import logging
 import signal
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
-from transformers.utils import logging as transformers_logging
 
+from milr_core.cli.arguments import add_critic_options, critic_options
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic
-from milr_core.errors import CriticError, InputError
+from milr_core.errors import InputError
 from milr_core.janus import load_model
 from milr_core.search import reason
 from milr_core.settings import KNOBS, SearchSettings
 from milr_core.steps import Step
 from milr_core.trajectory import Trajectory
-
-BAD_INPUT, FAILED = 2, 1
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message[0].upper()}{message[1:]}. See: {self.prog} --help")
 
 
 def _number(text: str) -> float | int | str:
@@ -38,9 +30,7 @@ def _number(text: str) -> float | int | str:
     return text
 
 
-def parser() -> argparse.ArgumentParser:
-    top = _Parser(prog="python -m milr_core", description="Test-time latent reasoning for text-to-image generation.")
-    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+def add(commands: Any) -> None:
     run = commands.add_parser("reason", help="search for a better image of a prompt")
     run.add_argument("prompt", nargs="?", help="what to draw (not needed with --resume)")
     run.add_argument("--model", default=None, help="janus-shapes (default), a folder, or a Hugging Face id")
@@ -58,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
         run.add_argument(
             flag, default=None, type=convert, metavar=name.upper(), choices=knob.choices or None, help=knob.help
         )
-    return top
+    add_critic_options(run)
+    run.set_defaults(run=run_reason)
 
 
 def _line(step: Step, image: str | None) -> str:
@@ -93,7 +84,7 @@ def run_reason(args: argparse.Namespace) -> int:
     if run is not None:
         run.check_model(model)
     critic_name = args.critic or (run.critic if run is not None else "oracle")
-    critic = load_critic(critic_name, model=model)
+    critic = load_critic(critic_name, model=model, **critic_options(args.option))
     watching = args.observer or (list(state.observed) if state else [])
     observers = [load_critic(name, model=model) for name in watching]
     control = SearchControl()
@@ -119,20 +110,3 @@ def run_reason(args: argparse.Namespace) -> int:
                 bar.set_postfix(best=step.best, reward=f"{step.state.values[step.best]:.3f}")
             bar.update()
     return 130 if control.stopped else 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 a critic failed (steps so far are kept), 2 bad input, 130 interrupted."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    started = time.monotonic()
-    try:
-        args = parser().parse_args(argv)
-        return run_reason(args)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return BAD_INPUT
-    except CriticError as error:
-        sys.stderr.write(f"{error} The steps so far are kept ({time.monotonic() - started:.0f} s).\n")
-        return FAILED

@@ -1,0 +1,73 @@
+"""`score`: what a critic says of an image file."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from milr_core.cli.arguments import add_critic_options, critic_options
+from milr_core.critics import CRITICS, load_critic
+from milr_core.errors import InputError
+from milr_core.janus import load_model
+from milr_core.rollout import judge
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("score", help="score an image file")
+    command.add_argument("image", type=Path)
+    command.add_argument("prompt")
+    command.add_argument("--critic", required=True, help=f"{', '.join(CRITICS)}, or a mixture: 0.7*oracle+0.3*self")
+    command.add_argument(
+        "--spec", metavar="JSON", help="for geneval: its structure of the prompt, or a file that holds it"
+    )
+    command.add_argument("--model", default="janus-shapes", help="for the critic self: the Janus that judges")
+    command.add_argument("--device", help="cpu, cuda, …; default: a GPU if there is one")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    add_critic_options(command)
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    options = critic_options(args.option)
+    if args.spec is not None:
+        options["spec"] = _spec(args.spec)
+    if (
+        args.device
+        and "device" not in options
+        and args.critic in ("unified", "mixed", "geneval", "compbench", "aesthetic")
+    ):
+        options["device"] = args.device
+    image = _image(args.image)
+    wants_model = "self" in args.critic.replace("*", " ").replace("+", " ").split()
+    critic = load_critic(args.critic, load_model(args.model, args.device) if wants_model else None, **options)
+    critic.check_prompt(args.prompt)
+    started = time.monotonic()
+    score = judge(critic, image, args.prompt)
+    if args.json:
+        record = {"critic": critic.name, **asdict(score), "seconds": round(time.monotonic() - started, 4)}
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+        return 0
+    sys.stdout.write(f"{score.value:.3f}  {score.reason}\n")
+    for name, value in score.parts.items():
+        sys.stdout.write(f"{value:.3f}  {name}\n")
+    return 0
+
+
+def _image(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} is no image that can be read: {error}.") from error
+
+
+def _spec(said: str) -> Any:
+    try:
+        return json.loads(said if said.lstrip().startswith("{") else Path(said).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--spec is a JSON object or a file that holds one: {error}.") from error

@@ -1,0 +1,143 @@
+"""MixedReward: boxes (GroundingDINO), questions (GIT) and looks, weighted; each is a part of the score.
+
+The releases differ in their weights: they are presets here. Where one has HPSv2, whose weights transformers does not
+load, the aesthetic head stands in for it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from PIL import Image
+
+from milr_core.critics.aesthetic import Aesthetic
+from milr_core.critics.base import About, Critic, Score
+from milr_core.critics.compbench import at_side, position_score
+from milr_core.critics.models.boxes import Detection, suppressed
+from milr_core.critics.models.grounding import GroundingDino
+from milr_core.critics.models.questions import GitVqa
+from milr_core.critics.phrases import Relation, Thing, relation, things
+from milr_core.critics.unified import Unified
+from milr_core.errors import InputError
+
+PRESETS: dict[str, dict[str, float]] = {
+    "light": {"grounding": 0.4, "questions": 0.4, "aesthetic": 0.2},
+    "three": {"grounding": 0.4, "questions": 0.4, "unified": 0.2},
+    "four": {"grounding": 0.35, "questions": 0.35, "unified": 0.2, "aesthetic": 0.1},
+}
+"""`three` and `four` as published (with the aesthetic head for HPSv2 in `four`); `light` does without a 7B model."""
+
+PARTS = ("grounding", "questions", "aesthetic", "unified")
+FOUND, PLACED = 0.2, 0.5  # of a spatial score: each thing that is there, and the place
+SOME = 0.2  # of a count that is wrong
+OVERLAP = 0.5
+
+
+def grounding_score(wanted: Sequence[Thing], said: Relation | None, found: Sequence[Detection]) -> float:
+    """From boxes at 480 x 480, best first: place if the prompt has one, else numbers and presence, in [0, 1]."""
+    if said is not None:
+        first, second = (next((d for d in found if d.name == name), None) for name in (said.first, said.second))
+        score = FOUND * ((first is not None) + (second is not None))
+        if first is not None and second is not None:
+            score += PLACED * position_score(said.place, first.box, second.box)
+        return score / (2 * FOUND + PLACED)
+    values = []
+    for thing in wanted:
+        there = len(suppressed([d for d in found if d.name == thing.name], OVERLAP))
+        right = there == thing.count if thing.count > 1 else there > 0
+        values.append(1.0 if right else SOME if there else 0.0)
+    return sum(values) / len(values)
+
+
+def settled(weights: str | Mapping[str, float]) -> dict[str, float]:
+    """A preset by name, or weights by part, normalised.
+
+    Raises:
+        InputError: an unknown preset or part, or weights that are not positive.
+    """
+    if isinstance(weights, str):
+        if weights not in PRESETS:
+            raise InputError(f"The presets of 'mixed' are {', '.join(PRESETS)}; got '{weights}'.")
+        weights = PRESETS[weights]
+    for part, weight in weights.items():
+        if part not in PARTS:
+            raise InputError(f"The parts of 'mixed' are {', '.join(PARTS)}; got '{part}'.")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+            raise InputError(f"The weight of {part} is a number above 0; got {weight!r}.")
+    if not weights:
+        raise InputError("'mixed' needs the weight of at least one part.")
+    total = sum(weights.values())
+    return {part: weight / total for part, weight in weights.items()}
+
+
+class Mixed(Critic):
+    """value: the weighted mean of its parts."""
+
+    name = "mixed"
+    about = About(
+        weights=(GroundingDino.weights, GitVqa.weights, *Aesthetic.about.weights),
+        needs="with weights='three' or 'four' also the weights of 'unified'",
+        options={
+            "weights": f"a preset ({', '.join(PRESETS)}; default light), or weights by part: {', '.join(PARTS)}",
+            "detector, questions, clip, head, unified": "other ids or folders",
+            "device": "cpu, cuda, …",
+        },
+    )
+
+    def __init__(
+        self,
+        weights: str | Mapping[str, float] = "light",
+        detector: str | None = None,
+        questions: str | None = None,
+        clip: str | None = None,
+        head: str | None = None,
+        unified: str | None = None,
+        device: str | None = None,
+    ):
+        self.weights = settled(weights)
+        self.detector, self.questions = GroundingDino(detector, device), GitVqa(questions, device)
+        self.aesthetic, self.unified = Aesthetic(clip, head, device), Unified(unified, device)
+
+    @property
+    def models(self) -> list:
+        of = {
+            "grounding": (self.detector,),
+            "questions": (self.questions,),
+            "aesthetic": self.aesthetic.models,
+            "unified": self.unified.models,
+        }
+        return [model for part in self.weights for model in of[part]]
+
+    def check_prompt(self, prompt: str) -> None:
+        if {"grounding", "questions"} & set(self.weights):
+            things(prompt)
+
+    def score(self, images: Sequence[Image.Image], prompt: str) -> list[Score]:
+        judged = {part: getattr(self, f"_{part}")(images, prompt) for part in self.weights}
+        scores = []
+        for row in range(len(images)):
+            parts = {part: values[row][0] for part, values in judged.items()}
+            raw = {part: values[row][1] for part, values in judged.items()} | {"weights": self.weights}
+            value = sum(self.weights[part] * value for part, value in parts.items())
+            reason = "; ".join(f"{part} {value:.2f} x {self.weights[part]:.2f}" for part, value in parts.items())
+            scores.append(Score(min(1.0, value), parts, reason.capitalize() + ".", raw))
+        return scores
+
+    def _grounding(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+        wanted, said = things(prompt), relation(prompt)
+        names = [said.first, said.second] if said else [thing.name for thing in wanted]
+        judged = []
+        for image, found in zip(images, self.detector.detect(images, names), strict=True):
+            value = grounding_score(wanted, said, [at_side(d, image) for d in found])
+            judged.append((value, {"detections": [d.as_dict() for d in found]}))
+        return judged
+
+    def _questions(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+        questions = [thing.question() for thing in things(prompt)]
+        answers = self.questions.yes_probability(images, questions).tolist()
+        return [(sum(row) / len(row), dict(zip(questions, row, strict=True))) for row in answers]
+
+    def _aesthetic(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+        return [(score.value, score.raw) for score in self.aesthetic.score(images, prompt)]
+
+    def _unified(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+        return [(score.value, score.raw) for score in self.unified.score(images, prompt)]

@@ -1,0 +1,148 @@
+"""Plain English prompts taken apart without a parser's weights: noun chunks, counted and colored things, one relation.
+
+Made for the sentences of T2I-CompBench ("a green bench and a blue bowl", "a cow next to a plate"). Where figures have to
+be the benchmark's own, give the critics spaCy's noun chunks instead (`spacy_chunks`).
+"""
+
+import re
+from dataclasses import dataclass
+from importlib import import_module
+
+from milr_core.errors import InputError
+
+NUMBERS = {
+    n: i for i, n in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1)
+}
+COLORS = frozenset(
+    "red orange yellow green blue purple pink brown black white gray grey silver gold golden beige turquoise tan".split()
+)
+RELATIONS = (
+    "on side of", "next to", "near", "on the left of", "on the right of", "on the bottom of", "on the top of", "on top of",
+)  # fmt: skip
+"""T2I-CompBench's words of place, in the order in which it looks for them."""
+
+_SAME = {
+    "to the left of": "on the left of", "left of": "on the left of", "to the right of": "on the right of",
+    "right of": "on the right of", "on top of": "on the top of", "above": "on the top of", "over": "on the top of",
+    "on the side of": "on side of", "beside": "next to", "below": "on the bottom of", "under": "on the bottom of",
+    "underneath": "on the bottom of", "beneath": "on the bottom of",
+}  # fmt: skip
+_PLACED = re.compile(rf"\b({'|'.join(sorted({*RELATIONS, *_SAME}, key=len, reverse=True))})\b")
+_ARTICLES = frozenset("a an the his her its their this that some".split())
+_BREAKS = frozenset(
+    "and or but with of in on at by for from to into onto over under above below beneath near between against through "
+    "along across around behind beside inside outside next side as while that which who is are was were be been being has "
+    "have had sits sit sat stands stand standing lies lay lying hangs hung hanging rests resting parked features feature "
+    "flash reads necessary".split()
+)
+_PLACES = frozenset(
+    ("top", "the top", "the side", "the left", "the right", "side", "left", "right", "bottom", "the bottom", "front")
+)
+
+
+def noun_chunks(prompt: str) -> list[str]:
+    """Runs of words between verbs, prepositions and conjunctions; an article begins a new one; places are left out."""
+    chunks: list[list[str]] = [[]]
+    for token in re.findall(r"[\w'-]+|[,;.]", prompt.lower()):
+        if token in _BREAKS or token in ",;.":
+            chunks.append([])
+        elif token in _ARTICLES and chunks[-1]:
+            chunks.append([token])
+        else:
+            chunks[-1].append(token)
+    said = [" ".join(_without_verb(chunk)) for chunk in chunks if any(word not in _ARTICLES for word in chunk)]
+    return [chunk for chunk in said if chunk not in _PLACES]
+
+
+def _without_verb(chunk: list[str]) -> list[str]:
+    """ "the oblong boom propelled" -> "the oblong boom": a last word in -ed after at least one noun is taken for a verb."""
+    nouns = [word for word in chunk if word not in _ARTICLES]
+    return chunk[:-1] if len(nouns) > 1 and chunk[-1].endswith("ed") and chunk[-1] not in ("bed", "sled") else chunk
+
+
+def spacy_chunks(prompt: str) -> list[str]:
+    """spaCy's noun chunks as T2I-CompBench takes them; needs `spacy` and its model en_core_web_sm.
+
+    Raises:
+        InputError: they are not installed.
+    """
+    try:
+        spacy = import_module("spacy")
+        chunks = [chunk.text for chunk in spacy.load("en_core_web_sm")(prompt).noun_chunks]
+    except (ImportError, OSError) as error:
+        raise InputError(
+            "spaCy's noun chunks need: pip install spacy && python -m spacy download en_core_web_sm."
+        ) from error
+    return [chunk for chunk in chunks if chunk not in ("top", "the side", "the left", "the right")]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A noun chunk read: "two red circles" is Thing("circles", 2, "red")."""
+
+    name: str
+    count: int = 1
+    color: str | None = None
+
+    def question(self) -> str:
+        """Asked of a network that answers yes or no."""
+        what = f"{self.color} {self.name}" if self.color else self.name
+        return f"Are there {self.count} {what}?" if self.count > 1 else f"Is this a {what}?"
+
+
+def thing(chunk: str) -> Thing:
+    words = [word for word in chunk.lower().split() if word not in _ARTICLES]
+    count, color = 1, None
+    if len(words) > 1 and (words[0] in NUMBERS or words[0].isdigit()):
+        count = NUMBERS[words[0]] if words[0] in NUMBERS else int(words[0])
+        words = words[1:]
+    if len(words) > 1 and words[0] in COLORS:
+        color, words = words[0], words[1:]
+    return Thing(" ".join(words), count, color)
+
+
+def things(prompt: str) -> list[Thing]:
+    """Raises InputError where the prompt names nothing."""
+    text = re.sub(r"^an? (?:photo|picture|image) of ", "", prompt.strip().lower())
+    found = [thing(chunk) for chunk in noun_chunks(_PLACED.sub(",", text))]
+    if not found:
+        raise InputError(f"'{prompt}' names nothing that can be looked for. Say what the image shows.")
+    return found
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`first` is `place` (one of RELATIONS) `second`."""
+
+    first: str
+    place: str
+    second: str
+
+
+def official_relation(prompt: str) -> Relation | None:
+    """As T2I-CompBench reads its own prompts: the head nouns on both sides, people as "person"; its words of place alone."""
+    text = prompt.lower().strip().rstrip(".")
+    place = next((place for place in RELATIONS if place in text), None)
+    if place is None:
+        return None
+    before, after = text.split(place, 1)
+    nouns = [noun_chunks(side) for side in (before, after)]
+    if not all(nouns):
+        return None
+    first, second = (
+        "person" if noun in ("girl", "boy", "man", "woman") else noun
+        for noun in (nouns[0][-1].split()[-1], nouns[1][0].split()[-1])
+    )
+    return Relation(first, place, second)
+
+
+def relation(prompt: str) -> Relation | None:
+    """The relation of a prompt in anybody's words, with whole names ("wine glass"); None where it has none."""
+    text = prompt.lower().strip().rstrip(".")
+    match = _PLACED.search(text)
+    if not match:
+        return None
+    sides = [noun_chunks(side) for side in (text[: match.start()], text[match.end() :])]
+    if not all(sides):
+        return None
+    return Relation(thing(sides[0][-1]).name, _SAME.get(match[1], match[1]), thing(sides[1][0]).name)
