@@ -34,7 +34,7 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
         guidance: float = 0.0,
         temperature: float = 1.0,
     ) -> Iterator[dict[str, Any]]:
-        """Reason about a prompt, draw it, and search for a drawing that a critic likes better (MILR). Keeps nothing.
+        """Reason about a prompt, draw it, and search for a drawing that a critic likes better (MILR).
 
         Answers after every step with {"steps": [{"index", "text", "reward", "parts", "reason", "best", "seconds",
         "flags"}, ...], "best": index}; the last answer also holds "image", the best one (PNG), and "bundle", the whole
@@ -59,7 +59,8 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
                 raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
             settings = SearchSettings(
                 strategy=strategy, steps=steps, seed=seed, threshold=threshold, temperature=temperature,
-                text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None, guidance=guidance or None,
+                text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None,
+                guidance=guidance or None,
             )  # fmt: skip
             observers = [studio.critic(observer)] if observer else []
             yield from _search(studio, prompt, critic, settings, observers)

@@ -73,7 +73,6 @@ class Comparing:
         row = next((row for row in rows if row.done and row.method == event.method), None)
         if row is not None:
             if not any(run is row.run for run in session.runs):
-                session.begun += 1
                 row.run.phase = FINISHED
                 session.begin(row.run)
             session.show(row.run.number)

@@ -1,4 +1,4 @@
-"""One prompt and seed through every method: what is compared, and the loop that makes it. Knows nothing about gradio."""
+"""One prompt and seed through every method: what is compared, and the loop that makes it. Without gradio."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

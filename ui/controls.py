@@ -85,14 +85,14 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
 
 
 def _critic_controls(critic: str) -> dict[str, Any]:
-    known = "; ".join(f"{name}: {what}" for name, what in CRITICS.items())
+    named = [(f"{name}: {what}", name) for name, what in CRITICS.items()]
     made: dict[str, Any] = {
         "critic": gr.Dropdown(
-            list(CRITICS), value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
-            info=f"Who scores the image. {known}. Or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
+            named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
+            info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
         ),
         "observer": gr.Dropdown(
-            [NO_OBSERVER, *CRITICS], value=NO_OBSERVER, label="Held-out critic", elem_id="observer",
+            [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", elem_id="observer",
             info="Scores every step as well, and the search never hears it: where it falls while the score rises, the "
             "score is being exploited.",
         ),

@@ -12,7 +12,7 @@ from ui.panels import build_panels
 from ui.replaying import build_replay, wire_replay
 from ui.search import Search
 from ui.session import IDLE
-from ui.studio import Studio
+from ui.studio import Studio, paid
 from ui.views.status import estimate, status
 
 EXAMPLES = (
@@ -108,10 +108,17 @@ def wire_inspector(
     wire_export(studio, session, parts, AT_ONCE)
     wire_replay(studio, session, parts, page, AT_ONCE)
 
-    def expect(steps: float, *judges: str) -> str:
-        return estimate(int(steps or 0), studio.seconds_a_step, studio.paid(judges))
+    def expect(steps: float, *judges: str) -> list[Any]:
+        """What a run will take, and whether the fields for a service's key are needed."""
+        asked_for_money = paid(judges)
+        return [
+            estimate(int(steps or 0), studio.seconds_a_step, asked_for_money),
+            gr.update(visible=asked_for_money > 0),
+        ]
 
     weighed = [controls.knobs["steps"], *controls.judges]
-    gr.on([c.change for c in weighed], expect, weighed, parts["estimate"], trigger_mode="always_last", **AT_ONCE)
+    weighing = [parts["estimate"], controls.paid]
+    drive.then(expect, weighed, weighing, **AT_ONCE)
+    gr.on([c.change for c in weighed], expect, weighed, weighing, trigger_mode="always_last", **AT_ONCE)
     linked = [parts["prompt"], *controls.judges, *controls.knobs.values(), parts["notice"]]
-    demo.load(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, parts["estimate"], **AT_ONCE)
+    demo.load(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **AT_ONCE)

@@ -31,13 +31,15 @@ STEPPER = """<div class="bar">
 </div><p class="words"><output></output><span class="follow"></span></p>
 <span class="announced" role="status" aria-live="polite"></span>"""
 
-STAGE = f"""<div class="nothing">{DRAWING}<p>Press <b>Run</b>, or open a recorded run: nothing is computed for that.</p></div>
+STAGE = f"""<div class="nothing">{DRAWING}<p>Press <b>Run</b>, or open a recorded run: 
+nothing is computed for that.</p></div>
 <div class="figure" hidden>
 <div class="frame" tabindex="0" role="group" aria-label="Image of the step; arrow keys change the step">
 <img class="now"><img class="other" hidden>
 <svg class="grid" preserveAspectRatio="none" aria-hidden="true"><defs>
 <pattern id="milr-hatch" width="0.16" height="0.16" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-<rect class="pattern dark" width="0.16" height="0.16"/><rect class="pattern light" width="0.08" height="0.16"/></pattern>
+<rect class="pattern dark" width="0.16" height="0.16"/>
+<rect class="pattern light" width="0.08" height="0.16"/></pattern>
 </defs></svg></div>
 <label class="reveal" hidden><span class="name"></span>
 <input type="range" min="0" max="100" value="0" step="1"></label>

@@ -139,6 +139,7 @@ class Session:
     notice: str = ""
     folder: Path | None = None
     begun: int = 0
+    rooms: int = 0
 
     @property
     def phase(self) -> str:
@@ -156,13 +157,13 @@ class Session:
         return newest if self.pinned is None else min(self.pinned, newest)
 
     def room(self, folder: Path) -> Path:
-        """A folder of its own for a new run, in the session's."""
-        self.folder = self.folder or folder
-        self.begun += 1
-        return self.folder / f"run-{self.begun}"
+        """A folder of its own for something new, in the session's."""
+        self.folder, self.rooms = self.folder or folder, self.rooms + 1
+        return self.folder / str(self.rooms)
 
     def begin(self, run: Run) -> None:
         """Put a new run beside the others and look at it. The oldest goes where there are too many."""
+        self.begun += 1
         run.number = self.begun
         self.runs.append(run)
         del self.runs[:-RUNS_AT_MOST]

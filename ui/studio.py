@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from milr_core import Critic, Janus, SearchSettings, Step, load_critic
+from milr_core.critics import CRITICS, critic_class
 from milr_core.diagnostics import inspected
 from milr_core.settings import KNOBS, check
 from ui.controls import NO_OBSERVER
@@ -30,6 +31,22 @@ class Asked:
     critic: Critic
     critic_name: str
     observers: list[Critic]
+
+
+def singles(name: str | None) -> list[str]:
+    """The critics in a name or a mixture that there are."""
+    terms = [term.rpartition("*")[2].strip() for term in (name or "").split("+")]
+    return [term for term in terms if term in CRITICS]
+
+
+def is_remote(name: str) -> bool:
+    """Whether a critic asks a judge over the network, who may charge for it."""
+    return critic_class(name).about.remote
+
+
+def paid(names: Sequence[str]) -> int:
+    """How many of these critics, or of those mixed in them, ask a judge over the network at every step."""
+    return sum(is_remote(single) for name in names for single in singles(name))
 
 
 class Studio:
@@ -65,7 +82,7 @@ class Studio:
         """
         given = {name: check(name, value) for name, value in zip(KNOBS, knobs, strict=True)}
         settings = SearchSettings(**given).resolve(self.model.recommended)
-        options = {k: v.strip() for k, v in (("api_key", key), ("base_url", url), ("judge", judge)) if v and v.strip()}
+        options = {k: v.strip() for k, v in (("key", key), ("base_url", url), ("judge", judge)) if v and v.strip()}
         scoring = self.judge(critic, options)
         prompt = self.model.check_prompt(prompt)
         observers = [] if observer in (None, "", NO_OBSERVER) else [self.judge(observer, options)]
@@ -74,12 +91,11 @@ class Studio:
         return Asked(prompt, settings, scoring, critic, observers)
 
     def judge(self, name: str, options: dict[str, str]) -> Critic:
-        """A critic; the options only where it is one that takes them."""
-        return self.critic(name)
-
-    def paid(self, names: Sequence[str]) -> int:
-        """How many of these critics cost money at every call."""
-        return 0
+        """A critic by name or a mixture; the options go to those that ask a service over the network."""
+        asking = [single for single in singles(name) if is_remote(single)]
+        if not options or not asking:
+            return self.critic(name)
+        return self.critic(name, **(options if name.strip() in asking else dict.fromkeys(asking, options)))
 
     def register(self, request: gr.Request, session: Session) -> None:
         """Remember whose session it is, for when the tab is closed."""

@@ -23,8 +23,10 @@ def _arrow(x: int) -> str:
 
 
 DRAWING = (
-    '<svg class="drawing" viewBox="0 0 548 150" role="img" aria-label="A loop: the model writes a plan, draws it, a critic '
-    "scores the drawing; if the score is low, the latents behind the first tokens of plan and drawing are moved, and the "
+    '<svg class="drawing" viewBox="0 0 548 150" role="img" aria-label="A loop: the model writes a plan, draws it, '
+    "a critic "
+    "scores the drawing; if the score is low, the latents behind the first tokens of plan and drawing are moved, "
+    "and the "
     'model writes and draws again.">'
     + _stage(4, "1 write", "a plan, token by token")
     + _arrow(118)
@@ -34,7 +36,8 @@ DRAWING = (
     + _arrow(402)
     + _stage(430, "good enough?", "the best is the answer", " done")
     + '<path d="M344 80v34q0 10 -10 10h-264q-10 0 -10 -10v-28" class="line loop"/>'
-    '<path d="M60 80l-4 8h8z" class="tip"/><path d="M202 124v-38" class="line loop"/><path d="M202 80l-4 8h8z" class="tip"/>'
+    '<path d="M60 80l-4 8h8z" class="tip"/>'
+    '<path d="M202 124v-38" class="line loop"/><path d="M202 80l-4 8h8z" class="tip"/>'
     + _WORDS.format(x=273, y=142, kind="small", text="if not: nudge the hidden states of the first tokens, try again")
     + "</svg>"
 )

@@ -7,10 +7,10 @@ from milr_core import Step
 from milr_core.diagnostics import flags
 
 MEANING = {
-    "textual collapse": "The optimised prefix has pushed the reasoning off the language the model knows, so the plan no "
-    "longer guides the drawing. A smaller learning rate or a smaller λt helps.",
-    "visual collapse": "The optimised image tokens lead where the model does not know how to go on, and the rest of the "
-    "image suffers. A smaller λv or learning rate helps.",
+    "textual collapse": "The optimised prefix has pushed the reasoning off the language the model knows, so the plan "
+    "no longer guides the drawing. A smaller learning rate or a smaller λt helps.",
+    "visual collapse": "The optimised image tokens lead where the model does not know how to go on, and the rest "
+    "of the image suffers. A smaller λv or learning rate helps.",
     "reward hacking": "The search pleases the critic it listens to while a critic it cannot hear likes the image less: "
     "the score may be exploited rather than earned.",
     "no change": "The latents moved, but not far enough for any token to become another one. A larger learning rate or "

@@ -31,8 +31,8 @@ const mark = () => {
   const at = window.milrStep ? window.milrStep.index : 0;
   [...list.children].forEach((item, index) => {
     item.firstChild.tabIndex = index === at ? 0 : -1;
-    item.firstChild.toggleAttribute("aria-current", index === at);
     if (index === at) item.firstChild.setAttribute("aria-current", "step");
+    else item.firstChild.removeAttribute("aria-current");
   });
 };
 list.addEventListener("keydown", (event) => {
