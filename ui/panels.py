@@ -31,7 +31,7 @@ STEPPER = """<div class="bar">
 </div><p class="words"><output></output><span class="follow"></span></p>
 <span class="announced" role="status" aria-live="polite"></span>"""
 
-STAGE = f"""<div class="nothing">{DRAWING}<p>Press <b>Run</b>, or open a recorded run: 
+STAGE = f"""<div class="nothing">{DRAWING}<p>Press <b>Run</b>, or open a recorded run:
 nothing is computed for that.</p></div>
 <div class="figure" hidden>
 <div class="frame" tabindex="0" role="group" aria-label="Image of the step; arrow keys change the step">
