@@ -23,6 +23,8 @@ FLAGS = [
     "--disable-sync",
 ]
 START_SECONDS = 90
+SHOTS = ROOT / "runs" / "browser"
+"""Where every test leaves a picture of each of its pages."""
 
 
 def free_port() -> int:
@@ -67,7 +69,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, app_url: str) -> Iterator[Callable[..., Page]]:
+def visit(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """Open the page as another visitor. No console error may have come up by the end."""
     contexts, errors = [], []
 
@@ -83,6 +85,9 @@ def visit(browser: Browser, app_url: str) -> Iterator[Callable[..., Page]]:
         return page
 
     yield open_page
-    for context in contexts:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=SHOTS / f"{request.node.name}-{number}.png", full_page=True)
         context.close()
     assert errors == []
