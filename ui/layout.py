@@ -34,10 +34,11 @@ def launch_options() -> dict:
     return {"theme": theme, "css_paths": [WEB / "style.css"], "footer_links": ["api", "gradio", "settings"]}
 
 
-def build_demo(model: Janus, critic: str = "oracle") -> gr.Blocks:
-    """The page for one loaded model; `critic` is the one chosen at first."""
+def build_demo(model: Janus, critic: str = "oracle", seconds_a_step: float | None = None) -> gr.Blocks:
+    """The page for one loaded model; `critic` is the one chosen at first. seconds_a_step: where it is known already."""
     gr.set_static_paths([PLOTLY])
     studio = Studio(model)
+    studio.seconds_a_step = seconds_a_step
     with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 7200)) as demo:
         session, ticket = gr.State(Session()), gr.State(0)
         _header(model)
