@@ -11,7 +11,6 @@ from milr_core.steps import Cost, Probabilities, Step
 from milr_core.trajectory import Trajectory
 
 MAX_STEPS = 1001
-MAX_PIXELS = 4096 * 4096
 MAX_TEXT = 20_000
 
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -76,14 +75,11 @@ def _step(run: Trajectory, index: int, cells: int | None) -> Step:
     record = _Record.model_validate(run.records[index])
     if record.best > index or (cells is not None and len(record.image_tokens) != cells):
         raise InputError(f"Step {index} of the run bundle does not fit the steps before it.")
-    image = run.image(index)
-    if image.width * image.height > MAX_PIXELS:
-        raise InputError(f"The image of step {index} is larger than any model draws.")
     plain = {name: getattr(record, name) for name in ("text_tokens", "token_strings", "text_prefix", "image_tokens")}
     return Step(
         index=index,
         text=record.text,
-        image=image,
+        image=run.image(index),
         score=Score(record.reward, record.parts, record.reason),
         best=record.best,
         settings=settings_from(record.settings),

@@ -34,6 +34,8 @@ from milr_core.steps import Cost, Probabilities
 
 SCHEMA = 1
 MAX_BUNDLE_BYTES = 2 << 30
+MAX_JSON_BYTES = 64 << 20
+MAX_PIXELS = 4096 * 4096
 _RECORD = {
     "index": int, "text": str, "reward": (int, float), "parts": dict, "reason": str, "raw": dict, "best": int,
     "settings": dict, "cost": dict, "text_tokens": list, "token_strings": list, "image_tokens": list,
@@ -193,6 +195,8 @@ class Trajectory:
                     raise InputError(
                         f"The zip unpacks to more than {limit / (1 << 20):.0f} MiB; that is too much here."
                     )
+                if any(e.filename.endswith(".json") and e.file_size > MAX_JSON_BYTES for e in entries):
+                    raise InputError("The trajectory.json of the zip is far larger than that of any run.")
                 if folder.exists() and any(folder.iterdir()):
                     raise InputError(f"{folder} is not empty: choose another folder.")
                 folder.mkdir(parents=True, exist_ok=True)
@@ -265,6 +269,8 @@ class Trajectory:
         path = self.folder / self.records[index]["image"]
         try:
             with Image.open(path, formats=["PNG"]) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise InputError(f"{path.name} is larger than any model draws.")
                 return image.convert("RGB")
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise InputError(f"{path} is not the image of a step: {error}.") from error

@@ -173,7 +173,9 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(search: Search
     pinned = dict(zip(PANEL, looking.look(session, event(index=0)), strict=True))
     assert pinned["stage"]["image"].endswith("step-0000.png") and "at step 0" in pinned["score"]
     after = next(pages)
-    assert {name: after[name] for name in PANEL} == pinned
+    still = set(PANEL) - {"score"}  # which step is the best may have changed
+    assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
+    assert "at step 0" in after["score"]
     looking.look(session, event(index=3))
     assert next(pages)["stage"]["index"] == 4
 

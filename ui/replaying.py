@@ -53,12 +53,13 @@ class Replaying:
         """Look at a run in a zip."""
         session.notice = ""
         if file:
+            folder = self.studio.folder(session)
             try:
-                run = recorded(file, self.studio.folder(session))
+                run = recorded(file, folder)
                 self.studio.register(request, session)
                 session.begin(run)
             except InputError as error:
-                session.notice = str(error).replace(str(file), "The file")
+                session.notice = str(error).replace(str(file), "The file").replace(f"{folder}/bundle", "The file")
         return page(session)
 
     def open_example(self, name: str) -> Callable[..., list[Any]]:
