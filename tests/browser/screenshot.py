@@ -26,7 +26,7 @@ def open_page(browser: Browser, url: str, width: int, theme: str) -> Page:
     page = browser.new_page(viewport={"width": width, "height": 1000})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{url}?__theme={theme}&{QUERY}")
-    expect(page.locator("#knob-steps input[type=number]")).to_have_value("5")
+    expect(page.locator("#estimate")).to_contain_text("5 steps of search")
     return page
 
 
