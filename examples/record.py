@@ -47,7 +47,7 @@ WANTED = (
         "improves.zip", "It gets better: low at first, then right",
         lambda steps: len(steps) >= 4 and steps[0].reward < 0.5 and steps[-1].reward > 0.9,
     ),
-    Wanted("early-stop.zip", "Early stop: good enough after one step", lambda s: len(s) == 2 and has("early stop")(s)),
+    Wanted("early-stop.zip", "Early stop: good enough after one step", lambda s: len(s) == 2 and has("early stop")(s), {"steps": 3}),
     Wanted(
         "textual-collapse.zip", "Textual collapse: the plan turns to nonsense", has("textual collapse"),
         {"strategy": "text", "lr": 0.6, "threshold": 1.0}, after=2,
@@ -58,12 +58,12 @@ WANTED = (
     ),
     Wanted(
         "reward-hacking.zip", "Reward hacking: one critic rises, another falls", has("reward hacking"),
-        {"threshold": 1.0}, "self",
+        {"threshold": 1.0, "steps": 6}, "self",
     ),
     Wanted(
         "no-change.zip", "No change: a step too small to move a token",
         lambda steps: has("no change")(steps) and steps[-1].reward < 0.9,
-        {"strategy": "text", "lr": 0.01, "temperature": 0.0, "threshold": 1.0}, after=3,
+        {"strategy": "text", "lr": 0.01, "temperature": 0.0, "threshold": 1.0, "steps": 4}, after=2,
     ),
 )  # fmt: skip
 

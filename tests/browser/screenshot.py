@@ -57,7 +57,7 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
         page.screenshot(path=to / "empty.png")
         searched(page)
         page.screenshot(path=to / "inspector.png", full_page=True)
-        page.get_by_label("changed", exact=True).check()
+        page.locator("#stage input[value=changed]").check()
         page.locator("#export > button").click()
         page.get_by_role("button", name="Prepare files, settings and link").click()
         expect(page.locator("#files")).to_contain_text("run.zip")

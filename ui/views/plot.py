@@ -50,7 +50,14 @@ def reward_figure(
         for n, theirs in others
     ]
     data += [
-        _line("threshold τ", [*x, len(steps), last][: len(thresholds)], thresholds, QUIET, dash="dot", width=1.5)
+        _line(
+            "threshold τ",
+            [*x, min(len(steps), last), last][: len(thresholds)],
+            thresholds,
+            QUIET,
+            dash="dot",
+            width=1.5,
+        )
         | {"mode": "lines"},
         _line("best so far", x, list(accumulate(scores, max)), QUIET, shape="hv", width=1.5) | {"mode": "lines"},
     ]
