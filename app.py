@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 
 from transformers.utils import logging as transformers_logging
 
@@ -63,18 +65,19 @@ def main(argv: list[str] | None = None) -> int:
     demo = build_demo(model, args.critic, seconds_a_step(model, args.critic))
     demo.queue(max_size=WAITING_AT_MOST)
     try:
-        _, url, _ = demo.launch(
-            server_name=args.host,
-            server_port=args.port,
-            quiet=True,
-            prevent_thread_lock=True,
-            enable_monitoring=False,
-            run_history=False,
-            max_file_size=LARGEST_FILE,
-            mcp_server=True,
-            ssr_mode=False,
-            **launch_options(),
-        )
+        with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
+            _, url, _ = demo.launch(
+                server_name=args.host,
+                server_port=args.port,
+                quiet=True,
+                prevent_thread_lock=True,
+                enable_monitoring=False,
+                run_history=False,
+                max_file_size=LARGEST_FILE,
+                mcp_server=True,
+                ssr_mode=False,
+                **launch_options(),
+            )
     except OSError as error:  # the port is taken, or the address is not this machine's
         return refuse(error)
     print(f"MILR Studio with {model.name} on {model.device.type}: {url}", flush=True)

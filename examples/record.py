@@ -45,7 +45,7 @@ class Wanted:
 WANTED = (
     Wanted(
         "improves.zip", "It gets better: low at first, then right",
-        lambda steps: len(steps) >= 4 and steps[0].reward < 0.5 and steps[-1].reward > 0.9,
+        lambda steps: len(steps) >= 3 and steps[0].reward < 0.7 and steps[-1].reward > 0.9,
     ),
     Wanted("early-stop.zip", "Early stop: good enough after one step", lambda s: len(s) == 2 and has("early stop")(s), {"steps": 3}),
     Wanted(

@@ -45,7 +45,7 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     said = []
     for line in process.stdout:
         said.append(line)
-        if "http://" in line:
+        if "MILR Studio" in line:
             break
     watchdog.cancel()
     url = said[-1].split()[-1] if said and "http://" in said[-1] else ""

@@ -60,7 +60,7 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
         page.locator("#stage input[value=changed]").check()
         page.locator("#export > button").click()
         page.get_by_role("button", name="Prepare files, settings and link").click()
-        expect(page.locator("#files")).to_contain_text("run.zip")
+        expect(page.locator("#files")).to_contain_text("trajectory")
         for name, selector in PANELS.items():
             page.locator(selector).screenshot(path=to / f"{name}.png")
         page.get_by_role("tab", name="Compare").click()
