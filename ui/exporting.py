@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Janus, Step, Trajectory
 from milr_core.settings import KNOBS
+from ui.controls import COMFORTABLE
 from ui.session import REPLAYED, Run, Session
 from ui.studio import Studio
 from ui.views.export import as_command, as_json, as_python, from_query, query
@@ -52,6 +53,13 @@ def bundle(model: Janus, run: Run, file: Path) -> Path:
     return made.to_zip(file)
 
 
+def restored(name: str, value: Any) -> Any:
+    """The value of a control; a slider reaches as far as it has to."""
+    if name in COMFORTABLE and value > COMFORTABLE[name]:
+        return gr.update(value=value, maximum=value)
+    return gr.update(value=value)
+
+
 class Exporting:
     """Handlers of the export panel."""
 
@@ -85,7 +93,10 @@ class Exporting:
         except InputError as error:
             return [*[gr.skip()] * (3 + len(KNOBS)), notice(f"{error} The link was not used.")]
         names = ("prompt", "critic", "observer", *KNOBS)
-        return [*(found[name] if found.get(name) not in (None, "") else gr.skip() for name in names), gr.skip()]
+        return [
+            *(restored(name, found[name]) if found.get(name) not in (None, "") else gr.skip() for name in names),
+            gr.skip(),
+        ]
 
 
 def build_export(parts: dict[str, Any]) -> None:

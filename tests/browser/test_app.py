@@ -49,7 +49,7 @@ def step_in(text: str) -> int:
 
 
 def test_live_setting_takes_effect_at_a_later_step_of_a_running_search(visit: Visit):
-    page = prepared(visit, 200)
+    page = prepared(visit, 400)
     button(page, "Run").click()
     reach(page, 2)
     expect(page.locator("#in-force-lr")).to_contain_text("since step 0")
@@ -105,7 +105,7 @@ def test_one_choice_of_step_drives_every_panel_and_keys_suffice(visit: Visit):
 
 
 def test_pause_step_resume_and_stop(visit: Visit):
-    page = prepared(visit, 40)
+    page = prepared(visit, 400)
     button(page, "Run").click()
     reach(page, 1)
     button(page, "Pause").click()
@@ -115,14 +115,14 @@ def test_pause_step_resume_and_stop(visit: Visit):
     assert page.locator(TILES).count() == held
     button(page, "Step").click()
     expect(page.locator(TILES)).to_have_count(held + 1)
-    expect(page.locator(STATUS)).to_contain_text(f"Paused: step {held} of 40")
+    expect(page.locator(STATUS)).to_contain_text(f"Paused: step {held} of 400")
     button(page, "Resume").click()
     reach(page, held + 2)
     # Looking back while it runs: the slider stays, the gallery grows.
     page.locator(TILES).nth(1).click()
     count = page.locator(TILES).count()
     reach(page, count + 1)
-    expect(page.locator(NOW)).to_contain_text("step 1 of 40")
+    expect(page.locator(NOW)).to_contain_text("step 1 of 400")
     button(page, "Stop").click()
     expect(page.locator(STATUS)).to_contain_text("Stopped: step")
     expect(button(page, "Run")).to_be_enabled()
@@ -194,7 +194,7 @@ def test_an_unknown_word_is_explained(visit: Visit):
 
 
 def test_two_visitors_take_turns_and_see_only_their_own(visit: Visit):
-    first, second = prepared(visit, 40, "a+red+circle"), prepared(visit, 2, "a+blue+square", width=390)
+    first, second = prepared(visit, 400, "a+red+circle"), prepared(visit, 2, "a+blue+square", width=390)
     button(first, "Run").click()
     reach(first, 0)
     button(second, "Run").click()
@@ -208,7 +208,7 @@ def test_two_visitors_take_turns_and_see_only_their_own(visit: Visit):
 
 
 def test_leaving_the_line_and_closing_the_tab(visit: Visit):
-    first, second = prepared(visit, 60), prepared(visit, 1)
+    first, second = prepared(visit, 400), prepared(visit, 1)
     button(first, "Run").click()
     reach(first, 0)
     button(second, "Run").click()
