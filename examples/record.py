@@ -47,7 +47,10 @@ WANTED = (
         "improves.zip", "It gets better: low at first, then right",
         lambda steps: len(steps) >= 3 and steps[0].reward < 0.7 and steps[-1].reward > 0.9,
     ),
-    Wanted("early-stop.zip", "Early stop: good enough after one step", lambda s: len(s) == 2 and has("early stop")(s), {"steps": 3}),
+    Wanted(
+        "early-stop.zip", "Early stop: good enough after one step",
+        lambda steps: len(steps) == 2 and has("early stop")(steps), {"steps": 3},
+    ),
     Wanted(
         "textual-collapse.zip", "Textual collapse: the plan turns to nonsense", has("textual collapse"),
         {"strategy": "text", "lr": 0.6, "threshold": 1.0}, after=2,
