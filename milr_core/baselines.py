@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 
 from milr_core.control import SearchControl
-from milr_core.critics.base import Critic
+from milr_core.critics.base import NOTHING, Critic
 from milr_core.decoding import FREE
 from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus
-from milr_core.rollout import Clock, Workspace, check_judges, judge, judge_cost, observe, ready
+from milr_core.rollout import Clock, Workspace, check_judges, judge, observe, ready, usage_of
 from milr_core.search import start
 from milr_core.settings import SearchSettings
 from milr_core.state import State
@@ -69,7 +69,7 @@ def _attempts(
 ) -> Iterator[Step]:
     workspace = Workspace(model)
     try:
-        critic, observers = ready(critic, observers, control.poll)
+        critic, observers = ready(critic, observers, control.poll, NOTHING)
         state = start(model, critic, prompt, settings, control.poll, workspace, observers)
         yield state.step
         while state.index + 1 < n and not (early_stop and state.score.value > settings.threshold):
@@ -110,6 +110,7 @@ def _draw(
         clock.lap("critic_seconds")
         observed = observe(observers, image, state.prompt)
         clock.lap("observer_seconds")
+        usage = usage_of(score, observed)
         state = replace(
             state,
             index=state.index + 1,
@@ -120,8 +121,7 @@ def _draw(
             values=(*state.values, score.value),
             rollout_image=rollouts[row],
             random=random,
-            cost=Cost(
-                1, 0, model.num_image_tokens, 1, **shared, **clock.parts, **judge_cost(score, *observed.values())
-            ),
+            cost=Cost(1, 0, model.num_image_tokens, 1, **shared, **clock.parts, **usage.as_cost()),
+            spent=state.spent + usage,
         )
         yield state

@@ -83,7 +83,7 @@ def _step(run: Trajectory, index: int, cells: int | None) -> Step:
         score=Score(record.reward, record.parts, record.reason),
         best=record.best,
         settings=settings_from(record.settings),
-        cost=Cost(**record.cost),
+        cost=Cost(**run.records[index]["cost"]),  # as it is: checking made floats of its counts
         image_positions=record.image_positions,
         gradient_norm=record.gradient_norm,
         update_norm=record.update_norm,

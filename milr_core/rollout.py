@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+import psutil
 import torch
 from PIL import Image
 from torch import Tensor
 
 from milr_core.critics.base import Critic, Score, Usage
-from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_text
+from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_texts
 from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus
 from milr_core.settings import SearchSettings
@@ -21,6 +22,14 @@ def keep_going() -> None:
     """The poll of a search that nobody interrupts."""
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that can be allocated on a device."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    return psutil.virtual_memory().available
+
+
 class Workspace:
     """Caches, allocated once and used again. It pays to keep one for a run; results do not depend on it."""
 
@@ -30,10 +39,21 @@ class Workspace:
         self._filled: dict[str, tuple[tuple[int, ...], Tensor]] = {}
 
     def cache(self, kind: str, rows: int, capacity: int) -> Cache:
-        """The kind's cache, made anew where it is too small or has other rows."""
+        """The kind's cache, made anew where it is too small or has other rows.
+
+        Raises:
+            InputError: there is not enough memory for it.
+        """
         cache = self._caches.get(kind)
         if cache is None or cache.capacity < capacity or len(cache.lengths) != rows:
             room = min(-(-capacity // 64) * 64, self.model.stack.max_positions)
+            self._caches.pop(kind, None)
+            need, free = Cache.size(self.model.stack, rows, room), free_memory(self.model.device)
+            if need > free:
+                raise InputError(
+                    f"{rows} rows of {room} positions need {need / 2**30:.1f} GiB; {free / 2**30:.1f} GiB of memory is "
+                    "free. Use a smaller batch."
+                )
             cache = self._caches[kind] = Cache(self.model.stack, rows, room)
             self._filled.pop(kind, None)
         return cache
@@ -49,14 +69,17 @@ class Workspace:
         cache.lengths = [length] * rows
         return cache, self._filled[kind][1]
 
-    def text(self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Reason about a prompt: tokens (M,), latents (M, D)."""
+    def text(
+        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Reason about a prompt: tokens (M,), latents (M, D). Greedily, or sampled with `uniform` (limit,)."""
         model = self.model
         cache, first = self.prefilled("text", model.reasoning_ids(prompt).unsqueeze(0), model.max_text_tokens)
-        return decode_text(
-            model.stack, model.embed, model.text_head, cache, first[0], model.end_token, model.max_text_tokens,
-            given, poll, uniform,
+        (decoded,) = decode_texts(
+            model.stack, model.embed, model.text_head, cache, first, model.end_token, model.max_text_tokens,
+            [given], poll, None if uniform is None else uniform.unsqueeze(0), temperature,
         )  # fmt: skip
+        return decoded
 
     def images(
         self, prompt: str, text: str, uniform: Tensor, forced: Tensor, settings: SearchSettings, poll: Poll
@@ -117,21 +140,21 @@ def observe(observers: Sequence[Critic], image: Image.Image, prompt: str) -> dic
     return {observer.name: judge(observer, image, prompt) for observer in observers}
 
 
-def ready(critic: Critic, observers: Sequence[Critic], poll: Poll) -> tuple[Critic, list[Critic]]:
-    """Both for one run, loaded: what cannot be loaded fails before anything is drawn.
+def ready(critic: Critic, observers: Sequence[Critic], poll: Poll, spent: Usage) -> tuple[Critic, list[Critic]]:
+    """Both for a run that has `spent` so far, loaded: what cannot be loaded fails before anything is drawn.
 
     Raises:
         CriticError: weights are missing or wrong.
     """
-    judging = [one.for_run(poll) for one in (critic, *observers)]
+    judging = [one.for_run(poll, spent) for one in (critic, *observers)]
     for one in judging:
         one.load()
     return judging[0], judging[1:]
 
 
-def judge_cost(*scores: Score) -> dict[str, float]:
-    """What remote judges took for some scores, as `Cost` names it."""
-    return {f"judge_{name}": value for name, value in asdict(sum((s.usage for s in scores), Usage())).items()}
+def usage_of(score: Score, observed: dict[str, Score]) -> Usage:
+    """What remote judges took for one image."""
+    return sum((other.usage for other in observed.values()), score.usage)
 
 
 def check_judges(critic: Critic, observers: Sequence[Critic], prompt: str) -> None:
@@ -163,9 +186,9 @@ class Rollout:
         self.forced = torch.full(shape, FREE, device=self.model.device)
 
     def finish(
-        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: tuple, **more
+        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: State | None, **more
     ) -> State:
-        """Draw and judge; `decoded` text tokens were paid for, `before` are the scores of the steps so far."""
+        """Draw and judge; `decoded` text tokens were paid for, `before` is the step that this one follows."""
         model, clock = self.model, self.clock
         text = model.text_of(text_tokens)
         clock.lap("text_seconds")
@@ -179,6 +202,7 @@ class Rollout:
         clock.lap("critic_seconds")
         observed = observe(self.observers, image, self.prompt)
         clock.lap("observer_seconds")
+        usage = usage_of(score, observed)
         return State(
             prompt=self.prompt,
             index=index,
@@ -189,11 +213,12 @@ class Rollout:
             image_tokens=image_tokens[0].tolist(),
             image=image,
             score=score,
-            values=(*before, score.value),
+            values=(*(before.values if before else ()), score.value),
             rollout_text=rollout_text,
             rollout_image=rollout_image[0],
             random=self.generator.get_state(),
-            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts, **judge_cost(score, *observed.values())),
+            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts, **usage.as_cost()),
             observed=observed,
+            spent=usage + before.spent if before else usage,
             **more,
         )

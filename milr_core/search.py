@@ -11,7 +11,7 @@ from torch import Tensor
 from milr_core import latents as lat
 from milr_core import reinforce
 from milr_core.control import SearchControl
-from milr_core.critics.base import Critic
+from milr_core.critics.base import NOTHING, Critic
 from milr_core.decoding import Poll, pick
 from milr_core.errors import Stopped
 from milr_core.janus import Janus
@@ -56,7 +56,7 @@ def start(
     nothing = torch.empty(0, dtype=torch.long, device=model.device)
     tokens, latents = workspace.text(prompt, nothing, poll)
     return rollout.finish(
-        0, tokens, latents, len(tokens), (), text_latents=None, image_latents=None, gradient_norm={}, update_norm={}
+        0, tokens, latents, len(tokens), None, text_latents=None, image_latents=None, gradient_norm={}, update_norm={}
     )
 
 
@@ -129,7 +129,7 @@ def advance(
         tokens,
         latents,
         decoded,
-        state.values,
+        state,
         text_latents=text,
         image_latents=image,
         gradient_norm=gradient_norm,
@@ -201,7 +201,7 @@ def _steps(
 ) -> Iterator[Step]:
     workspace = Workspace(model)
     try:
-        critic, observers = ready(critic, observers, control.poll)
+        critic, observers = ready(critic, observers, control.poll, state.spent if state else NOTHING)
         if state is None:
             state = start(model, critic, prompt, control.in_force(settings), control.poll, workspace, observers)
             yield state.step

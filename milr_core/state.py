@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from milr_core.critics.base import Score
+from milr_core.critics.base import NOTHING, Score, Usage
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
 from milr_core.steps import Cost, Probabilities, Step
@@ -20,7 +20,8 @@ class State:
     rollout_text: (M, D), rollout_image: (N, 2, D): what each token of this step's rollout could be decoded from.
     text_latents, image_latents: the optimised ones, z^k; None where the strategy has none.
     random: state of the run's generator after this step. values: the scores of steps 0 to `index`.
-    observed: scores by critics that only watch; nothing that comes next depends on them.
+    observed: scores by critics that only watch; nothing that comes next depends on them. spent: on remote judges by
+    steps 0 to `index`, which a run's budget goes on from.
     """
 
     prompt: str
@@ -42,6 +43,7 @@ class State:
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
     observed: dict[str, Score] = field(default_factory=dict)
+    spent: Usage = NOTHING
     probabilities: Probabilities | None = None
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from milr_core.critics.base import Score
+from milr_core.critics.base import Score, Usage
 from milr_core.settings import SearchSettings
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ class Cost:
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def usage(self) -> Usage:
+        """Of remote judges."""
+        return Usage(self.judge_calls, self.judge_input_tokens, self.judge_output_tokens, self.judge_dollars)
 
     @property
     def seconds(self) -> float:

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from milr_core.critics.base import Score
+from milr_core.critics.base import Score, Usage
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus
 from milr_core.latents import Latents
@@ -313,6 +313,7 @@ class Trajectory:
                 cost=Cost(**record["cost"]),
                 gradient_norm=record["gradient_norm"],
                 update_norm=record["update_norm"],
+                spent=sum((Cost(**r["cost"]).usage for r in self.records[: index + 1]), Usage()),
                 observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
                 probabilities=Probabilities(**record["probabilities"]) if "probabilities" in record else None,
             )

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from milr_core.cli.arguments import add_critic_options, critic_options
-from milr_core.critics import CRITICS, load_critic
+from milr_core.critics import CRITICS, critic_class, load_critic
 from milr_core.errors import InputError
 from milr_core.janus import load_model
 from milr_core.rollout import judge
@@ -35,13 +35,10 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     options = critic_options(args.option)
     if args.spec is not None:
-        options["spec"] = _spec(args.spec)
-    if (
-        args.device
-        and "device" not in options
-        and args.critic in ("unified", "mixed", "geneval", "compbench", "aesthetic")
-    ):
-        options["device"] = args.device
+        own = options if args.critic == "geneval" else options.setdefault("geneval", {})  # in a mixture
+        own["spec"] = _spec(args.spec)
+    if args.device and args.critic in CRITICS and "device" in critic_class(args.critic).about.options:
+        options = {"device": args.device} | options
     image = _image(args.image)
     wants_model = "self" in args.critic.replace("*", " ").replace("+", " ").split()
     critic = load_critic(args.critic, load_model(args.model, args.device) if wants_model else None, **options)

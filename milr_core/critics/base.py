@@ -1,5 +1,6 @@
 """What a critic is: images and their prompt in, scores out. And the weighted mixture of any of them."""
 
+import copy
 import math
 import os
 from abc import ABC, abstractmethod
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from PIL import Image
 
 from milr_core.errors import CriticError, InputError
@@ -37,6 +39,13 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
+    def as_cost(self) -> dict[str, float]:
+        """As `Cost` names it."""
+        return {f"judge_{name}": value for name, value in asdict(self).items()}
+
+
+NOTHING = Usage()
+
 
 @dataclass(frozen=True)
 class Score:
@@ -51,7 +60,7 @@ class Score:
     parts: dict[str, float] = field(default_factory=dict)
     reason: str = ""
     raw: dict[str, Any] = field(default_factory=dict)
-    usage: Usage = Usage()
+    usage: Usage = NOTHING
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and 0 <= self.value <= 1):
@@ -79,7 +88,10 @@ def present(source: str, files: Sequence[str] = WEIGHT_FILES) -> bool:
     """Whether one of the files is there: in a folder, or in the hub's cache of an id."""
     if Path(source).is_dir():
         return any((Path(source) / name).is_file() for name in files)
-    return any(isinstance(try_to_load_from_cache(source, name), str) for name in files)
+    try:
+        return any(isinstance(try_to_load_from_cache(source, name), str) for name in files)
+    except HFValidationError:  # a path that is not there
+        return False
 
 
 @dataclass(frozen=True)
@@ -142,8 +154,10 @@ class Critic(ABC):
         for model in self.models:
             model.unload()
 
-    def for_run(self, poll: Callable[[], None]) -> "Critic":
-        """This critic for one run: with a budget of its own, asking `poll` (which may raise) while it waits."""
+    def for_run(self, poll: Callable[[], None], spent: Usage = NOTHING) -> "Critic":
+        """This critic for one run: with a budget of its own, less what the run has spent before; asks `poll`, which may
+        raise, while it waits.
+        """
         return self
 
     def check_prompt(self, prompt: str) -> None:
@@ -175,12 +189,10 @@ class Mixture(Critic):
     def models(self) -> Sequence["Pretrained"]:
         return [model for _, critic in self.weighted for model in critic.models]
 
-    def for_run(self, poll: Callable[[], None]) -> Critic:
-        return Mixture([(w, critic.for_run(poll)) for w, critic in self.weighted]).named(self.name)
-
-    def named(self, name: str) -> "Mixture":
-        self.name = name
-        return self
+    def for_run(self, poll: Callable[[], None], spent: Usage = NOTHING) -> Critic:
+        mine = copy.copy(self)
+        mine.weighted = [(w, critic.for_run(poll, spent)) for w, critic in self.weighted]
+        return mine
 
     def load(self) -> None:
         for _, critic in self.weighted:
@@ -201,6 +213,6 @@ class Mixture(Critic):
                 reasons.append(f"{critic.name}: {score.reason}")
                 raw[critic.name] = score.raw
             value = sum(w * score.value for (w, _), score in zip(self.weighted, row, strict=True))
-            usage = sum((score.usage for score in row), Usage())
+            usage = sum((score.usage for score in row), NOTHING)
             mixed.append(Score(min(1.0, value), parts, " ".join(reasons), raw, usage))
         return mixed

@@ -26,7 +26,7 @@ MAX_IOU = 0.1
 
 
 def position_score(place: str, first: Box, second: Box) -> float:
-    """How well box `first` is `place` box `second`, both in pixels of a 480 x 480 image; 0 for a place it does not know.
+    """How well box `first` is `place` box `second`, in pixels of a 480 x 480 image; 0 for a place it does not know.
 
     "on top of" is one of those: the benchmark looks for it in a prompt and then gives it nothing.
     """
@@ -61,7 +61,7 @@ def at_side(detection: Detection, image: Image.Image) -> Detection:
 
 
 def complex_parts(prompt: str, spatial: Sequence[str], action: Sequence[str]) -> tuple[str, ...]:
-    """Which scores a complex prompt is the mean of, by the benchmark's lists of prompts with places and with actions."""
+    """What a complex prompt's score is the mean of, by the benchmark's lists of prompts with places, with actions."""
 
     def plain(text: str) -> str:
         return text.strip().split(".")[0].lower()
@@ -84,8 +84,8 @@ class CompBench(Critic):
             "category": f"{', '.join(CATEGORIES)}; default complex",
             "data": "folder with complex_val_spatial.txt and complex_val_action.txt: which parts a complex prompt has; "
             "without it, a prompt with a place has attributes and spatial, another attributes and action",
-            "official_vocabulary": "read places and nouns as the benchmark does, people as 'person'; default: whole names "
-            "in anybody's words",
+            "official_vocabulary": "read places and nouns as the benchmark does, people as 'person'; default: whole "
+            "names, in anybody's words",
             "chunks": "'plain' (default), 'spacy' (the benchmark's), or a function from a prompt to noun chunks",
             "questions, detector, clip": "other ids or folders",
             "device": "cpu, cuda, …",

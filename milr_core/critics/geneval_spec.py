@@ -42,7 +42,8 @@ NUMBERS = {name: i for i, name in enumerate(("one", "two", "three", "four", "fiv
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 
 _SYNONYMS = {
-    **OTHER_SPELLINGS, "bike": "bicycle", "plane": "airplane", "television": "tv", "fridge": "refrigerator", "phone": "cell phone", "mobile phone": "cell phone",
+    **OTHER_SPELLINGS, "bike": "bicycle", "plane": "airplane", "television": "tv", "fridge": "refrigerator",
+    "phone": "cell phone", "mobile phone": "cell phone",
     "plant": "potted plant", "doughnut": "donut", "hair dryer": "hair drier", "keyboard": "computer keyboard",
     "remote": "tv remote", "bag": "handbag", "table": "dining table", "racket": "tennis racket",
 }  # fmt: skip
@@ -67,8 +68,8 @@ def what_is_judged() -> str:
     """One sentence for whoever wrote a prompt that is not understood."""
     return (
         "It understands 'a photo of two clocks', 'a red car left of a blue bus', 'a pink cup and a dog': a number up "
-        f"to eight, a color ({', '.join(COLORS)}) and one of COCO's 80 things; one thing {', '.join(RELATIONS)} another, "
-        "or several joined by 'and'. Anything else needs a spec."
+        f"to eight, a color ({', '.join(COLORS)}) and one of COCO's 80 things; one thing {', '.join(RELATIONS)} "
+        "another, or several joined by 'and'. Anything else needs a spec."
     )
 
 

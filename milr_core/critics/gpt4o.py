@@ -10,9 +10,10 @@ from milr_core.critics.judge import OPTIONS, Answer, Judged, Question
 
 SYSTEM = (
     "You judge whether an image shows what a prompt asks for. List every element that the prompt asks for: each object "
-    "with its number, color, size and place, each relation, and what is only hinted at and has to be worked out. Say of "
-    "each whether the image shows it. Then give the alignment of image and prompt as a whole number from 0 (unrelated) "
-    "to 10 (everything is right), and one sentence that says why. Judge what is visible, not what is likely."
+    "with its number, color, size and place, each relation, and what is only hinted at and has to be worked out. Say "
+    "of each whether the image shows it. Then give the alignment of image and prompt as a whole number from 0 "
+    "(unrelated) to 10 (everything is right), and one sentence that says why. Judge what is visible, not what is "
+    "likely."
 )
 
 

@@ -1,7 +1,8 @@
 """A judge behind any OpenAI-compatible endpoint: a question and an image in, a structured answer out.
 
-The key is held in memory only: it is in no message, log, bundle or representation. Each run has a budget that no request
-goes beyond. Waiting can be interrupted. A question asked before is answered from memory: equal inputs, equal values.
+The key is held in memory only: it is in no message, log, bundle or representation. Each run has a budget that no
+request goes beyond. Waiting can be interrupted. A question asked before is answered from memory: equal inputs give
+equal values.
 """
 
 import asyncio
@@ -22,10 +23,12 @@ from openai.types.chat import ChatCompletion
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from milr_core.critics.base import Critic, Usage
+from milr_core.critics.base import NOTHING, Critic, Usage
+from milr_core.critics.budget import Budget
 from milr_core.errors import CriticError, InputError
 
 PUBLIC = "https://api.openai.com/v1"
+NO_KEY = "none"  # said to endpoints that take none
 PRICES = {  # dollars a million tokens, in and out, as listed; set input_price and output_price where yours differ
     "gpt-4o": (2.5, 10.0),
     "gpt-4o-2024-05-13": (5.0, 15.0),
@@ -33,12 +36,13 @@ PRICES = {  # dollars a million tokens, in and out, as listed; set input_price a
 }
 ASKED_AGAIN = 1  # times, after an answer that is not the JSON asked for
 POLL_SECONDS = 0.05
+LONGEST_PAUSE = 60  # seconds between two tries that the client waits at most when an endpoint asks it to
 OPTIONS = {
-    "key": "of the endpoint; default: the environment's OPENAI_API_KEY",
+    "key": "of the endpoint; default: OPENAI_API_KEY, which goes to the environment's endpoint alone",
     "base_url": "default: OPENAI_BASE_URL, or OpenAI's own",
     "judge": "the model that judges; default: OPENAI_MODEL, or the critic's own",
     "timeout": "seconds a try may take (60)",
-    "retries": "tries after the first that fails with 429, 5xx, a time-out or a lost connection, with growing pauses (3)",
+    "retries": "further tries after 429, 5xx, a time-out or a lost connection, with growing pauses (3)",
     "max_calls": "requests a run, tries included (200)",
     "max_tokens": "tokens a run, in and out (no limit)",
     "max_dollars": "a run (no limit)",
@@ -48,42 +52,6 @@ OPTIONS = {
     "temperature": "0; None for models that take none",
     "extra_body": "further fields of the request, for servers that have them",
 }
-
-
-@dataclass
-class Budget:
-    """What a run may spend, and has. Checked before each request: at least the dearest answer so far has to fit."""
-
-    max_calls: int | None = 200
-    max_tokens: int | None = None
-    max_dollars: float | None = None
-    spent: Usage = Usage()
-    dearest: Usage = Usage()  # of one answer
-
-    def left(self, requests: int) -> int:
-        """Tries that each of `requests` may take.
-
-        Raises:
-            CriticError: the budget does not reach for them.
-        """
-        tokens = self.spent.input_tokens + self.spent.output_tokens
-        expected = self.dearest.input_tokens + self.dearest.output_tokens
-        for name, limit, used, next_one in (
-            ("requests", self.max_calls, self.spent.calls, 1),
-            ("tokens", self.max_tokens, tokens, max(1, expected)),
-            ("dollars", self.max_dollars, self.spent.dollars, max(1e-9, self.dearest.dollars)),
-        ):
-            if limit is not None and used + requests * next_one > limit:
-                raise CriticError(
-                    f"The judge's budget is used up: {used:g} of {limit:g} {name} spent, and {requests} more "
-                    f"request{'s' * (requests > 1)} would go beyond. Raise max_{'calls' if name == 'requests' else name}."
-                )
-        return 1_000_000 if self.max_calls is None else (self.max_calls - self.spent.calls) // requests
-
-    def add(self, usage: Usage) -> None:
-        self.spent += usage
-        if usage.input_tokens + usage.output_tokens > self.dearest.input_tokens + self.dearest.output_tokens:
-            self.dearest = usage
 
 
 class Answer(BaseModel):
@@ -132,13 +100,18 @@ class Judge:
     known: dict[str, Answer] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        self.base_url = self.base_url or os.environ.get("OPENAI_BASE_URL") or PUBLIC
+        home = os.environ.get("OPENAI_BASE_URL") or PUBLIC
+        self.base_url = self.base_url or home
         address = urlsplit(self.base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise InputError("The judge's base URL begins with http:// or https:// and names a host.")
         if address.username or address.password:
             raise InputError("The judge's base URL holds a password: give it as the key instead.")
-        self.key = self.key or os.environ.get("OPENAI_API_KEY") or ("none" if self.base_url != PUBLIC else None)
+        if not self.key and self.base_url == home:  # the environment's key goes nowhere but to its own endpoint
+            self.key = os.environ.get("OPENAI_API_KEY")
+        self.key = str(self.key or ("" if self.base_url == PUBLIC else NO_KEY)).strip()
+        if not self.key.isascii() or not self.key.isprintable():
+            raise InputError("The judge's key has characters that no key has. Copy it again.")
         if not self.key:
             raise InputError(
                 "The judge needs a key: set OPENAI_API_KEY, or OPENAI_BASE_URL to an endpoint without one."
@@ -155,9 +128,11 @@ class Judge:
             raise InputError(f"max_dollars needs the price of '{self.judge}': give input_price and output_price.")
         self.budget = Budget(self.max_calls, self.max_tokens, self.max_dollars)
 
-    def for_run(self, poll: Callable[[], None]) -> "Judge":
-        """The same judge with its whole budget; asks `poll`, which may raise, while it waits."""
-        return replace(self, poll=poll)
+    def for_run(self, poll: Callable[[], None], spent: Usage) -> "Judge":
+        """The same judge with its budget less what is spent; asks `poll`, which may raise, while it waits."""
+        mine = replace(self, poll=poll)
+        mine.budget.spent = spent
+        return mine
 
     def ask(self, questions: Sequence[Question], schema: type[Answer]) -> list[tuple[Answer, Usage]]:
         """An answer and what it took for each question, asked at once; questions answered before take nothing.
@@ -186,7 +161,7 @@ class Judge:
         return hashlib.sha256(repr(asked).encode() + png).hexdigest()
 
     def _wait(self, work: Any) -> None:
-        """Run a coroutine in a thread of its own, whether or not this one has an event loop; drop it if `poll` raises."""
+        """Run a coroutine in a thread of its own, as this one may have an event loop; drop it if `poll` raises."""
         handle: dict[str, Any] = {}
 
         async def main() -> None:
@@ -238,7 +213,7 @@ class Judge:
                 # The time-out of a try is between bytes: an endpoint that drips has to end as well.
                 raw = await asyncio.wait_for(
                     client.with_options(max_retries=tries - 1).chat.completions.with_raw_response.create(**request),
-                    tries * (self.timeout + 10),
+                    tries * self.timeout + (tries - 1) * LONGEST_PAUSE + 10,
                 )
                 allowed -= 1 + raw.retries_taken
                 answer = raw.parse()
@@ -278,7 +253,8 @@ class Judge:
             raise CriticError(f"The judge {self._who} refused to judge: {self._clean(choice.message.refusal)}")
         if choice.finish_reason == "length":
             raise CriticError(
-                f"The answer of the judge {self._who} was cut at {self.max_output_tokens} tokens. Raise max_output_tokens."
+                f"The answer of the judge {self._who} was cut at {self.max_output_tokens} tokens. "
+                "Raise max_output_tokens."
             )
         if choice.finish_reason == "content_filter":
             raise CriticError(f"The content filter of the judge {self._who} stopped its answer. Try another prompt.")
@@ -299,7 +275,7 @@ class Judge:
     def _clean(self, text: str) -> str:
         """One line without the key, whoever put it there."""
         line = " ".join(str(text).split())[:300]
-        return line.replace(self.key, "[key]") if self.key else line
+        return line if self.key == NO_KEY else line.replace(self.key, "[key]")
 
     def _said(self, error: Exception, tries: int) -> str:
         who, after = self._who, f"after {tries} tr{'y' if tries == 1 else 'ies'}"
@@ -337,9 +313,9 @@ class Judged(Critic):
     def __init__(self, judge: str | None = None, **options: Any):
         self.judge = Judge(judge or os.environ.get("OPENAI_MODEL") or self.default_judge, **options)
 
-    def for_run(self, poll: Callable[[], None]) -> Critic:
+    def for_run(self, poll: Callable[[], None], spent: Usage = NOTHING) -> Critic:
         mine = copy.copy(self)
-        mine.judge = self.judge.for_run(poll)
+        mine.judge = self.judge.for_run(poll, spent)
         return mine
 
 

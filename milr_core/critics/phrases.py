@@ -1,7 +1,7 @@
 """Plain English prompts taken apart without a parser's weights: noun chunks, counted and colored things, one relation.
 
-Made for the sentences of T2I-CompBench ("a green bench and a blue bowl", "a cow next to a plate"). Where figures have to
-be the benchmark's own, give the critics spaCy's noun chunks instead (`spacy_chunks`).
+Made for the sentences of T2I-CompBench ("a green bench and a blue bowl", "a cow next to a plate"). Where figures have
+to be the benchmark's own, give the critics spaCy's noun chunks instead (`spacy_chunks`).
 """
 
 import re
@@ -14,10 +14,13 @@ NUMBERS = {
     n: i for i, n in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1)
 }
 COLORS = frozenset(
-    "red orange yellow green blue purple pink brown black white gray grey silver gold golden beige turquoise tan".split()
+    (
+        "red orange yellow green blue purple pink brown black white gray grey silver gold golden beige turquoise tan"
+    ).split()
 )
 RELATIONS = (
-    "on side of", "next to", "near", "on the left of", "on the right of", "on the bottom of", "on the top of", "on top of",
+    "on side of", "next to", "near", "on the left of", "on the right of", "on the bottom of", "on the top of",
+    "on top of",
 )  # fmt: skip
 """T2I-CompBench's words of place, in the order in which it looks for them."""
 
@@ -31,9 +34,9 @@ _PLACED = re.compile(rf"\b({'|'.join(sorted({*RELATIONS, *_SAME}, key=len, rever
 _ARTICLES = frozenset("a an the his her its their this that some".split())
 _BREAKS = frozenset(
     "and or but with of in on at by for from to into onto over under above below beneath near between against through "
-    "along across around behind beside inside outside next side as while that which who is are was were be been being has "
-    "have had sits sit sat stands stand standing lies lay lying hangs hung hanging rests resting parked features feature "
-    "flash reads necessary".split()
+    "along across around behind beside inside outside next side as while that which who is are was were be been being "
+    "has have had sits sit sat stands stand standing lies lay lying hangs hung hanging rests resting parked features "
+    "feature flash reads necessary".split()
 )
 _PLACES = frozenset(
     ("top", "the top", "the side", "the left", "the right", "side", "left", "right", "bottom", "the bottom", "front")
@@ -55,7 +58,7 @@ def noun_chunks(prompt: str) -> list[str]:
 
 
 def _without_verb(chunk: list[str]) -> list[str]:
-    """ "the oblong boom propelled" -> "the oblong boom": a last word in -ed after at least one noun is taken for a verb."""
+    """ "the oblong boom propelled" -> "the oblong boom": a last word in -ed, after a noun, is taken for a verb."""
     nouns = [word for word in chunk if word not in _ARTICLES]
     return chunk[:-1] if len(nouns) > 1 and chunk[-1].endswith("ed") and chunk[-1] not in ("bed", "sled") else chunk
 
@@ -120,7 +123,7 @@ class Relation:
 
 
 def official_relation(prompt: str) -> Relation | None:
-    """As T2I-CompBench reads its own prompts: the head nouns on both sides, people as "person"; its words of place alone."""
+    """As T2I-CompBench reads its prompts: head nouns on both sides, people as "person"; its words of place alone."""
     text = prompt.lower().strip().rstrip(".")
     place = next((place for place in RELATIONS if place in text), None)
     if place is None:

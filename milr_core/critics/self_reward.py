@@ -33,7 +33,7 @@ def verdict(answer: str) -> int | None:
 
 
 class SelfReward(Critic):
-    """`soft`: P(yes) / (P(yes) + P(no)) at the first answer token. `json`: the paper's hard verdict, 1 or 0, written out.
+    """`soft`: P(yes) / (P(yes) + P(no)) at the first answer token. `json`: a hard verdict, 1 or 0, written out.
 
     An answer that is cut or holds no verdict is an error, where the authors' code takes it for a bad image.
     """

@@ -13,9 +13,9 @@ from milr_core.errors import CriticError
 LOWEST, HIGHEST = 1.0, 5.0
 MAX_NEW_TOKENS = 512
 QUESTION = (
-    "This image was generated from the caption below. Judge how well it fits the caption and how good it looks: name the "
-    "elements of the caption one by one and say whether the image shows each, then say what is well or badly drawn. "
-    "End with a line 'Final Score: ' and a number from 1 (worst) to 5 (best).\nCaption: {prompt}"
+    "This image was generated from the caption below. Judge how well it fits the caption and how good it looks: name "
+    "the elements of the caption one by one and say whether the image shows each, then say what is well or badly "
+    "drawn. End with a line 'Final Score: ' and a number from 1 (worst) to 5 (best).\nCaption: {prompt}"
 )
 REMINDER = "\nDo not forget the last line: 'Final Score: ' and the number."
 _SCORE = re.compile(r"final score\W*?(\d+(?:\.\d+)?)", re.IGNORECASE)
@@ -33,6 +33,7 @@ class UnifiedRewardModel(Pretrained):
     )
     images_kind = "Qwen2VLImageProcessorPil"
     half = True
+    max_new_tokens = MAX_NEW_TOKENS
 
     def prepare(self) -> None:
         self._image_token = self.tokenizer.convert_ids_to_tokens(self.model.config.image_token_id)
@@ -58,7 +59,7 @@ class UnifiedRewardModel(Pretrained):
             pixel_values=seen["pixel_values"].to(self.dtype),
             image_grid_thw=seen["image_grid_thw"],
             mm_token_type_ids=(inputs["input_ids"] == self.model.config.image_token_id).int(),
-            max_new_tokens=MAX_NEW_TOKENS,
+            max_new_tokens=self.max_new_tokens,
             do_sample=False,
             temperature=None, top_p=None, top_k=None,
         )  # fmt: skip
@@ -66,7 +67,7 @@ class UnifiedRewardModel(Pretrained):
 
 
 class Unified(Critic):
-    """value: (final score - 1) / 4. An answer without one is asked for once more, with a reminder; then it is an error."""
+    """value: (final score - 1) / 4. Without one it is asked once more, with a reminder; then it is an error."""
 
     name = "unified"
     about = About(
@@ -95,8 +96,8 @@ class Unified(Critic):
         mark = final_score(answer)
         if mark is None:
             raise CriticError(
-                f"'{self.judge.source}' was asked twice and gave no final score from 1 to 5; it said: {answer[:120]!r}. "
-                "Check that these are UnifiedReward's weights."
+                f"'{self.judge.source}' was asked twice and gave no final score from 1 to 5; it said: {answer[:120]!r}."
+                " Check that these are UnifiedReward's weights."
             )
         value = (mark - LOWEST) / (HIGHEST - LOWEST)
         return Score(value, {"final score": value}, answer.strip()[:500], {"final_score": mark, "answer": answer})

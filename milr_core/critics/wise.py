@@ -100,15 +100,16 @@ class Verdict(Answer):
 SYSTEM = {
     "original": (
         "You audit generated images, strictly. Give three marks of 0, 1 or 2; in doubt, the lower one. "
-        "consistency: 2 only if everything that the prompt means, as the explanation resolves it, is there and right; 1 if "
-        "some of it is; 0 if its key elements are missing or contradicted. "
-        "realism: 2 only if it could be a photograph; 1 if it is believable with visible flaws; 0 if it breaks the laws of "
-        "physics or is plainly artificial. "
+        "consistency: 2 only if everything that the prompt means, as the explanation resolves it, is there and right; "
+        "1 if some of it is; 0 if its key elements are missing or contradicted. "
+        "realism: 2 only if it could be a photograph; 1 if it is believable with visible flaws; 0 if it breaks the "
+        "laws of physics or is plainly artificial. "
         "aesthetic_quality: 2 only for outstanding composition and color; 1 if it is pleasant; 0 if it is poor."
     ),
     "verified": (
-        "You check whether a generated image shows what its prompt means. The explanation says what that is. Say in one "
-        "sentence what you see, then give correct: 1 if the image shows it unmistakably and contradicts none of it, else 0."
+        "You check whether a generated image shows what its prompt means. The explanation says what that is. Say in "
+        "one sentence what you see, then give correct: 1 if the image shows it unmistakably and contradicts none of "
+        "it, otherwise 0."
     ),
 }
 

@@ -54,9 +54,10 @@ class GroundingDino(Pretrained):
 
     @staticmethod
     def _named(result: dict, names: Sequence[str]) -> list[Detection]:
+        phrases = result["text_labels"][: len(result["scores"])]  # where nothing is found, there is still one, empty
         found = [
             Detection(name, float(score), tuple(box.tolist()))
-            for score, box, phrase in zip(result["scores"], result["boxes"], result["text_labels"], strict=True)
+            for score, box, phrase in zip(result["scores"], result["boxes"], phrases, strict=True)
             if (name := name_of(phrase, names)) is not None
         ]
         return sorted(found, key=lambda d: -d.score)

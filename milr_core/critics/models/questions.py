@@ -1,4 +1,4 @@
-"""Two networks that answer yes or no about an image: GIT and BLIP. P(yes) / (P(yes) + P(no)) at the first answer token."""
+"""Two networks that answer questions about an image, GIT and BLIP: P(yes) / (P(yes) + P(no)) at the first token."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -64,22 +64,19 @@ class BlipVqa(YesNo):
     def answer_logits(self, pixels: Tensor, questions: Sequence[str]) -> Tensor:
         seen = self.model.vision_model(pixels, interpolate_pos_encoding=True).last_hidden_state  # [images, P, D]
         text = self.model.config.text_config
-        inputs = self.tokenizer(
-            list(questions), padding=True, truncation=True, max_length=35, return_tensors="pt"
-        ).to(self.device)  # fmt: skip
-        # BLIP's own first token of a question, which follows the decoder's first in its vocabulary.
-        if text.bos_token_id + 1 < text.vocab_size:
-            inputs["input_ids"][:, 0] = text.bos_token_id + 1
-        images, asked = len(pixels), len(questions)
-        ids, attention = inputs["input_ids"].repeat(images, 1), inputs["attention_mask"].repeat(images, 1)
-        states = self.model.text_encoder(
-            input_ids=ids,
-            attention_mask=attention,
-            encoder_hidden_states=seen.repeat_interleave(asked, 0),
-            encoder_attention_mask=torch.ones(images * asked, seen.shape[1], dtype=torch.long, device=self.device),
-        ).last_hidden_state
-        begin = torch.full((images * asked, 1), text.bos_token_id, device=self.device)
-        answer = self.model.text_decoder(
-            input_ids=begin, encoder_hidden_states=states, encoder_attention_mask=attention, use_cache=False
-        )
-        return answer.logits[:, 0].unflatten(0, (images, asked))
+        begin = torch.full((len(pixels), 1), text.bos_token_id, device=self.device)
+        columns = []
+        # One question at a time for all images: padded to one length, transformers' BLIP gives other answers.
+        for question in questions:
+            ids = self.tokenizer(question, truncation=True, max_length=35, return_tensors="pt").input_ids
+            # BLIP's own first token of a question, which follows the decoder's first in its vocabulary.
+            if text.bos_token_id + 1 < text.vocab_size:
+                ids[:, 0] = text.bos_token_id + 1
+            states = self.model.text_encoder(
+                input_ids=ids.to(self.device).expand(len(pixels), -1),
+                encoder_hidden_states=seen,
+                encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long, device=self.device),
+            ).last_hidden_state
+            answer = self.model.text_decoder(input_ids=begin, encoder_hidden_states=states, use_cache=False)
+            columns.append(answer.logits[:, 0])
+        return torch.stack(columns, 1)
