@@ -22,9 +22,11 @@ def seconds(value: float) -> str:
 
 
 def cost(spent: Cost) -> str:
+    dollars = f" (${spent.judge_dollars:.4f})" if spent.judge_dollars else ""
+    paid = f", {counted(spent.judge_calls, 'call')} to a judge{dollars}" if spent.judge_calls else ""
     return (
         f"{spent.seconds:.2f} s, {counted(spent.image_rollouts, 'image')}, {counted(spent.text_tokens, 'text token')}, "
-        f"{counted(spent.critic_calls, 'critic call')}"
+        f"{counted(spent.critic_calls, 'critic call')}{paid}"
     )
 
 
