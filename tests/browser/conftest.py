@@ -22,7 +22,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 90
+START_SECONDS = 300
 SHOTS = ROOT / "runs" / "browser"
 """Where every test leaves a picture of each of its pages."""
 
