@@ -4,13 +4,18 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 
 from transformers.utils import logging as transformers_logging
 
-from milr_core import CriticError, InputError, load_critic, load_model
-from ui import build_demo, launch_options
+from milr_core import CriticError, InputError, Janus, SearchSettings, load_critic, load_model, start
+from ui import EXAMPLES, LARGEST_FILE, build_demo, launch_options
 
 PORT = 7860
+SMALL = 50_000_000
+"""Parameters of a model up to which a step is made before the page opens."""
+
 WAITING_AT_MOST = 50
 """Visitors' events in the queue before new ones are turned away."""
 
@@ -32,6 +37,17 @@ def host(env: Mapping[str, str]) -> str:
     return env.get("HOST") or env.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if env.get("SPACE_ID") else "127.0.0.1")
 
 
+def seconds_a_step(model: Janus, critic: str) -> float | None:
+    """How long a step takes here; None where it is not worth the wait. The first of two steps warms the model up."""
+    if sum(p.numel() for p in model.hf.parameters()) > SMALL:
+        return None
+    try:
+        states = [start(model, load_critic(critic, model=model), EXAMPLES[0], SearchSettings()) for _ in range(2)]
+    except (InputError, CriticError):
+        return None
+    return states[-1].cost.seconds
+
+
 def refuse(error: Exception) -> int:
     """Say in one line why there is no app."""
     sys.stderr.write(f"{' '.join(str(error).split())}\n")
@@ -46,20 +62,22 @@ def main(argv: list[str] | None = None) -> int:
         load_critic(args.critic, model=model)
     except (InputError, CriticError) as error:
         return refuse(error)
-    demo = build_demo(model, args.critic)
+    demo = build_demo(model, args.critic, seconds_a_step(model, args.critic))
     demo.queue(max_size=WAITING_AT_MOST)
     try:
-        _, url, _ = demo.launch(
-            server_name=args.host,
-            server_port=args.port,
-            quiet=True,
-            prevent_thread_lock=True,
-            enable_monitoring=False,
-            run_history=False,
-            max_file_size="1mb",
-            ssr_mode=False,
-            **launch_options(),
-        )
+        with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
+            _, url, _ = demo.launch(
+                server_name=args.host,
+                server_port=args.port,
+                quiet=True,
+                prevent_thread_lock=True,
+                enable_monitoring=False,
+                run_history=False,
+                max_file_size=LARGEST_FILE,
+                mcp_server=True,
+                ssr_mode=False,
+                **launch_options(),
+            )
     except OSError as error:  # the port is taken, or the address is not this machine's
         return refuse(error)
     print(f"MILR Studio with {model.name} on {model.device.type}: {url}", flush=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from milr_core.critics.base import NOTHING, Score, Usage
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
-from milr_core.steps import Cost, Step
+from milr_core.steps import Cost, Probabilities, Step
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class State:
     update_norm: dict[str, float]
     observed: dict[str, Score] = field(default_factory=dict)
     spent: Usage = NOTHING
+    probabilities: Probabilities | None = None
 
     @property
     def best(self) -> int:
@@ -84,4 +85,5 @@ class State:
             update_norm=self.update_norm,
             observed=self.observed,
             state=self,
+            probabilities=self.probabilities,
         )

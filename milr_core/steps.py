@@ -48,6 +48,23 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Probabilities:
+    """Of the tokens of one step; all in [0, 1].
+
+    text: (M,), image: (N,), of the token that was decoded, under what it was decoded from. …_own: the same under the
+    model's own output there; another one only where the latent was optimised. …_entropy: of the distribution that it
+    was decoded from, as a share of the largest there is.
+    """
+
+    text: list[float]
+    text_own: list[float]
+    text_entropy: list[float]
+    image: list[float]
+    image_own: list[float]
+    image_entropy: list[float]
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of a search; unpacks as `text, image, reward`.
 
@@ -56,7 +73,8 @@ class Step:
     image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
     gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
     observed: what critics that only watch say of the image, by their name; the search never sees it.
-    settings: in force when the step was made. cost: of this step alone. state: everything needed to go on from here.
+    settings: in force when the step was made. cost: of this step alone. state: everything needed to go on from here;
+    None in a replay. probabilities: where somebody asked for them (`milr_core.diagnostics`).
     """
 
     index: int
@@ -74,7 +92,8 @@ class Step:
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
     observed: dict[str, Score]
-    state: "State"
+    state: "State | None"
+    probabilities: Probabilities | None = None
 
     @property
     def reward(self) -> float:

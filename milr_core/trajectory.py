@@ -30,10 +30,12 @@ from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.settings import settings_from
 from milr_core.state import State
-from milr_core.steps import Cost
+from milr_core.steps import Cost, Probabilities
 
 SCHEMA = 1
 MAX_BUNDLE_BYTES = 2 << 30
+MAX_JSON_BYTES = 64 << 20
+MAX_PIXELS = 4096 * 4096
 _RECORD = {
     "index": int, "text": str, "reward": (int, float), "parts": dict, "reason": str, "raw": dict, "best": int,
     "settings": dict, "cost": dict, "text_tokens": list, "token_strings": list, "image_tokens": list,
@@ -90,7 +92,16 @@ def _record(state: State) -> dict[str, Any]:
             name: {"value": score.value, "parts": score.parts, "reason": score.reason}
             for name, score in state.observed.items()
         }
+    if state.probabilities:
+        record["probabilities"] = asdict(state.probabilities)
     return record
+
+
+def stamp(prompt: str, model: dict[str, str], settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
+    """What an image was made with, for its PNG."""
+    about = PngImagePlugin.PngInfo()
+    about.add_itxt("milr", json.dumps({"prompt": prompt, "model": model, **settings}))
+    return about
 
 
 def _check_fields(data: Any, wanted: dict[str, Any], where: str) -> None:
@@ -167,8 +178,8 @@ class Trajectory:
         return cls(folder, header)
 
     @classmethod
-    def from_zip(cls, file: str | Path, folder: str | Path) -> "Trajectory":
-        """Unpack a zipped bundle into a new folder, taking only what a bundle holds.
+    def from_zip(cls, file: str | Path, folder: str | Path, limit: int = MAX_BUNDLE_BYTES) -> "Trajectory":
+        """Unpack a zipped bundle into a new folder, taking only what a bundle holds, up to `limit` bytes.
 
         Raises:
             InputError: no zip, too large, or with anything but a bundle's files in it.
@@ -180,8 +191,12 @@ class Trajectory:
                 for entry in entries:
                     if not _FILE.fullmatch(entry.filename):
                         raise InputError(f"The zip holds {entry.filename!r}, which a run bundle does not.")
-                if sum(entry.file_size for entry in entries) > MAX_BUNDLE_BYTES:
-                    raise InputError("The zip unpacks to more than 2 GiB; that is no run bundle.")
+                if sum(entry.file_size for entry in entries) > limit:
+                    raise InputError(
+                        f"The zip unpacks to more than {limit / (1 << 20):.0f} MiB; that is too much here."
+                    )
+                if any(e.filename.endswith(".json") and e.file_size > MAX_JSON_BYTES for e in entries):
+                    raise InputError("The trajectory.json of the zip is far larger than that of any run.")
                 if folder.exists() and any(folder.iterdir()):
                     raise InputError(f"{folder} is not empty: choose another folder.")
                 folder.mkdir(parents=True, exist_ok=True)
@@ -191,14 +206,18 @@ class Trajectory:
             raise InputError(f"{file} is not a zip that can be read: {error}.") from error
         return cls.open(folder)
 
-    def to_zip(self, file: str | Path) -> Path:
-        """Write the bundle as one zip, atomically; the PNGs and states go in as they are."""
+    def to_zip(self, file: str | Path, states: bool = True) -> Path:
+        """Write the bundle as one zip, atomically; the PNGs and states go in as they are.
+
+        states: without them the zip is small, and can be looked at but not continued from.
+        """
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(self.folder / "trajectory.json", "trajectory.json")
             for record in self.records:
                 archive.write(self.folder / record["image"], record["image"])
-                archive.write(self.folder / record["state"], record["state"])
+                if states:
+                    archive.write(self.folder / record["state"], record["state"])
         _write(Path(file), buffer.getvalue())
         return Path(file)
 
@@ -237,10 +256,8 @@ class Trajectory:
                 f"The run has {len(self)} steps of '{self.prompt}'; this is step {state.index} of '{state.prompt}'."
             )
         record = _record(state)
-        about = PngImagePlugin.PngInfo()
-        about.add_itxt("milr", json.dumps({"prompt": state.prompt, "model": self.model, **record["settings"]}))
         png = io.BytesIO()
-        state.image.save(png, "PNG", pnginfo=about)
+        state.image.save(png, "PNG", pnginfo=stamp(state.prompt, self.model, record["settings"]))
         _write(self.folder / record["image"], png.getvalue())
         _write(self.folder / record["state"], save_tensors(_tensors(state)))
         self.records.append(record)
@@ -252,6 +269,8 @@ class Trajectory:
         path = self.folder / self.records[index]["image"]
         try:
             with Image.open(path, formats=["PNG"]) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise InputError(f"{path.name} is larger than any model draws.")
                 return image.convert("RGB")
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise InputError(f"{path} is not the image of a step: {error}.") from error
@@ -296,6 +315,7 @@ class Trajectory:
                 update_norm=record["update_norm"],
                 spent=sum((Cost(**r["cost"]).usage for r in self.records[: index + 1]), Usage()),
                 observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
+                probabilities=Probabilities(**record["probabilities"]) if "probabilities" in record else None,
             )
         except (OSError, SafetensorError, KeyError, TypeError, CriticError) as error:
             raise InputError(f"Step {index} of {self.folder} cannot be continued from: {error!r}.") from error

@@ -1,8 +1,8 @@
-"""The page without a browser: views of real steps, and the handlers driven as gradio drives them."""
+"""The handlers, driven as gradio drives them; and the app around them."""
 
-import ast
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ from PIL import Image
 import app
 from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, reason
 from milr_core.settings import KNOBS
-from ui import figure, views
+from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, event, finish, press, request
+from ui.comparing import Comparing
 from ui.controls import LIVE, build_controls, random_seed
-from ui.handlers import Studio
 from ui.layout import build_demo
+from ui.line import Line
+from ui.looking import Looking
 from ui.page import IN_FORCE, OUTPUTS, PANEL
-from ui.session import FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Line, Session, shown
-
-PROMPT = "two red circles"
-SETTINGS = SearchSettings(
-    strategy="joint", text_ratio=0.5, image_ratio=0.2, lr=0.5, guidance=3.0, steps=4, threshold=0.95, seed=3
-)
+from ui.search import Search
+from ui.session import FINISHED, PAUSED, RUNS_AT_MOST, STOPPED, Session
+from ui.studio import Studio, paid, singles
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,222 +35,117 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def steps(tiny: Janus) -> list[Step]:
-    class Halves(Critic):
-        """The best step is the second: a maximum that is neither first nor last."""
-
-        name = "halves"
-        values = iter((0.25, 0.5, 0.5, 0.125))
-
-        def score(self, images: list[Image.Image], prompt: str) -> list[Score]:
-            value = next(self.values)
-            return [Score(value, {"<b>part": value}, "it's <i>fine</i>")]
-
-    return list(reason(tiny, Halves(), PROMPT, replace(SETTINGS, steps=3)))
-
-
 @pytest.fixture
-def studio(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Studio:
+def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    made = Studio(tiny)
-    made._critics["redness"] = redness
-    return made
+    studio = Studio(tiny)
+    studio._critics["redness"] = redness
+    return Search(studio)
 
 
-def request(name: str = "a") -> gr.Request:
-    return gr.Request(None, None, session_hash=name)
-
-
-def press(studio: Studio, how: str, session: Session, settings: SearchSettings = SETTINGS, prompt: str = PROMPT) -> Any:
-    knobs = [getattr(settings, name) for name in KNOBS]
-    return getattr(studio, how)(request(str(id(session))), session, prompt, "redness", *knobs)
-
-
-def drive(studio: Studio, answer: list[Any], session: Session) -> Iterator[dict[str, Any]]:
-    for values in studio.drive(answer[0], session):
-        yield dict(zip(OUTPUTS, values, strict=True))
-
-
-def undisturbed(studio: Studio, settings: SearchSettings = SETTINGS) -> list[Step]:
-    return list(reason(studio.model, studio.critic("redness"), PROMPT, settings))
+def undisturbed(search: Search, settings: SearchSettings = SETTINGS) -> list[Step]:
+    return list(reason(search.studio.model, search.studio.critic("redness"), PROMPT, settings))
 
 
 def same(ours: list[Step], theirs: list[Step]) -> bool:
     return [(s.text, s.image_tokens, s.reward) for s in ours] == [(s.text, s.image_tokens, s.reward) for s in theirs]
 
 
-# Views
-
-
-def test_model_text_is_escaped_and_the_prefix_marked(steps: list[Step]):
-    strings = ["<script>", "alert", "&", "red", "<|end|>"]
-    step = replace(steps[1], text="<script>alert & red", token_strings=strings, text_tokens=[9] * 5, text_prefix=2)
-    html = views.reasoning(step)
-    assert "<script>" not in html and "&lt;script&gt;" in html and "&amp;" in html
-    inside, _, after = html.partition("</mark>")
-    assert "alert" in inside and "&amp;" in after and "red" not in inside
-    assert '<span class="token special">&lt;|end|&gt;</span>' in after
-    assert "2 of 5 tokens" in after
-
-
-def test_tokens_keep_the_spacing_of_the_text():
-    assert views.aligned("a red, b", ["a", " red", ",", "b"]) == [
-        ("", "a", True),
-        (" ", "red", True),
-        ("", ",", True),
-        (" ", "b", True),
-    ]
-    # Bytes that decode only together are no substring of the text; what follows them is found again.
-    assert views.aligned("a é b", ["a", "\ufffd", "\ufffd", "b"])[-1] == (" é ", "b", True)
-
-
-def test_reasoning_of_a_real_step_reads_as_its_text(steps: list[Step]):
-    for step in steps:
-        placed = views.aligned(step.text, step.token_strings)
-        assert "".join(gap + token for gap, token, is_text in placed if is_text).strip() == step.text
-
-
-def test_score_escapes_and_flags_the_best(steps: list[Step]):
-    assert [s.best for s in steps] == [0, 1, 1, 1]
-    html = views.score(steps[1])
-    assert "<b>part" not in html and "<i>" not in html and "0.50" in html and "best so far" in html
-    assert "best so far" not in views.score(steps[2])
-
-
-def test_status_says_where_the_search_is(steps: list[Step]):
-    planned = replace(SETTINGS, steps=3)
-    said = views.status(RUNNING, steps[:3], planned)
-    assert "step 2 of 3, score 0.50, best 1" in said
-    assert "all steps are done" in views.status(FINISHED, steps, planned)
-    assert "passed the threshold 0.1" in views.status(FINISHED, steps, replace(planned, threshold=0.1))
-    assert "Paused: step 2" in views.status(PAUSED, steps[:3], planned)
-    assert "2 searches" in views.status(WAITING, [], planned, 2)
-
-
-def test_tiles_flag_the_best(steps: list[Step]):
-    captions = [caption for _, caption in views.tiles(steps, list("abcd"))]
-    assert captions == ["step 0 · 0.25", "step 1 · 0.50 ★ best", "step 2 · 0.50", "step 3 · 0.12"]
-
-
-def test_in_force_since(steps: list[Step]):
-    moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
-    assert "since step 2: <b>0.1</b>" in views.in_force("lr", moved, replace(SETTINGS, lr=0.1))
-    assert views.in_force("lr", moved, replace(SETTINGS, lr=0.2)).endswith("from the next step: <b>0.2</b>")
-    table = views.settings(moved, 3, "a <b>", "c")
-    assert "since step 2" in table and "a &lt;b&gt;" in table
-
-
-def test_figure(steps: list[Step]):
-    made = figure.reward_figure(steps, 1, SETTINGS)
-    threshold, best, score = made["data"]
-    assert score["y"] == [0.25, 0.5, 0.5, 0.125] and best["y"] == [0.25, 0.5, 0.5, 0.5]
-    assert (threshold["x"][-1], threshold["y"][-1]) == (4, 0.95)
-    assert made["layout"]["shapes"][0]["x0"] == 1
-    assert "Best: 0.50 at step 1" in made["summary"]
-
-
-def test_shown_images_grow_by_a_whole_factor():
-    assert shown(Image.new("RGB", (96, 96))).size == (576, 576)
-    assert shown(Image.new("RGB", (600, 600))).size == (600, 600)
-
-
-# Handlers
-
-
-def test_a_run_yields_every_step_and_finishes(studio: Studio):
+def test_a_run_yields_every_step_and_finishes(search: Search):
     session = Session()
-    pages = list(drive(studio, press(studio, "press_run", session), session))
-    assert session.phase == FINISHED
-    assert same(session.run.steps, undisturbed(studio))
-    assert [len(p["gallery"]) for p in pages] == [0, 1, 2, 3, 4, 5, 5]
-    assert len({path for path, _ in pages[-1]["gallery"]}) == 5
-    assert Image.open(pages[-1]["gallery"][0][0]).size == shown(session.run.steps[0].image).size
+    pages = list(drive(search, press(search, "press_run", session), session))
+    assert session.phase == FINISHED and session.active is None
+    assert same(session.shown.steps, undisturbed(search))
+    assert [len(p["strip"]["tiles"]) for p in pages] == [0, 1, 2, 3, 4, 5, 5]
+    # A tile once shown is not sent again: only the flag of the best moves.
+    images = [[tile["image"] for tile in p["strip"]["tiles"]] for p in pages]
+    assert images[3] == images[-1][:3] and len(set(images[-1])) == 5
     assert "step 4 of 4" in pages[-1]["status"]
-    # A tile once shown is not sent again: only the caption of the best moves.
-    assert [path for path, _ in pages[3]["gallery"]] == [path for path, _ in pages[-1]["gallery"]][:3]
+    with Image.open(session.shown.paths[2]) as image:
+        assert image.size == (16, 16) and '"prompt": "two red circles"' in image.text["milr"]
+    assert search.studio.seconds_a_step > 0 and session.shown.steps[1].probabilities is not None
 
 
-def test_pause_frees_the_line_and_resuming_continues_exactly(studio: Studio):
+def test_pause_frees_the_line_and_resuming_continues_exactly(search: Search):
     session = Session()
-    pages = drive(studio, press(studio, "press_run", session), session)
-    while session.newest < 1:
+    pages = drive(search, press(search, "press_run", session), session)
+    while session.shown.newest < 1:
         next(pages)
-    studio.press_pause(session)
+    search.press_pause(session)
     last = list(pages)[-1]
-    assert session.phase == PAUSED and session.newest == 1 and "Paused" in last["status"]
+    assert session.phase == PAUSED and session.shown.newest == 1 and "Paused" in last["status"]
     assert last["resume"]["visible"] and not last["pause"]["visible"]
-    assert studio.line._waiting == []
-    list(drive(studio, studio.press_resume(session), session))
-    assert session.phase == FINISHED and same(session.run.steps, undisturbed(studio))
+    assert search.studio.line.ahead(Session()) == 0 and not session.busy
+    list(drive(search, search.press_resume(session), session))
+    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(search))
 
 
-def test_step_makes_one_step_at_a_time(studio: Studio):
+def test_step_makes_one_step_at_a_time(search: Search):
     session = Session()
     for count in range(1, 6):
-        list(drive(studio, press(studio, "press_step", session), session))
-        assert session.newest == count - 1
+        list(drive(search, press(search, "press_step", session), session))
+        assert session.shown.newest == count - 1
         assert session.phase == (FINISHED if count == 5 else PAUSED)
-    assert same(session.run.steps, undisturbed(studio))
+    assert same(session.shown.steps, undisturbed(search))
 
 
-def test_stop_keeps_the_steps(studio: Studio):
+def test_stop_keeps_the_steps_and_can_be_resumed(search: Search):
     session = Session()
-    pages = drive(studio, press(studio, "press_run", session), session)
+    pages = drive(search, press(search, "press_run", session), session)
     next(pages), next(pages)
-    studio.press_stop(session)
+    search.press_stop(session)
     last = list(pages)[-1]
-    assert session.phase == STOPPED and "Stopped: step 0" in last["status"] and len(last["gallery"]) == 1
-    assert last["run"]["interactive"] and not last["stop"]["interactive"]
+    assert session.phase == STOPPED and "Stopped: step 0" in last["status"] and len(last["strip"]["tiles"]) == 1
+    assert last["run"]["interactive"] and not last["stop"]["interactive"] and last["resume"]["visible"]
+    list(drive(search, search.press_resume(session), session))
+    assert same(session.shown.steps, undisturbed(search))
 
 
-def test_live_settings_act_at_the_next_step_and_survive_a_pause(studio: Studio):
+def test_live_settings_act_at_the_next_step_and_survive_a_pause(search: Search):
     session = Session()
-    pages = drive(studio, press(studio, "press_run", session), session)
+    pages = drive(search, press(search, "press_run", session), session)
     next(pages), next(pages)
     values = {name: getattr(SETTINGS, name) for name in LIVE} | {"lr": 0.125}
-    beside = dict(zip((*IN_FORCE, "notice"), studio.move_slider(session, *values.values()), strict=True))
+    beside = dict(zip((*IN_FORCE, "notice"), search.move_slider(session, *values.values()), strict=True))
     assert "from the next step: <b>0.125</b>" in beside["lr_in_force"] and beside["notice"] == ""
     assert "since step 1: <b>0.125</b>" in next(pages)["lr_in_force"]
-    studio.press_pause(session)
+    search.press_pause(session)
     list(pages)
-    list(drive(studio, studio.press_resume(session), session))
-    assert [s.settings.lr for s in session.run.steps] == [0.5, 0.125, 0.125, 0.125, 0.125]
-    assert all(s.settings.text_ratio == 0.5 for s in session.run.steps)
+    list(drive(search, search.press_resume(session), session))
+    assert [s.settings.lr for s in session.shown.steps] == [0.5, 0.125, 0.125, 0.125, 0.125]
+    assert all(s.settings.text_ratio == 0.5 for s in session.shown.steps)
 
 
-def test_a_slider_out_of_range_changes_nothing(studio: Studio):
+def test_a_slider_out_of_range_changes_nothing(search: Search):
     session = Session()
-    press(studio, "press_run", session)
+    press(search, "press_run", session)
     values = {name: getattr(SETTINGS, name) for name in LIVE} | {"lr": 99.0, "temperature": 0.5}
-    assert "lr lies in (0, 10]" in studio.move_slider(session, *values.values())[-1]
-    assert session.run.planned == SETTINGS
+    assert "lr lies in (0, 10]" in search.move_slider(session, *values.values())[-1]
+    assert session.shown.planned == SETTINGS
 
 
 @pytest.mark.parametrize(
-    ("settings", "prompt", "said"),
+    ("settings", "prompt", "critic", "said"),
     [
-        ({}, "two red dogs", "dogs"),
-        ({}, "  ", "The prompt is empty"),
-        ({"steps": None}, PROMPT, "steps is a whole number"),
-        ({"seed": -1}, PROMPT, "seed lies in"),
+        ({}, "two red dogs", "redness", "dogs"),
+        ({}, "  ", "redness", "The prompt is empty"),
+        ({"steps": None}, PROMPT, "redness", "steps is a whole number"),
+        ({"seed": -1}, PROMPT, "redness", "seed lies in"),
+        ({}, PROMPT, "nobody", "There is no critic"),
     ],
 )
-def test_bad_input_is_said_and_nothing_is_queued(studio: Studio, settings: dict[str, Any], prompt: str, said: str):
+def test_bad_input_is_said_and_nothing_is_queued(
+    search: Search, settings: dict[str, Any], prompt: str, critic: str, said: str
+):
     session = Session()
     knobs = list((SETTINGS.as_dict() | settings).values())
-    ticket, *values = studio.press_run(request(), session, prompt, "redness", *knobs)
+    ticket, *values = search.press_run(request(), session, *controls(prompt=prompt, critic=critic)[:6], *knobs)
     assert said in dict(zip(OUTPUTS, values, strict=True))["notice"]
-    assert not isinstance(ticket, int) and session.phase == "idle" and studio.line._waiting == []
-
-
-def test_an_unknown_critic_is_said(studio: Studio):
-    answer = studio.press_run(request(), Session(), PROMPT, "nobody", *SETTINGS.as_dict().values())
-    assert "There is no critic" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    assert not isinstance(ticket, int) and session.phase == "idle" and not session.busy
 
 
 @pytest.mark.parametrize("error", [CriticError("out of <credit>"), RuntimeError("boom")])
-def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(studio: Studio, redness: Critic, error: Exception):
+def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(search: Search, redness: Critic, error: Exception):
     class Flaky(Critic):
         name, calls = "flaky", 0
 
@@ -261,71 +155,149 @@ def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(studio: Studio,
                 raise error
             return redness.score(images, prompt)
 
-    studio._critics["redness"] = Flaky()
+    search.studio._critics["redness"] = Flaky()
     session = Session()
-    pages = list(drive(studio, press(studio, "press_run", session), session))
-    assert session.phase == PAUSED and session.newest == 1
-    assert views.escape(str(error)) in pages[-1]["notice"] and "Traceback" not in pages[-1]["notice"]
-    again = list(drive(studio, studio.press_resume(session), session))
-    assert session.phase == FINISHED and session.newest == 4 and again[-1]["notice"] == ""
+    pages = list(drive(search, press(search, "press_run", session), session))
+    assert session.phase == PAUSED and session.shown.newest == 1
+    assert escape(str(error)) in pages[-1]["notice"] and "Traceback" not in pages[-1]["notice"]
+    again = list(drive(search, search.press_resume(session), session))
+    assert session.phase == FINISHED and session.shown.newest == 4 and again[-1]["notice"] == ""
 
 
-def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio):
-    session = Session()
-    pages = drive(studio, press(studio, "press_run", session), session)
+def test_looking_back_pins_every_panel_until_the_newest_is_chosen(search: Search):
+    session, looking = Session(), Looking()
+    pages = drive(search, press(search, "press_run", session), session)
     for _ in range(4):
         last = next(pages)
-    assert last["step"]["value"] == 2
-    pinned = dict(zip(PANEL, studio.look(session, 0), strict=True))
-    assert pinned["image"]["value"].endswith("step-0000.png") and "at step 0" in pinned["score"]
+    assert last["stage"]["index"] == 2
+    pinned = dict(zip(PANEL, looking.look(session, event(index=0)), strict=True))
+    assert pinned["stage"]["image"].endswith("step-0000.png") and "at step 0" in pinned["score"]
     after = next(pages)
-    assert {name: after[name] for name in PANEL if name != "plot"} == {n: pinned[n] for n in PANEL if n != "plot"}
-    assert "value" not in after["step"] and after["step"]["maximum"] == 3
-    studio.look(session, 3)
-    assert next(pages)["step"]["value"] == 4
+    still = set(PANEL) - {"score"}  # which step is the best may have changed
+    assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
+    assert "at step 0" in after["score"]
+    looking.look(session, event(index=3))
+    assert next(pages)["stage"]["index"] == 4
 
 
-def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
+def test_what_a_step_is_compared_with_can_be_chosen(search: Search):
+    session, looking = Session(), Looking()
+    finish(search, session)
+    for against, chosen, other in (("previous", None, 3), ("first", None, 0), ("a step", 2, 2)):
+        field, stage, *_ = looking.look_against(session, against, chosen)
+        assert stage["other"]["index"] == other and field["visible"] == (against == "a step")
+
+
+def test_a_fork_shares_its_past_and_goes_its_own_way(search: Search):
+    session, looking = Session(), Looking()
+    finish(search, session)
+    looking.look(session, event(index=2))
+    page = list(drive(search, press(search, "press_fork", session, replace(SETTINGS, lr=0.05)), session))[-1]
+    first, second = session.runs
+    assert second.origin == "from step 2 of run 1" and session.shown is second
+    assert second.steps[:3] == first.steps[:3] and [s.settings.lr for s in second.steps] == [0.5] * 3 + [0.05] * 2
+    assert not same(second.steps, first.steps)
+    assert [run["number"] for run in page["runs"]] == [1, 2] and "run 1" in {d["name"] for d in page["plot"]["data"]}
+    looking.choose(session, event(number=1))
+    assert session.shown is first
+    # The same settings: the same run.
+    looking.look(session, event(index=1))
+    list(drive(search, press(search, "press_fork", session), session))
+    assert same(session.shown.steps, first.steps)
+
+
+def test_a_fork_that_leaves_nothing_to_do_is_refused(search: Search):
+    session = Session()
+    finish(search, session)
+    answer = press(search, "press_fork", session)
+    assert "leave nothing to search" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    assert len(session.runs) == 1
+
+
+def test_runs_stay_beside_each_other_up_to_a_number(search: Search):
+    session = Session()
+    quick = replace(SETTINGS, steps=0)
+    for _ in range(RUNS_AT_MOST + 1):
+        finish(search, session, quick)
+    assert [run.number for run in session.runs] == list(range(2, RUNS_AT_MOST + 2)) and RUNS_AT_MOST >= 6
+
+
+def test_a_comparison_puts_every_method_through_the_same_start(search: Search):
+    session, comparing = Session(), Comparing(search.studio)
+    wanted = ["best-of-n", "joint", "text", "step 0"]
+    ticket, *_ = comparing.press_compare(request(), session, wanted, *controls())
+    pages = list(comparing.drive(ticket, session))
+    rows = session.comparison.rows
+    assert [row.method for row in rows] == ["step 0", "text", "joint", "best-of-n"]
+    assert len({tuple(row.run.steps[0].image_tokens) for row in rows}) == 1
+    assert [row.cost.image_rollouts for row in rows] == [1, 5, 5, 5]
+    assert same(rows[2].run.steps, undisturbed(search))
+    assert "Finished: 4 of 4" in pages[-1][1] and session.active is None
+    comparing.inspect(session, event(method="joint"))
+    comparing.inspect(session, event(method="joint"))
+    assert session.runs == [rows[2].run] and session.shown is rows[2].run
+
+
+def test_a_comparison_can_be_cancelled_and_excludes_a_search(search: Search):
+    session, comparing = Session(), Comparing(search.studio)
+    ticket, *_ = comparing.press_compare(request(), session, ["step 0", "joint", "alt"], *controls())
+    pages = comparing.drive(ticket, session)
+    for _ in range(5):
+        next(pages)
+    refused = press(search, "press_run", session)
+    assert "comparison of yours" in dict(zip(OUTPUTS, refused[1:], strict=True))["notice"]
+    comparing.press_cancel(session)
+    list(pages)
+    assert [row.method for row in session.comparison.rows] == ["step 0"] and not session.busy
+    assert session.comparison.phase == STOPPED
+
+
+def test_visitors_wait_in_line_and_see_only_their_own(search: Search):
     first, second = Session(), Session()
-    mine = drive(studio, press(studio, "press_run", first), first)
+    mine = drive(search, press(search, "press_run", first), first)
     next(mine), next(mine)
-    answer = press(studio, "press_run", second, prompt="a blue square")
-    assert "ahead of yours" in dict(zip(OUTPUTS, answer[1:], strict=True))["status"]
-    assert "ahead of yours" in studio.tick(second)
+    answer = press(search, "press_run", second, prompt="a blue square")
+    said = dict(zip(OUTPUTS, answer[1:], strict=True))["status"]
+    assert "ahead of yours" in said and "About" in said
+    assert "ahead of yours" in search.tick(second)
     list(mine)
-    theirs = list(drive(studio, answer, second))
-    assert first.run.prompt == PROMPT and second.run.prompt == "a blue square"
-    shown_to_first = {path for path, _ in studio.press_leave(first)[OUTPUTS.index("gallery")]}
-    assert shown_to_first.isdisjoint(path for path, _ in theirs[-1]["gallery"])
+    theirs = list(drive(search, answer, second))
+    assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue square"
+    assert set(first.shown.paths).isdisjoint(second.shown.paths)
+    assert {tile["image"] for tile in theirs[-1]["strip"]["tiles"]} == {
+        f"gradio_api/file={p}" for p in second.shown.paths
+    }
 
 
-def test_leaving_the_line_voids_the_ticket(studio: Studio):
+def test_leaving_the_line_voids_the_ticket(search: Search):
     session = Session()
-    answer = press(studio, "press_run", session)
-    studio.press_leave(session)
-    list(studio.drive(answer[0], session))
-    assert session.run.steps == [] and session.phase == STOPPED
-    assert press(studio, "press_run", session)[0] > answer[0]
-    assert len(list(drive(studio, [session.ticket], session))) == 7
+    answer = press(search, "press_run", session)
+    search.press_leave(session)
+    list(search.drive(answer[0], session))
+    assert session.shown.steps == [] and session.phase == STOPPED
+    again = press(search, "press_run", session)
+    assert again[0] > answer[0] and len(list(drive(search, again, session))) == 7
 
 
-def test_closing_the_tab_ends_the_run_and_frees_its_images(studio: Studio):
+def test_closing_the_tab_ends_the_run_and_frees_its_images(search: Search):
     session = Session()
-    pages = drive(studio, press(studio, "press_run", session), session)
+    pages = drive(search, press(search, "press_run", session), session)
     next(pages), next(pages)
-    folder, control = session.run.folder, session.run.control
+    folder, control = session.folder, session.active.control
     assert folder.is_dir()
-    studio.unload(request(str(id(session))))
-    assert control.stopped and not folder.exists() and session.run is None
-    assert list(pages) == [] and not folder.exists() and studio.line._waiting == []
+    search.studio.unload(request(str(id(session))))
+    assert control.stopped and not folder.exists() and session.shown is None
+    assert list(pages) == [] and not folder.exists()
 
 
-def test_a_closed_generator_leaves_the_line(studio: Studio):
+def test_a_closed_generator_leaves_the_line(search: Search):
     session = Session()
-    generator = studio.drive(press(studio, "press_run", session)[0], session)
+    generator = search.drive(press(search, "press_run", session)[0], session)
     next(generator), next(generator)
     generator.close()
-    assert session.phase == STOPPED and studio.line._waiting == []
+    other = Session()
+    search.studio.line.join(other)
+    assert session.phase == STOPPED and search.studio.line.ahead(other) == 0
 
 
 def test_line_counts_who_is_ahead():
@@ -337,29 +309,44 @@ def test_line_counts_who_is_ahead():
     assert [line.ahead(s) for s in sessions] == [0, 0, 1]
 
 
+def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(search: Search, tiny: Janus):
+    assert singles("0.5*oracle + 0.5*gpt-4o") == ["oracle", "gpt-4o"] and singles(None) == []
+    assert paid(["oracle", "none"]) == 0 and paid(["0.5*oracle+0.5*gpt-4o", "gpt-4o"]) == 2
+    options = {"key": "sk-secret", "base_url": "http://127.0.0.1:9"}
+    assert search.studio.judge("oracle", options) is search.studio.judge("oracle", {})
+    search.studio.judge("gpt-4o", options)
+    search.studio.judge("0.5*oracle+0.5*gpt-4o", options)
+    assert list(search.studio._critics) == ["redness", "oracle"]
+
+
 # The page and the app
 
 
 def test_every_knob_has_a_control_with_its_default():
     recommended = {"lr": 0.07, "guidance": 3.0}
     with gr.Blocks(analytics_enabled=False):
-        controls = build_controls(recommended, "oracle")
-    assert list(controls.knobs) == list(KNOBS)
+        made = build_controls(recommended, "oracle")
+    assert list(made.knobs) == list(KNOBS)
     defaults = SearchSettings().resolve(recommended).as_dict()
-    assert {name: c.value for name, c in controls.knobs.items()} == defaults
-    for name, control in controls.knobs.items():
+    assert {name: c.value for name, c in made.knobs.items()} == defaults
+    for name, control in made.knobs.items():
         assert (control.label, control.info) == (KNOBS[name].label, KNOBS[name].help)
-    assert controls.knobs["lr"].minimum == 0.01  # the range excludes 0
+    assert made.knobs["lr"].minimum == 0.01  # the range excludes 0
+    assert made.key.type == "password"
     assert 0 <= random_seed() < 2**53
 
 
-def test_everything_that_computes_shares_one_turn(tiny: Janus):
+def test_everything_that_computes_shares_one_turn_and_one_endpoint_is_public(tiny: Janus):
     demo = build_demo(tiny)
     computing = [fn for fn in demo.fns.values() if fn.concurrency_id == "search"]
-    assert [fn.name for fn in computing] == ["drive"] and computing[0].concurrency_limit == 1
+    assert sorted(fn.name for fn in computing) == ["drive", "drive", "search_image"]
+    assert {fn.concurrency_limit for fn in computing} == {1}
     queued = {fn.name for fn in demo.fns.values() if fn.queue and fn.fn}
-    assert queued == {"drive", "press_run", "press_step", "press_resume", "unload"}
-    assert not demo.analytics_enabled
+    assert queued == {
+        "drive", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "search_image", "unload",
+    }  # fmt: skip
+    assert list(demo.get_api_info()["named_endpoints"]) == ["/search_image"]
+    assert not demo.get_api_info()["unnamed_endpoints"] and not demo.analytics_enabled
 
 
 def test_app_reads_flags_and_environment():
@@ -375,11 +362,3 @@ def test_app_says_in_one_line_what_cannot_be_loaded(flags: list[str], capsys: py
     assert app.main(["--model", str(tiny_folder), *flags]) == 2
     error = capsys.readouterr().err.strip()
     assert flags[1] in error.splitlines()[-1]
-
-
-def test_views_and_session_do_not_know_gradio():
-    for name in ("views", "figure", "session"):
-        tree = ast.parse((Path(views.__file__).parent / f"{name}.py").read_text())
-        imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-        imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-        assert not any(module.split(".")[0] == "gradio" for module in imported)

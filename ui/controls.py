@@ -22,15 +22,34 @@ COMFORTABLE = {"lr": 1.0, "steps": 64, "guidance": 20.0, "temperature": 2.0}
 LARGEST_SEED = 2**31 - 1
 """Of the dice; a browser's numbers are exact far beyond."""
 
+NO_OBSERVER = "none"
+
 
 @dataclass(frozen=True)
 class Controls:
-    """knobs: by name, in the order of KNOBS. in_force: by the name of the live slider it stands beside."""
+    """knobs: by name, in the order of KNOBS. in_force: by the name of the live slider it stands beside.
+
+    key, url, judge: what a critic behind an API asks for; in the group `paid`.
+    """
 
     knobs: dict[str, gr.components.Component]
     in_force: dict[str, gr.HTML]
     critic: gr.Dropdown
+    observer: gr.Dropdown
+    key: gr.Textbox
+    url: gr.Textbox
+    judge: gr.Textbox
+    paid: gr.Group
     dice: gr.Button
+
+    @property
+    def judges(self) -> list[gr.components.Component]:
+        return [self.critic, self.observer]
+
+    @property
+    def asked(self) -> list[gr.components.Component]:
+        """All but the prompt, in the order in which handlers take them."""
+        return [self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]
 
 
 def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
@@ -46,7 +65,7 @@ def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
 
 
 def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
-    """Live sliders in sight, the rest in an accordion."""
+    """Live sliders in sight; then strategy, critic and seed; the rest in an accordion."""
     values = SearchSettings().resolve(recommended).as_dict()
     knobs, in_force = {}, {}
     gr.HTML("<h2>Live settings</h2><p class='hint'>Move them while a search runs: they act from its next step.</p>")
@@ -54,23 +73,38 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
         with gr.Column(elem_classes="card"):
             knobs[name] = knob_control(name, KNOBS[name], values[name])
             in_force[name] = gr.HTML("", elem_id=f"in-force-{name}")
+    with gr.Accordion("Critic", open=False, elem_id="critics"):
+        judges = _critic_controls(critic)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        known = "; ".join(f"{name}: {what}" for name, what in CRITICS.items())
-        judge = gr.Dropdown(
-            list(CRITICS),
-            value=critic,
-            label="Critic",
-            info=f"Who scores the image. {known}. Or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
-            allow_custom_value=True,
-            elem_id="critic",
-        )
         for name, knob in KNOBS.items():
-            if name in SLIDERS or name == "seed":
-                continue
-            knobs[name] = knob_control(name, knob, values[name])
+            if name not in SLIDERS and name != "seed":
+                knobs[name] = knob_control(name, knob, values[name])
         knobs["seed"] = knob_control("seed", KNOBS["seed"], values["seed"])
-        dice = gr.Button("Random seed", size="sm", elem_id="dice")
-    return Controls({name: knobs[name] for name in KNOBS}, in_force, judge, dice)
+        dice = gr.Button("🎲 Random seed", size="sm", elem_id="dice")
+    return Controls(knobs={name: knobs[name] for name in KNOBS}, in_force=in_force, dice=dice, **judges)
+
+
+def _critic_controls(critic: str) -> dict[str, Any]:
+    named = [(f"{name}: {what}", name) for name, what in CRITICS.items()]
+    made: dict[str, Any] = {
+        "critic": gr.Dropdown(
+            named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
+            info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
+        ),
+        "observer": gr.Dropdown(
+            [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", elem_id="observer",
+            info="Scores every step as well, and the search never hears it: where it falls while the score rises, the "
+            "score is being exploited.",
+        ),
+    }  # fmt: skip
+    with gr.Group(visible=False, elem_id="paid") as made["paid"]:
+        made["key"] = gr.Textbox(
+            "", label="API key", type="password", elem_id="api-key",
+            info="Used for this visit's calls only; never stored, logged or exported.",
+        )  # fmt: skip
+        made["url"] = gr.Textbox("", label="Base URL", info="Of an OpenAI-compatible service; empty: OpenAI's.")
+        made["judge"] = gr.Textbox("", label="Judge model", info="Empty: the critic's own default.")
+    return made
 
 
 def random_seed() -> int:

@@ -1,71 +1,98 @@
 """The whole page as a function of a session: a value or an update for every output, in the order of `OUTPUTS`."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui import views
 from ui.controls import SLIDERS
-from ui.figure import reward_figure
-from ui.session import PAUSED, RUNNING, WAITING, Session
+from ui.session import PAUSED, RUNNING, STOPPED, WAITING, Run, Session
+from ui.views.flags import flagged
+from ui.views.plot import reward_figure
+from ui.views.reasoning import reasoning
+from ui.views.runs import runs
+from ui.views.score import score
+from ui.views.settings import settings
+from ui.views.stage import other_step, picture
+from ui.views.status import in_force, notice, status
+from ui.views.strip import stepper, tiles
 
-PANEL = ("image", "reasoning", "score", "settings", "plot")
-"""What belongs to the step looked at."""
+PANEL = ("stage", "reasoning", "score", "flags", "settings")
+"""What is made anew for the step looked at; slider, plot and gallery mark it by themselves."""
 
 IN_FORCE = tuple(f"{name}_in_force" for name in SLIDERS)
-BUTTONS = ("run", "pause", "resume", "one_step", "stop", "leave")
-OUTPUTS = (*PANEL, "status", "notice", "gallery", "step", *IN_FORCE, *BUTTONS, "clock")
+BUTTONS = ("run", "pause", "resume", "one_step", "stop", "leave", "fork")
+OUTPUTS = (*PANEL, "stepper", "strip", "plot", "runs", "status", "notice", *IN_FORCE, *BUTTONS, "clock")
 
 
-def page(session: Session, ahead: int = 0, move_step: bool = False) -> list[Any]:
-    """Every output. The step slider is moved only while it follows the search, or on demand: what the visitor has
-    moved in the meantime must not jump back. ahead: how many wait or compute before this session."""
-    run = session.run
-    steps, paths = (run.steps, run.paths) if run else ([], [])
-    step: dict[str, Any] = {"maximum": max(session.newest, 1), "interactive": session.newest > 0}
-    if move_step or session.pinned is None:
-        step["value"] = max(session.looked_at, 0)
+def url(path: str | Path) -> str:
+    """Where the browser finds a file of this app's."""
+    return f"gradio_api/file={path}"
+
+
+def page(session: Session, ahead: int = 0, wait: float | None = None) -> list[Any]:
+    """Every output. ahead: how many wait or compute before this session, for `wait` seconds if that is known."""
+    run = session.shown
+    steps, urls, planned = (run.steps, [url(p) for p in run.paths], run.planned) if run else ([], [], None)
+    others = [(other.number, other.steps) for other in session.runs if other is not run and other.steps]
     shown = {
-        "status": views.status(session.phase, steps, run and run.planned, ahead),
-        "gallery": views.tiles(steps, paths),
-        "step": gr.update(**step),
-        "clock": gr.update(active=session.phase == WAITING),
+        "stepper": stepper(run.number if run else 0, steps, planned, session.looked_at),
+        "strip": {"run": run.number if run else 0, "tiles": tiles(steps, urls)},
+        "plot": reward_figure(steps, planned, others, run.title if others else "score")
+        | {"run": run.number if run else 0},
+        "runs": runs(session.runs, run),
+        "status": status(session.phase, steps, planned, ahead, wait) + elsewhere(session),
+        "clock": gr.update(active=session.busy and session.active.phase == WAITING),
     }
-    others = (*panel(session), *in_force(session), *buttons(session.phase))
-    shown |= dict(zip((*PANEL, *IN_FORCE, "notice", *BUTTONS), others, strict=True))
+    rest = (*panel(session), *beside(session), *buttons(session))
+    shown |= dict(zip((*PANEL, *IN_FORCE, "notice", *BUTTONS), rest, strict=True))
     return [shown[name] for name in OUTPUTS]
+
+
+def elsewhere(session: Session) -> str:
+    """For the status line: a run that computes while another is looked at."""
+    run = session.active
+    if not session.busy or run is session.shown or not isinstance(run, Run):
+        return ""
+    return f" ({run.title.capitalize()} is {run.phase}.)"
 
 
 def panel(session: Session) -> list[Any]:
     """The step looked at, in the order of PANEL."""
-    run, at = session.run, session.looked_at
+    run, at = session.shown, session.looked_at
     if run is None or at < 0:
-        figure = reward_figure([], 0, run and run.planned)
-        return [gr.update(value=None), views.reasoning(None), views.score(None), views.settings([], 0), figure]
-    step = run.steps[at]
+        return [{}, reasoning(None), score(None), "", settings([], 0)]
+    step, other = run.steps[at], other_step(run.steps, at, session.against, session.against_step)
+    best = run.steps[-1].best
     return [
-        gr.update(value=run.paths[at], alt_text=views.image_alt(step, run.prompt)),
-        views.reasoning(step),
-        views.score(step),
-        views.settings(run.steps, at, run.prompt, run.critic.name),
-        reward_figure(run.steps, at, run.planned),
+        picture(run.steps, at, other, [url(p) for p in run.paths], run.prompt),
+        reasoning(step, run.steps[other] if other != at else None),
+        score(step, best, run.critic_name),
+        flagged(run.steps, at),
+        settings(run.steps, at, run.prompt, run.critic_name, run.model["id"]),
     ]
 
 
-def in_force(session: Session) -> list[str]:
+def beside(session: Session) -> list[str]:
     """Beside the live sliders, in the order of IN_FORCE, and the notice."""
-    steps, planned = (session.run.steps, session.run.planned) if session.run else ([], None)
-    return [*(views.in_force(name, steps, planned) for name in SLIDERS), views.notice(session.notice)]
+    run = session.shown
+    steps, planned = (run.steps, run.planned) if run else ([], None)
+    return [*(in_force(name, steps, planned) for name in SLIDERS), notice(session.notice)]
 
 
-def buttons(phase: str) -> list[dict[str, Any]]:
+def buttons(session: Session) -> list[dict[str, Any]]:
     """Which buttons there are, and which may be pressed, in the order of BUTTONS."""
-    busy = phase in (WAITING, RUNNING)
+    busy = session.busy
+    waiting = busy and session.active.phase == WAITING
+    running = busy and session.active.phase == RUNNING
+    held = not busy and session.phase in (PAUSED, STOPPED)
+    forkable = not busy and session.shown is not None and session.shown.newest >= 0
     return [
         gr.update(interactive=not busy),
-        gr.update(visible=phase != PAUSED, interactive=phase == RUNNING),
-        gr.update(visible=phase == PAUSED),
+        gr.update(visible=not held, interactive=running),
+        gr.update(visible=held),
         gr.update(interactive=not busy),
-        gr.update(visible=phase != WAITING, interactive=phase in (RUNNING, PAUSED)),
-        gr.update(visible=phase == WAITING),
+        gr.update(visible=not waiting, interactive=running or session.phase == PAUSED),
+        gr.update(visible=waiting),
+        gr.update(interactive=forkable),
     ]

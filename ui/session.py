@@ -1,44 +1,48 @@
-"""What belongs to one visitor, and who computes before whom. Knows nothing about gradio."""
+"""What belongs to one visitor: runs, and which step of which is looked at. Knows nothing about gradio."""
 
-import math
 import shutil
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from milr_core import Critic, SearchControl, SearchSettings, State, Step
-
-SHOWN_AT_LEAST = 512
-"""Pixels on the shorter side of the images as the page shows them."""
+from milr_core import Critic, InputError, SearchControl, SearchSettings, State, Step, Trajectory
+from milr_core.trajectory import stamp
 
 IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running", "paused", "stopped", "finished"
-"""Phases of a session: no search yet, in the line, computing, held, ended by the visitor or an error, ended itself."""
+"""Phases: no search yet, in the line, computing, held, ended by the visitor or an error, ended itself."""
 
+REPLAYED = "replayed"
+"""Phase of a run that was loaded from a bundle."""
 
-def shown(image: Image.Image) -> Image.Image:
-    """The image at the page's size: a whole multiple of its own, so that every pixel grows alike."""
-    factor = max(1, math.ceil(SHOWN_AT_LEAST / min(image.size)))
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
+RUNS_AT_MOST = 12
+"""Runs kept in a session; beyond them the oldest goes."""
 
 
 @dataclass
 class Run:
     """One search: what was asked, what came of it, and the hand on it.
 
-    changes: live settings moved since it began; they survive a pause. paths: each step's image as the page shows it.
+    number: from 1, in the session. origin: where it comes from, in words. model: `id` and `weights_hash`.
+    critic: None for a recorded run. changes: live settings moved since it began; they survive a pause.
+    paths: each step's image. bundle: where the states of steps without one can be read, if anywhere.
     """
 
     prompt: str
     settings: SearchSettings
-    critic: Critic
+    critic: Critic | None
     folder: Path
+    model: dict[str, str]
+    critic_name: str = ""
+    observers: Sequence[Critic] = ()
+    origin: str = ""
+    number: int = 0
+    phase: str = IDLE
     control: SearchControl = field(default_factory=SearchControl)
     changes: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    bundle: Trajectory | None = None
 
     @property
     def planned(self) -> SearchSettings:
@@ -46,17 +50,45 @@ class Run:
         return replace(self.settings, **self.changes)
 
     @property
-    def state(self) -> State | None:
-        return self.steps[-1].state if self.steps else None
+    def complete(self) -> bool:
+        """Whether the search has come to its own end; a run without steps has not."""
+        if not self.steps:
+            return False
+        last = self.steps[-1]
+        return last.index >= self.planned.steps or last.reward > self.planned.threshold
 
     @property
-    def complete(self) -> bool:
-        return self.state is not None and self.state.finished(self.planned)
+    def newest(self) -> int:
+        """Index of the newest step; -1 before the first."""
+        return len(self.steps) - 1
+
+    @property
+    def left(self) -> int:
+        """Steps to come at most."""
+        return self.planned.steps - self.newest
+
+    @property
+    def title(self) -> str:
+        return f"run {self.number}"
+
+    def state(self, index: int) -> State:
+        """What step `index` goes on from.
+
+        Raises:
+            InputError: a recorded run whose states were left out.
+        """
+        state = self.steps[index].state
+        if state is not None:
+            return state
+        if not (self.bundle.folder / self.bundle.records[index]["state"]).is_file():
+            raise InputError("This run was recorded without its latents, so it can be looked at but not continued.")
+        return self.bundle.state(index)
 
     def add(self, step: Step) -> None:
+        """The next step; its image is written once, with its settings inside."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step.index:04d}.png"
-        shown(step.image).save(path)
+        step.image.save(path, pnginfo=stamp(self.prompt, self.model, step.settings.as_dict()))
         self.steps.append(step)
         self.paths.append(str(path))
 
@@ -69,90 +101,109 @@ class Run:
         self.control.change(**values)
         self.changes |= values
 
+    def fork(self, index: int, settings: SearchSettings, folder: Path) -> "Run":
+        """A new run with the steps up to `index`, to go on under other settings."""
+        return replace(
+            self,
+            settings=settings,
+            folder=folder,
+            origin=f"from step {index} of {self.title}",
+            phase=IDLE,
+            control=SearchControl(),
+            changes={},
+            steps=self.steps[: index + 1],
+            paths=self.paths[: index + 1],
+        )
+
 
 @dataclass
 class Session:
     """One visitor's page.
 
-    ticket: number of the latest request to compute; an older one that reaches the front of the line is void.
-    single: compute one step only. wanted: "pause" or "stop" once the visitor asked a running search for it.
-    pinned: the step looked at; None follows the newest. notice: what went wrong last, in words for the visitor.
+    shown: the run looked at. active: what waits or computes, a run or a comparison. ticket: number of the latest
+    request to compute; an older one that reaches the front of the line is void. single: compute one step only.
+    wanted: "pause" or "stop" once the visitor asked for it. pinned: the step looked at; None follows the newest.
+    against, against_step: what that step is compared with. notice: what went wrong last, in words.
     """
 
-    run: Run | None = None
-    phase: str = IDLE
+    runs: list[Run] = field(default_factory=list)
+    shown: Run | None = None
+    active: Any = None
+    comparison: Any = None
     ticket: int = 0
     single: bool = False
     wanted: str = ""
     pinned: int | None = None
+    against: str = "previous"
+    against_step: int = 0
     notice: str = ""
+    folder: Path | None = None
+    begun: int = 0
+    rooms: int = 0
 
     @property
-    def newest(self) -> int:
-        """Index of the newest step; -1 before the first."""
-        return len(self.run.steps) - 1 if self.run else -1
+    def phase(self) -> str:
+        """Of the run looked at."""
+        return self.shown.phase if self.shown else IDLE
+
+    @property
+    def busy(self) -> bool:
+        return self.active is not None and self.active.phase in (WAITING, RUNNING)
 
     @property
     def looked_at(self) -> int:
-        return self.newest if self.pinned is None else min(self.pinned, self.newest)
+        """Index of the step shown; -1 before the first."""
+        newest = self.shown.newest if self.shown else -1
+        return newest if self.pinned is None else min(self.pinned, newest)
+
+    def room(self, folder: Path) -> Path:
+        """A folder of its own for something new, in the session's."""
+        self.folder, self.rooms = self.folder or folder, self.rooms + 1
+        return self.folder / str(self.rooms)
 
     def begin(self, run: Run) -> None:
-        """Put a new search in the place of the old one, whose images are no longer needed."""
-        self.discard()
-        self.run, self.pinned, self.notice = run, None, ""
+        """Put a new run beside the others and look at it. The oldest goes where there are too many."""
+        self.begun += 1
+        run.number = self.begun
+        self.runs.append(run)
+        del self.runs[:-RUNS_AT_MOST]
+        self.shown, self.pinned, self.notice = run, None, ""
 
-    def ask(self, single: bool) -> int:
-        """A new ticket: the search goes on once its turn comes."""
+    def show(self, number: int) -> None:
+        """Look at another run, where there is one of that number."""
+        for run in self.runs:
+            if run.number == number and run is not self.shown:
+                self.shown, self.pinned = run, None
+
+    def ask(self, what: Any, single: bool = False) -> int:
+        """A new ticket: `what` goes on once its turn comes."""
         self.ticket += 1
-        self.phase, self.single, self.wanted, self.notice = WAITING, single, "", ""
-        self.run.control = SearchControl()
+        self.active, what.phase = what, WAITING
+        self.single, self.wanted, self.notice = single, "", ""
+        what.control = SearchControl()
         return self.ticket
 
     def hold(self, wanted: str) -> None:
-        """Ask the running search to pause or stop, after the token it is at."""
+        """Ask what computes to pause or stop, after the token it is at."""
         self.wanted = wanted
-        self.run.control.stop()
+        self.active.control.stop()
 
     def look_at(self, index: int) -> None:
         """Show a step; showing the newest one means following the search again."""
-        self.pinned = None if index >= self.newest else max(0, index)
+        newest = self.shown.newest if self.shown else -1
+        self.pinned = None if index >= newest else max(0, index)
 
     def revoke(self) -> None:
         """Whatever computes or waits for this session is void."""
         self.ticket += 1
-        if self.run:
-            self.run.control.stop()
-            self.phase = PAUSED if self.run.steps else STOPPED
-
-    def discard(self) -> None:
-        if self.run:
-            shutil.rmtree(self.run.folder, ignore_errors=True)
+        if self.active is not None:
+            self.active.control.stop()
+            self.active.phase = PAUSED if self.active.steps else STOPPED
+            self.active = None
 
     def close(self) -> None:
-        """The visitor left: end the search, free what it held."""
+        """The visitor left: end the search, free what was held."""
         self.revoke()
-        self.discard()
-        self.run, self.phase = None, IDLE
-
-
-class Line:
-    """Who computes or waits to, in order. All that anyone learns of the others is how many are ahead."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[int] = []
-
-    def join(self, session: Session) -> None:
-        with self._lock:
-            if id(session) not in self._waiting:
-                self._waiting.append(id(session))
-
-    def leave(self, session: Session) -> None:
-        with self._lock:
-            if id(session) in self._waiting:
-                self._waiting.remove(id(session))
-
-    def ahead(self, session: Session) -> int:
-        """How many are before this session."""
-        with self._lock:
-            return self._waiting.index(id(session)) if id(session) in self._waiting else 0
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.runs, self.shown, self.comparison = [], None, None

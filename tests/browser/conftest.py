@@ -22,7 +22,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 90
+START_SECONDS = 300
+SHOTS = ROOT / "runs" / "browser"
+"""Where every test leaves a picture of each of its pages."""
 
 
 def free_port() -> int:
@@ -43,7 +45,7 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     said = []
     for line in process.stdout:
         said.append(line)
-        if "http://" in line:
+        if "MILR Studio" in line:
             break
     watchdog.cancel()
     url = said[-1].split()[-1] if said and "http://" in said[-1] else ""
@@ -67,7 +69,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, app_url: str) -> Iterator[Callable[..., Page]]:
+def visit(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """Open the page as another visitor. No console error may have come up by the end."""
     contexts, errors = [], []
 
@@ -83,6 +85,9 @@ def visit(browser: Browser, app_url: str) -> Iterator[Callable[..., Page]]:
         return page
 
     yield open_page
-    for context in contexts:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=SHOTS / f"{request.node.name}-{number}.png", full_page=True)
         context.close()
     assert errors == []

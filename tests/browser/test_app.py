@@ -1,7 +1,9 @@
 """What a visitor does, in a real browser against the real app."""
 
 import re
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -10,7 +12,9 @@ pytestmark = pytest.mark.browser
 Visit = Callable[..., Page]
 expect.set_options(timeout=20_000)
 
-STATUS, NOTICE, TILES, STEP = "#status", "#notice", "#gallery button.thumbnail-item", "#step-slider input[type=number]"
+STATUS, NOTICE, TILES, NOW = "#status", "#notice", "#strip li button", "#stepper output"
+STEP = "#stepper input[type=range]"
+PROMPT = "two+red+circles+left+of+a+blue+square"
 
 
 def button(page: Page, name: str) -> Locator:
@@ -23,12 +27,17 @@ def fill_number(page: Page, knob: str, value: str) -> None:
     field.blur()
 
 
-def prepare(page: Page, steps: int, prompt: str = "two red circles left of a blue square") -> None:
-    """Ask for a run of exactly that many steps: no score passes a threshold of 1."""
-    page.get_by_label("Prompt").fill(prompt)
-    page.locator("#advanced > button").click()
-    fill_number(page, "steps", str(steps))
-    fill_number(page, "threshold", "1")
+def prepared(visit: Visit, steps: int, prompt: str = PROMPT, width: int = 1440) -> Page:
+    """A page that a link has set up for a run of exactly that many steps: no score passes a threshold of 1."""
+    page = visit(width=width, query=f"?prompt={prompt}&steps={steps}&threshold=1&seed=1")
+    expect(page.get_by_label("Prompt")).to_have_value(prompt.replace("+", " "))
+    expect(page.locator("#estimate")).to_contain_text(re.compile(rf"step 0 and {steps} steps? of search"))
+    return page
+
+
+def run(page: Page) -> None:
+    button(page, "Run").click()
+    expect(page.locator(STATUS)).to_contain_text("Finished", timeout=60_000)
 
 
 def reach(page: Page, step: int) -> None:
@@ -40,48 +49,63 @@ def step_in(text: str) -> int:
 
 
 def test_live_setting_takes_effect_at_a_later_step_of_a_running_search(visit: Visit):
-    page = visit()
-    prepare(page, 12)
+    page = prepared(visit, 400)
     button(page, "Run").click()
     reach(page, 2)
     expect(page.locator("#in-force-lr")).to_contain_text("since step 0")
     fill_number(page, "lr", "0.37")
-    expect(page.locator("#in-force-lr")).to_contain_text(re.compile(r"in force since step ([3-9]|1\d): 0\.37(?!;)"))
+    expect(page.locator("#in-force-lr")).to_contain_text(re.compile(r"in force since step ([3-9]|\d\d+): 0\.37(?!;)"))
     first = step_in(page.locator("#in-force-lr").inner_text())
-    expect(page.locator(STATUS)).to_contain_text("Finished, all steps are done: step 12 of 12")
-    assert page.locator(TILES).count() == 13
-    expect(page.get_by_label(re.compile("Step 12 for"))).to_have_count(0)
-    expect(page.locator("#image img")).to_have_attribute("alt", re.compile("Step 12 for 'two red circles"))
-    # The record of each step says what it was made with.
+    reach(page, first)
+    button(page, "Stop").click()
+    expect(page.locator(STATUS)).to_contain_text("Stopped: step")
+    last = page.locator(TILES).count() - 1
+    expect(page.locator("#stage img.now")).to_have_attribute("alt", re.compile(f"Step {last} for 'two red circles"))
+    # The record of each step says what it was made with, and the plot where it was changed.
     page.locator("#step-settings > button").click()
     rows = page.locator("#settings tr").filter(has_text="Learning rate")
     expect(rows).to_contain_text(re.compile(rf"0\.37\s*since step {first}"))
     page.locator(TILES).nth(first - 1).click()
     expect(rows).not_to_contain_text("0.37")
+    expect(page.locator("#plot .annotation-text").filter(has_text="0.37")).to_have_count(1)
 
 
-def test_one_choice_of_step_drives_every_panel(visit: Visit):
-    page = visit()
-    prepare(page, 4)
-    button(page, "Run").click()
+def test_one_choice_of_step_drives_every_panel_and_keys_suffice(visit: Visit):
+    page = prepared(visit, 4)
+    page.get_by_label("Prompt").focus()
+    page.keyboard.press("Enter")
     expect(page.locator(STATUS)).to_contain_text("Finished")
-    expect(page.locator(STEP)).to_have_value("4")
-    page.locator(TILES).nth(1).click()
-    expect(page.locator("#score")).to_contain_text("at step 1")
-    expect(page.locator(STEP)).to_have_value("1")
-    expect(page.locator("#image img")).to_have_attribute("src", re.compile("step-0001.png"))
+    expect(page.locator(NOW)).to_contain_text("step 4 of 4")
+    page.locator(STEP).focus()
+    for key, step in (("Home", 0), ("ArrowRight", 1), ("End", 4), ("ArrowLeft", 3)):
+        page.keyboard.press(key)
+        expect(page.locator(NOW)).to_contain_text(f"step {step} of 4")
+        expect(page.locator(STEP)).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 4, score "))
+        expect(page.locator("#score")).to_contain_text(f"at step {step}")
+        expect(page.locator("#stage img.now")).to_have_attribute("src", re.compile(f"step-000{step}.png"))
+        expect(page.locator(f"{TILES}[aria-current]")).to_have_count(1)
+        expect(page.locator(TILES).nth(step)).to_have_attribute("aria-current", "step")
     expect(page.locator("#reasoning mark.prefix")).to_be_visible()
-    page.locator("#step-slider input[type=range]").focus()
-    page.keyboard.press("ArrowLeft")
-    expect(page.locator("#score")).to_contain_text("at step 0")
+    # The same from the image, with the grid and the comparison, without a pointer.
+    page.locator("#stage .frame").focus()
+    page.keyboard.press("Home")
     expect(page.locator("#reasoning")).to_contain_text("none optimised")
+    expect(page.locator("#stepper .announced")).to_contain_text("step 0 of 4")
+    page.keyboard.press("ArrowRight")
+    page.locator("#stage input[value=none]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#stage .grid rect.prefix").first).to_be_attached()
+    page.locator("#stage .reveal input").focus()
+    page.keyboard.press("End")
+    assert page.evaluate("getComputedStyle(document.querySelector('#stage .other')).clipPath").startswith("inset(0")
     expect(page.locator("#plot .plot")).to_have_attribute("aria-label", re.compile("from step 0: [01]"))
-    expect(page.locator("#plot .plot svg").first).to_be_visible()
+    page.locator("#stepper .play").press("Enter")
+    expect(page.locator(NOW)).to_contain_text("step 4 of 4")
+    expect(page.locator("#stepper .play")).to_have_attribute("aria-pressed", "false")
 
 
-def test_pause_resume_and_stop(visit: Visit):
-    page = visit()
-    prepare(page, 40)
+def test_pause_step_resume_and_stop(visit: Visit):
+    page = prepared(visit, 400)
     button(page, "Run").click()
     reach(page, 1)
     button(page, "Pause").click()
@@ -91,13 +115,69 @@ def test_pause_resume_and_stop(visit: Visit):
     assert page.locator(TILES).count() == held
     button(page, "Step").click()
     expect(page.locator(TILES)).to_have_count(held + 1)
-    expect(page.locator(STATUS)).to_contain_text(f"Paused: step {held} of 40")
+    expect(page.locator(STATUS)).to_contain_text(f"Paused: step {held} of 400")
     button(page, "Resume").click()
     reach(page, held + 2)
+    # Looking back while it runs: the slider stays, the gallery grows.
+    page.locator(TILES).nth(1).click()
+    count = page.locator(TILES).count()
+    reach(page, count + 1)
+    expect(page.locator(NOW)).to_contain_text("step 1 of 400")
     button(page, "Stop").click()
     expect(page.locator(STATUS)).to_contain_text("Stopped: step")
     expect(button(page, "Run")).to_be_enabled()
-    expect(button(page, "Pause")).to_be_disabled()
+
+
+def test_a_fork_is_a_second_run_drawn_over_the_first(visit: Visit):
+    page = prepared(visit, 3)
+    run(page)
+    page.locator(TILES).nth(1).click()
+    expect(page.locator("#score")).to_contain_text("at step 1")
+    fill_number(page, "lr", "0.5")
+    page.locator("#fork").click()
+    runs = page.locator("#runs button")
+    expect(runs).to_have_count(2)
+    expect(runs.nth(1)).to_contain_text("from step 1 of run 1")
+    expect(runs.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(TILES)).to_have_count(4)
+    expect(page.locator("#plot .legendtext").filter(has_text="run 1")).to_have_count(1)
+    runs.nth(0).click()
+    expect(runs.nth(0)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#plot .legendtext").filter(has_text="run 2")).to_have_count(1)
+
+
+def test_compare_fills_its_table_and_opens_a_run(visit: Visit):
+    page = prepared(visit, 1)
+    page.get_by_role("tab", name="Compare").click()
+    button(page, "Compare").click()
+    expect(page.locator("#compare-status")).to_contain_text("Finished: 7 of 7 methods", timeout=60_000)
+    rows = page.locator("#table tbody tr")
+    expect(rows).to_have_count(7)
+    expect(rows.filter(has_text="joint").locator("[data-name=Images]").first).to_have_text("2")
+    rows.nth(3).get_by_role("button", name="Inspect").click()
+    expect(page.locator("#score")).to_contain_text("at step 1")
+    expect(page.locator(TILES)).to_have_count(2)
+
+
+def test_a_run_is_exported_replayed_and_a_hostile_file_refused(visit: Visit, tmp_path: Path):
+    page = prepared(visit, 2)
+    run(page)
+    page.locator("#export > button").click()
+    button(page, "Prepare files, settings and link").click()
+    with page.expect_download() as download:
+        page.locator("#files").get_by_role("row", name=re.compile("run")).get_by_role("link").first.click()
+    download.value.save_as(tmp_path / "run.zip")
+    expect(page.locator("#link textarea")).to_have_value(re.compile("prompt=two.red.circles"))
+    other = visit(width=390)
+    other.locator("#open input[type=file], input#open, input[type=file]").first.set_input_files(tmp_path / "run.zip")
+    expect(other.locator(STATUS)).to_contain_text("A recorded run, nothing is computed: step 2 of 2")
+    expect(other.locator(TILES)).to_have_count(3)
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr("../../evil.txt", "evil")
+    other.locator("#open input[type=file], input#open, input[type=file]").first.set_input_files(tmp_path / "evil.zip")
+    expect(other.get_by_role("alert")).to_contain_text("which a run bundle does not")
+    expect(other.locator(TILES)).to_have_count(3)
+    assert other.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_an_unknown_word_is_explained(visit: Visit):
@@ -114,9 +194,7 @@ def test_an_unknown_word_is_explained(visit: Visit):
 
 
 def test_two_visitors_take_turns_and_see_only_their_own(visit: Visit):
-    first, second = visit(), visit(width=390)
-    prepare(first, 40, "a red circle")
-    prepare(second, 2, "a blue square")
+    first, second = prepared(visit, 400, "a+red+circle"), prepared(visit, 2, "a+blue+square", width=390)
     button(first, "Run").click()
     reach(first, 0)
     button(second, "Run").click()
@@ -124,15 +202,13 @@ def test_two_visitors_take_turns_and_see_only_their_own(visit: Visit):
     button(first, "Pause").click()
     expect(second.locator(STATUS)).to_contain_text("Finished, all steps are done: step 2 of 2")
     expect(second.locator(TILES)).to_have_count(3)
-    expect(second.locator("#image img")).to_have_attribute("alt", re.compile("'a blue square'"))
-    expect(first.locator("#image img")).to_have_attribute("alt", re.compile("'a red circle'"))
+    expect(second.locator("#stage img.now")).to_have_attribute("alt", re.compile("'a blue square'"))
+    expect(first.locator("#stage img.now")).to_have_attribute("alt", re.compile("'a red circle'"))
     assert second.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_leaving_the_line_and_closing_the_tab(visit: Visit):
-    first, second = visit(), visit()
-    prepare(first, 60)
-    prepare(second, 1)
+    first, second = prepared(visit, 400), prepared(visit, 1)
     button(first, "Run").click()
     reach(first, 0)
     button(second, "Run").click()
@@ -141,4 +217,5 @@ def test_leaving_the_line_and_closing_the_tab(visit: Visit):
     button(second, "Run").click()
     expect(second.locator(STATUS)).to_contain_text("ahead of yours")
     first.close()
+    expect(second.locator(STATUS)).not_to_contain_text("ahead of yours", timeout=2_000)  # the engine is free again
     expect(second.locator(STATUS)).to_contain_text("Finished")

@@ -1,0 +1,145 @@
+"""Files in and out of the page: export, replay, shipped examples, and the public endpoint."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from milr_core import Critic, Janus, Trajectory
+from tests.ui_helpers import PROMPT, SETTINGS, drive, event, finish, press, request
+from ui.api import build_api
+from ui.exporting import Exporting
+from ui.looking import Looking
+from ui.page import OUTPUTS
+from ui.replaying import SHIPPED, Replaying, shipped
+from ui.search import Search
+from ui.session import REPLAYED, Session
+from ui.studio import Studio
+
+
+class Headers(gr.Request):
+    """A request as it comes from the page at this address."""
+
+    headers = {"referer": "http://here/?old=1"}
+
+
+@pytest.fixture
+def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    studio = Studio(tiny)
+    studio._critics["redness"] = redness
+    return Search(studio)
+
+
+@pytest.fixture
+def exported(search: Search) -> tuple[Session, list]:
+    session = Session()
+    finish(search, session)
+    return session, Exporting(search.studio).prepare(Headers(session_hash="a"), session)
+
+
+def opened(search: Search, session: Session, file: str | Path) -> dict:
+    answer = Replaying(search.studio).open_file(request(), session, str(file))
+    return dict(zip(OUTPUTS, answer, strict=True))
+
+
+def test_export_holds_the_whole_run(exported: tuple[Session, list]):
+    session, (files, settings, command, python, link, notice) = exported
+    bundle, about, film = (Path(file) for file in files)
+    assert json.loads(settings)["settings"] == SETTINGS.as_dict() == json.loads(about.read_text())["settings"]
+    with Image.open(film) as image:
+        assert image.format == "WEBP" and image.n_frames == 5
+    with zipfile.ZipFile(bundle) as archive:
+        assert sum(name.endswith(".safetensors") for name in archive.namelist()) == 5
+    assert link.startswith("http://here/?prompt=two+red+circles&critic=redness") and notice == ""
+    assert "reason" in command and "SearchSettings(" in python
+
+
+def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Session, list], search: Search):
+    session, (files, *_) = exported
+    other = Session()
+    page = opened(search, other, files[0])
+    assert other.phase == REPLAYED and "nothing is computed" in page["status"] and page["notice"] == ""
+    ours, theirs = other.shown.steps, session.shown.steps
+    assert [(s.text, s.reward, s.probabilities) for s in ours] == [(s.text, s.reward, s.probabilities) for s in theirs]
+    assert not page["resume"]["visible"] and page["fork"]["interactive"]
+    Looking().look(other, event(index=1))
+    list(drive(search, press(search, "press_fork", other), other))
+    assert [s.image_tokens for s in other.shown.steps] == [s.image_tokens for s in theirs]
+    # And the fork of a recorded run is exported whole.
+    files, *_, notice = Exporting(search.studio).prepare(Headers(session_hash="a"), other)
+    assert notice == "" and len(Trajectory.from_zip(files[0], Path(files[0]).parent / "back")) == 5
+
+
+def test_a_run_of_other_weights_is_looked_at_but_not_continued(exported: tuple[Session, list], search: Search):
+    session = Session()
+    opened(search, session, exported[1][0][0])
+    session.shown.model["weights_hash"] = "0"
+    Looking().look(session, event(index=1))
+    answer = press(search, "press_fork", session)
+    assert "other weights" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"] and len(session.runs) == 1
+
+
+def rewritten(source: str, target: Path, change) -> Path:
+    """The zip with each (name, data) passed through `change`, which gives pairs."""
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w") as made:
+        for name in archive.namelist():
+            for new, data in change(name, archive.read(name)):
+                made.writestr(new, data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda name, data: [("../" + name, data)], "which a run bundle does not"),
+        (lambda name, data: [(name, data), ("run.sh", b"")], "run.sh"),
+        (lambda name, data: [(name, b"{" if name.endswith("json") else data)], "cannot be read"),
+        (lambda name, data: [(name, data.replace(b'"schema": 1', b'"schema": 9'))], "schema 9"),
+        (lambda name, data: [(name, b"GIF89a" if name.endswith("png") else data)], "not the image"),
+        (lambda name, data: [] if name.endswith("json") else [(name, data)], "no run bundle"),
+    ],
+)
+def test_a_hostile_file_is_refused_with_a_sentence(exported, search: Search, tmp_path: Path, change, said: str):
+    session = Session()
+    page = opened(search, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
+    assert said in page["notice"] and session.runs == [] and "Traceback" not in page["notice"]
+    assert not (tmp_path / "run.sh").exists()
+
+
+def test_a_file_that_is_no_zip_is_refused(search: Search, tmp_path: Path):
+    (tmp_path / "x.zip").write_text("hello")
+    assert "not a zip" in opened(search, Session(), tmp_path / "x.zip")["notice"]
+
+
+def test_nothing_to_export_is_said(search: Search):
+    assert "nothing to export" in Exporting(search.studio).prepare(Headers(session_hash="a"), Session())[-1]
+
+
+@pytest.mark.parametrize("about", shipped(), ids=lambda about: about["file"])
+def test_shipped_runs_open_and_are_small(search: Search, about: dict[str, str]):
+    session = Session()
+    answer = Replaying(search.studio).open_example(about["file"])(request(), session)
+    page = dict(zip(OUTPUTS, answer, strict=True))
+    assert page["notice"] == "" and session.shown.steps[0].probabilities is not None
+    assert (SHIPPED / about["file"]).stat().st_size < 300_000
+
+
+def test_the_endpoint_streams_steps_and_ends_with_the_bundle(search: Search, tmp_path: Path):
+    endpoint = build_api(search.studio)
+    answers = list(endpoint(PROMPT, critic="redness", steps=2, threshold=0.95, seed=3))
+    assert [len(answer["steps"]) for answer in answers] == [1, 2, 3, 3]
+    assert "bundle" not in answers[2] and set(answers[2]["steps"][0]) >= {"text", "reward", "flags", "seconds"}
+    back = Trajectory.from_zip(answers[-1]["bundle"]["path"], tmp_path / "back")
+    assert len(back) == 3 and back.prompt == PROMPT
+    best = answers[-1]["steps"][answers[-1]["best"]]
+    assert best["reward"] == max(step["reward"] for step in answers[-1]["steps"])
+
+
+@pytest.mark.parametrize("given", [{"prompt": "two red dogs"}, {"steps": 65}, {"lr": 99.0}, {"critic": "nobody"}])
+def test_the_endpoint_says_what_is_wrong(search: Search, given: dict):
+    with pytest.raises(gr.Error):
+        list(build_api(search.studio)(**{"prompt": PROMPT, "critic": "redness"} | given))

@@ -1,0 +1,248 @@
+"""What the page shows, as functions of real steps."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import ui
+from milr_core import Critic, Janus, Score, Step, reason
+from milr_core.diagnostics import inspected
+from tests.ui_helpers import PROMPT, SETTINGS
+from ui.comparison import Row
+from ui.session import FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Run
+from ui.views.compare import table
+from ui.views.export import as_command, as_json, as_python, from_query, query
+from ui.views.flags import MEANING, flagged
+from ui.views.plot import reward_figure
+from ui.views.reasoning import aligned, reasoning
+from ui.views.runs import runs
+from ui.views.score import score
+from ui.views.settings import changes, settings
+from ui.views.stage import other_step, picture
+from ui.views.status import estimate, in_force, status
+from ui.views.strip import stepper, tiles
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """A model this small computes 30 times slower on two threads when the machine is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Says(Critic):
+    """Values in turn, with markup in its words."""
+
+    def __init__(self, name: str, values: tuple[float, ...]):
+        self.name, self.values = name, iter(values)
+
+    def score(self, images: list[Image.Image], prompt: str) -> list[Score]:
+        value = next(self.values)
+        return [Score(value, {"<b>part": value}, "it's <i>fine</i>")]
+
+
+@pytest.fixture(scope="module")
+def steps(tiny: Janus) -> list[Step]:
+    """The best step is the second: a maximum that is neither first nor last."""
+    critic, observer = Says("halves", (0.25, 0.5, 0.5, 0.125)), Says("<held>", (0.5, 0.25, 0.5, 0.5))
+    made = reason(tiny, critic, PROMPT, replace(SETTINGS, steps=3), observers=[observer])
+    return [inspected(tiny, step.state).step for step in made]
+
+
+URLS = ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_model_text_is_escaped_and_the_prefix_marked(steps: list[Step]):
+    strings = ["<script>", "alert", "&", "red", "<|end|>"]
+    step = replace(
+        steps[1], text="<script>alert & red", token_strings=strings, text_tokens=[9] * 5, text_prefix=2,
+        probabilities=None,
+    )  # fmt: skip
+    html = reasoning(step)
+    assert "<script>" not in html and "&lt;script&gt;" in html and "&amp;" in html
+    inside, _, after = html.partition("</mark>")
+    assert "alert" in inside and "&amp;" in after and "red" not in inside
+    assert '<span class="token special">&lt;|end|&gt;</span>' in after
+    assert "2 of 5 tokens" in after
+
+
+def test_every_token_says_how_likely_it_was(steps: list[Step]):
+    html = reasoning(steps[2])
+    assert html.count("data-said") == len(steps[2].text_tokens)
+    first, prefix = steps[2].probabilities, steps[2].text_prefix
+    assert f'data-said="p {first.text[0]:.2f} from its optimised latent, {first.text_own[0]:.2f} by the model' in html
+    assert html.count("by the model alone") == prefix > 0
+    assert "by the model alone" not in reasoning(steps[0])
+
+
+def test_a_diff_marks_what_came_and_what_went(steps: list[Step]):
+    words = {"text_prefix": 1, "probabilities": None}
+    before = replace(steps[0], text="a red dot", token_strings=["a", "red", "dot"], text_tokens=[1, 2, 3], **words)
+    after = replace(steps[1], text="a blue dot", token_strings=["a", "blue", "dot"], text_tokens=[1, 4, 3], **words)
+    html = reasoning(after, before)
+    assert '<del> <span class="token removed">red</span></del> <span class="token inserted">blue</span>' in html
+    assert '<span class="token">dot</span>' in html and "1 inserted, 1 removed" in html
+    assert "the same text" in reasoning(after, after)
+
+
+def test_tokens_keep_the_spacing_of_the_text():
+    assert aligned("a red, b", ["a", " red", ",", "b"]) == [
+        ("", "a", True),
+        (" ", "red", True),
+        ("", ",", True),
+        (" ", "b", True),
+    ]
+    # Bytes that decode only together are no substring of the text; what follows them is found again.
+    assert aligned("a é b", ["a", "\ufffd", "\ufffd", "b"])[-1] == (" é ", "b", True)
+
+
+def test_reasoning_of_a_real_step_reads_as_its_text(steps: list[Step]):
+    for step in steps:
+        placed = aligned(step.text, step.token_strings)
+        assert "".join(gap + token for gap, token, is_text in placed if is_text).strip() == step.text
+
+
+def test_status_says_where_the_search_is(steps: list[Step]):
+    planned = replace(SETTINGS, steps=3)
+    said = status(RUNNING, steps[:3], planned)
+    assert "step 2 of 3, score 0.50, best 1" in said
+    assert "all steps are done" in status(FINISHED, steps, planned)
+    assert "passed the threshold 0.1" in status(FINISHED, steps, replace(planned, threshold=0.1))
+    assert "Paused: step 2" in status(PAUSED, steps[:3], planned)
+    assert "2 searches" in status(WAITING, [], planned, 2)
+
+
+def test_in_force_since(steps: list[Step]):
+    moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
+    assert "since step 2: <b>0.1</b>" in in_force("lr", moved, replace(SETTINGS, lr=0.1))
+    assert in_force("lr", moved, replace(SETTINGS, lr=0.2)).endswith("from the next step: <b>0.2</b>")
+    table = settings(moved, 3, "a <b>", "c")
+    assert "since step 2" in table and "a &lt;b&gt;" in table
+
+
+def test_score_escapes_flags_the_best_and_shows_the_held_out_critic(steps: list[Step]):
+    assert [s.best for s in steps] == [0, 1, 1, 1]
+    html = score(steps[1], best=1, critic="<oracle>")
+    assert "<b>part" not in html and "<i>" not in html and "<oracle>" not in html and "<held>" not in html
+    assert "0.50" in html and "★ best" in html and "&lt;held&gt; (held out)" in html and "0.25" in html
+    assert "latents moved by" in html and "★ best" not in score(steps[2], best=1)
+
+
+def test_tiles_flag_the_best_and_stay_equal_when_steps_are_added(steps: list[Step]):
+    made = tiles(steps, URLS)
+    assert [tile["best"] for tile in made] == [False, True, False, False]
+    assert [tile["score"] for tile in made] == ["0.25", "0.50", "0.50", "0.12"]
+    assert tiles(steps[:3], URLS[:3]) == made[:3]
+    assert ["!", "reward hacking"] in made[1]["flags"]
+
+
+def test_flags_explain_themselves(steps: list[Step]):
+    html = flagged(steps, 1)
+    assert "reward hacking" in html and MEANING["reward hacking"] in html and "from 0.25 to 0.50" in html
+    assert "<held>" not in html and flagged(steps, 0) == "" and flagged([], 0) == ""
+
+
+def test_plot_shows_all_there_is(steps: list[Step]):
+    moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
+    made = reward_figure(moved, SETTINGS, [(7, steps[:2])])
+    lines = {line["name"]: line for line in made["data"]}
+    assert lines["score"]["y"] == [0.25, 0.5, 0.5, 0.125] and lines["best so far"]["y"] == [0.25, 0.5, 0.5, 0.5]
+    assert (lines["threshold τ"]["x"][-1], lines["threshold τ"]["y"][-1]) == (4, 0.95)
+    assert lines["held out: <held>"]["y"] == [0.5, 0.25, 0.5, 0.5]
+    assert lines["run 7"]["meta"] == 7 and lines["run 7"]["y"] == [0.25, 0.5]
+    assert lines["setting changed"]["x"] == [2] and "0.5 → 0.1" in lines["setting changed"]["text"][0]
+    assert made["layout"]["shapes"][0]["x0"] == 2 and "0.5 → 0.1" in made["layout"]["annotations"][0]["text"]
+    assert "Best: 0.50 at step 1" in made["summary"]
+    assert changes(moved) == [(2, ["Learning rate: 0.5 → 0.1"])] and changes(steps) == []
+
+
+def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):
+    made = picture(steps, 2, 0, URLS, PROMPT)
+    assert (made["image"], made["other"]["image"], made["side"]) == ("c.png", "a.png", 4)
+    assert made["prefix"] == steps[2].image_positions != []
+    assert made["changed"] == [i for i in range(16) if steps[2].image_tokens[i] != steps[0].image_tokens[i]]
+    assert len(made["probability"]) == len(made["entropy"]) == tiny.num_image_tokens
+    assert picture(steps, 0, 0, URLS, PROMPT)["other"] is None and picture([], 0, 0, [], "") == {}
+    assert [other_step(steps, 2, name, 9) for name in ("previous", "first", "best", "last", "a step")] == [
+        1,
+        0,
+        1,
+        3,
+        3,
+    ]
+    assert other_step(steps, 0, "previous") == 0
+
+
+def test_settings_say_since_when_and_escape(steps: list[Step]):
+    moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
+    html = settings(moved, 3, "a <b>", "c", "<m>")
+    assert "since step 2" in html and "a &lt;b&gt;" in html and "&lt;m&gt;" in html and "gradient" in html
+
+
+def test_the_estimate_says_what_costs_money():
+    assert "17 images" in estimate(16, 0.5, 0) and "8.5 s" in estimate(16, 0.5, 0)
+    assert "No call costs money" in estimate(16, 0.5, 0) and "34 calls" in estimate(16, 0.5, 2)
+    assert "not known yet" in estimate(1, None, 0)
+
+
+def test_a_recorded_run_says_so(steps: list[Step]):
+    assert "nothing is computed" in status(REPLAYED, steps, SETTINGS)
+
+
+def test_stepper_and_runs(steps: list[Step]):
+    made = stepper(3, steps, SETTINGS, -1)
+    assert made == {"run": 3, "scores": [0.25, 0.5, 0.5, 0.125], "best": 1, "planned": 4, "index": 0}
+    run = Run(
+        PROMPT, SETTINGS, None, Path("x"), {"id": "m", "weights_hash": ""}, number=2, steps=steps, origin="recorded"
+    )
+    assert runs([run], None) == [
+        {"number": 2, "shown": False, "about": "joint · best 0.50 · recorded", "prompt": PROMPT}
+    ]
+
+
+def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
+    def row(method: str, made: list[Step]) -> Row:
+        run = Run(PROMPT, SETTINGS, None, Path("x"), {"id": "m"}, steps=made, paths=URLS[: len(made)])
+        return Row(method, run, done=True)
+
+    html = table([row("step 0", steps[:1]), row("joint", steps)], lambda path: f"file={path}")
+    assert html.count("★ best") == 1 and "0.50 at 1" in html and 'src="file=b.png"' in html
+    assert 'data-method="joint"' in html and '<td data-name="Images">4</td>' in html
+
+
+def test_exported_texts_make_the_same_run_again(steps: list[Step]):
+    moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
+    about = ("it's two red circles", "janus-shapes", "oracle", moved, SETTINGS)
+    assert '"changes": [\n    {\n      "step": 2,\n      "lr": 0.1' in as_json(*about)
+    command = as_command(*about)
+    assert "--text-ratio 0.5" in command and command.startswith("# The settings were changed")
+    assert "'it'\"'\"'s two red circles'" in command
+    source = as_python(*about)
+    assert "{2: {'lr': 0.1}}" in source
+    ast.parse(source)
+
+
+def test_a_link_restores_what_it_was_made_of():
+    text = query("a & b", "0.7*oracle+0.3*self", "self", SETTINGS.as_dict())
+    found = from_query(text)
+    assert found == {"prompt": "a & b", "critic": "0.7*oracle+0.3*self", "observer": "self", **SETTINGS.as_dict()}
+    assert from_query("key=secret&__theme=dark") == {}
+    for bad, said in (("lr=x", "no number"), ("lr=99", "lr lies in"), ("strategy=evil", "strategy is one of")):
+        with pytest.raises(ValueError, match=said):
+            from_query(bad)
+
+
+def test_views_and_session_do_not_know_gradio():
+    room = Path(ui.__file__).parent
+    for path in (*room.glob("views/*.py"), room / "session.py", room / "line.py", room / "comparison.py"):
+        tree = ast.parse(path.read_text())
+        imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        assert not any(module.split(".")[0] == "gradio" for module in imported), path

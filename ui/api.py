@@ -1,0 +1,111 @@
+"""The one public endpoint: a whole search without a session, for scripts (`gradio_client`) and agents (MCP)."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
+
+from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory, reason
+from milr_core.diagnostics import flags, inspected
+from ui.studio import Studio
+
+MOST_STEPS = 64
+"""Of one call: nobody can stop it but its caller."""
+
+
+def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
+    """The endpoint's function for this app's model."""
+
+    def search_image(
+        prompt: str,
+        critic: str = "oracle",
+        observer: str = "",
+        steps: int = 8,
+        seed: int = 0,
+        threshold: float = 0.9,
+        strategy: str = "joint",
+        text_ratio: float = 0.0,
+        image_ratio: float = 0.0,
+        lr: float = 0.0,
+        guidance: float = 0.0,
+        temperature: float = 1.0,
+    ) -> Iterator[dict[str, Any]]:
+        """Reason about a prompt, draw it, and search for a drawing that a critic likes better (MILR).
+
+        Answers after every step with {"steps": [{"index", "text", "reward", "parts", "reason", "best", "seconds",
+        "flags"}, ...], "best": index}; the last answer also holds "image", the best one (PNG), and "bundle", the whole
+        run (zip), which the page opens and `python -m milr_core reason --resume` goes on from.
+
+        Args:
+            prompt: What to draw, for example "two red circles left of a blue square".
+            critic: Who scores the image, a name such as oracle or self, or a mixture such as 0.7*oracle+0.3*self.
+            observer: A critic that scores every step as well and is never listened to; empty for none.
+            steps: Steps of search at most after step 0; 0 to 64.
+            seed: Same seed, same machine: same run.
+            threshold: The search stops at a score above this, 0 to 1.
+            strategy: What a step moves: joint, alt, t2v, text or image.
+            text_ratio: Share of the reasoning tokens that is optimised, up to 1; 0 takes the model's own setting.
+            image_ratio: Share of the image tokens that is optimised, up to 1; 0 takes the model's own setting.
+            lr: Learning rate on the latents, up to 10; 0 takes the model's own setting.
+            guidance: Weight of classifier-free guidance, up to 50; 0 takes the model's own setting.
+            temperature: Of sampling image tokens, 0 to 10.
+        """
+        try:
+            if steps > MOST_STEPS:
+                raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
+            settings = SearchSettings(
+                strategy=strategy, steps=steps, seed=seed, threshold=threshold, temperature=temperature,
+                text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None,
+                guidance=guidance or None,
+            )  # fmt: skip
+            observers = [studio.critic(observer)] if observer else []
+            yield from _search(studio, prompt, critic, settings, observers)
+        except (InputError, CriticError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return search_image
+
+
+def _search(studio: Studio, prompt: str, critic: str, settings: SearchSettings, observers: list) -> Iterator[dict]:
+    control, scoring = SearchControl(), studio.critic(critic)
+    folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
+    steps, bundle = [], None
+    try:
+        for step in reason(studio.model, scoring, prompt, settings, control, observers=observers):
+            bundle = bundle or Trajectory.create(folder / "run", studio.model, critic, step.state.prompt)
+            state = inspected(studio.model, step.state)
+            bundle.append(state)
+            steps.append(state.step)
+            studio.took(step.cost.seconds)
+            yield _told(steps)
+        images = [folder / "run" / record["image"] for record in bundle.records]
+        yield _told(steps) | {
+            "image": FileData(path=str(images[steps[-1].best]), orig_name="best.png").model_dump(),
+            "bundle": FileData(path=str(bundle.to_zip(folder / "run.zip")), orig_name="run.zip").model_dump(),
+        }
+    finally:
+        control.stop()
+
+
+def _told(steps: list) -> dict[str, Any]:
+    return {
+        "steps": [
+            {
+                "index": step.index,
+                "text": step.text,
+                "reward": step.reward,
+                "parts": step.parts,
+                "reason": step.reason,
+                "observed": {name: score.value for name, score in step.observed.items()},
+                "best": step.best,
+                "seconds": round(step.cost.seconds, 4),
+                "flags": [flag.kind for flag in flags(steps, step.index)],
+            }
+            for step in steps
+        ],
+        "best": steps[-1].best,
+    }

@@ -1,0 +1,152 @@
+"""The Compare tab: its controls, its handlers, and the drive that fills the table."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from milr_core import CriticError, InputError
+from ui.comparison import METHODS, Comparison
+from ui.page import page, url
+from ui.panels import script
+from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Run, Session
+from ui.studio import Studio
+from ui.views.compare import progress, table
+from ui.views.status import notice, status
+
+logger = logging.getLogger(__name__)
+
+
+class Comparing:
+    """Handlers; a comparison waits in the same line as a search, and a session does one of them at a time."""
+
+    def __init__(self, studio: Studio):
+        self.studio = studio
+
+    def shown(self, session: Session, message: str = "") -> list[Any]:
+        """Table, status, notice, Compare button, Cancel button."""
+        made = session.comparison
+        busy = made is not None and session.active is made
+        rows, phase = (made.rows, made.phase) if made else ([], IDLE)
+        ahead = self.studio.line.ahead(session)
+        said = progress(phase, rows, len(made.methods) if made else 0, status(WAITING, [], None, ahead))
+        return [
+            table(rows, url), said, notice(message), gr.update(interactive=not busy), gr.update(interactive=busy),
+        ]  # fmt: skip
+
+    def press_compare(self, request: gr.Request, session: Session, methods: list[str], *controls: Any) -> list[Any]:
+        """Check, then ask for a turn; the first output is the ticket."""
+        if session.busy:
+            return [gr.skip(), *self.shown(session, "A search of yours is running or waiting: stop it first.")]
+        if not methods:
+            return [gr.skip(), *self.shown(session, "Choose at least one method.")]
+        try:
+            asked = self.studio.asked(*controls)
+        except (InputError, CriticError) as error:
+            return [gr.skip(), *self.shown(session, str(error))]
+        template = Run(
+            asked.prompt, asked.settings, asked.critic, self.studio.folder(session), self.studio.made_by,
+            asked.critic_name, asked.observers,
+        )  # fmt: skip
+        self.studio.register(request, session)
+        session.comparison = Comparison(template, [name for name in METHODS if name in methods])
+        ticket = session.ask(session.comparison)
+        self.studio.line.join(session)
+        return [ticket, *self.shown(session)]
+
+    def press_cancel(self, session: Session) -> list[Any]:
+        """The methods that are done stay."""
+        made = session.comparison
+        if made is not None and session.active is made:
+            if made.phase == WAITING:
+                session.revoke()
+                self.studio.line.leave(session)
+                made.phase = STOPPED
+            else:
+                session.hold("stop")
+        return self.shown(session)
+
+    def inspect(self, session: Session, event: gr.EventData) -> list[Any]:
+        """A method's run beside the other runs of the session, and the Inspector in front."""
+        rows = session.comparison.rows if session.comparison else []
+        row = next((row for row in rows if row.done and row.method == event.method), None)
+        if row is not None:
+            if not any(run is row.run for run in session.runs):
+                row.run.phase = FINISHED
+                session.begin(row.run)
+            session.show(row.run.number)
+        return [gr.Tabs(selected="inspector"), *page(session)]
+
+    def drive(self, ticket: int, session: Session) -> Iterator[list[Any]]:
+        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked."""
+        made = session.active
+        if session.ticket != ticket or not isinstance(made, Comparison) or made.phase != WAITING:
+            yield [gr.skip()] * 5
+            return
+        made.phase, message = RUNNING, ""
+        try:
+            for method in made.methods:
+                row = made.begin_row(method, self.studio.folder(session))
+                yield self.shown(session)
+                for step in made.attempts(self.studio.model, row):
+                    if session.ticket != ticket:
+                        return
+                    self.studio.keep(row.run, step)
+                    yield self.shown(session)
+                if made.control.stopped:
+                    break
+                row.done = True
+        except (InputError, CriticError) as error:
+            message = str(error)
+        except Exception as error:
+            logger.exception("A comparison failed.")
+            message = f"The comparison broke off: {type(error).__name__}: {error}"
+        finally:
+            self.studio.line.leave(session)
+            if session.ticket == ticket:
+                made.phase = STOPPED
+        if session.ticket != ticket:
+            return
+        made.rows = [row for row in made.rows if row.done]
+        made.phase = FINISHED if len(made.rows) == len(made.methods) else STOPPED
+        session.active = None
+        yield self.shown(session, message)
+
+
+def build_comparing() -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    made["methods"] = gr.CheckboxGroup(
+        [(f"{name}: {what}", name) for name, what in METHODS.items()], value=list(METHODS), label="Methods",
+        elem_id="methods",
+    )  # fmt: skip
+    with gr.Row(elem_id="compare-buttons"):
+        made["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
+        made["cancel"] = gr.Button("Cancel", interactive=False, elem_id="cancel")
+    made["said"] = gr.HTML(
+        progress(IDLE, [], 0, ""), elem_id="compare-status",
+        js_on_load="element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');",
+    )  # fmt: skip
+    made["problem"] = gr.HTML("", elem_id="compare-notice")
+    made["table"] = gr.HTML(table([], url), js_on_load=script("compare"), elem_id="table", container=True, padding=True)
+    return made
+
+
+def wire_comparing(
+    studio: Studio,
+    session: gr.State,
+    made: dict[str, Any],
+    asked: list[Any],
+    tabs: gr.Tabs,
+    page_outputs: list[Any],
+    computes: dict[str, Any],
+    asks: dict[str, Any],
+    at_once: dict[str, Any],
+) -> None:
+    comparing = Comparing(studio)
+    ticket = gr.State(0)
+    shown = [made[name] for name in ("table", "said", "problem", "compare", "cancel")]
+    ticket.change(comparing.drive, [ticket, session], shown, **computes)
+    made["compare"].click(comparing.press_compare, [session, made["methods"], *asked], [ticket, *shown], **asks)
+    made["cancel"].click(comparing.press_cancel, session, shown, **at_once)
+    made["table"].inspect(comparing.inspect, session, [tabs, *page_outputs], **at_once)

@@ -1,0 +1,80 @@
+"""One prompt and seed through every method: what is compared, and the loop that makes it. Without gradio."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from milr_core import Cost, Janus, SearchControl, Step, best_of_n, reason
+from ui.session import IDLE, Run
+
+METHODS = {
+    "step 0": "text-enhanced reasoning: no search",
+    "text": "MILR, text latents only",
+    "image": "MILR, image latents only",
+    "joint": "MILR, both in each step",
+    "alt": "MILR, text and image in turn",
+    "t2v": "MILR, text first, then image",
+    "best-of-n": "independent images of the same text",
+}
+
+
+@dataclass
+class Row:
+    """One method's run. done: it has come to its end."""
+
+    method: str
+    run: Run
+    done: bool = False
+
+    @property
+    def cost(self) -> Cost:
+        return sum((step.cost for step in self.run.steps), Cost())
+
+
+@dataclass
+class Comparison:
+    """All rows have the same prompt, critic and settings but for the strategy; Best-of-N draws as many images as a
+    search does at most. It waits and computes like a run."""
+
+    template: Run
+    methods: list[str]
+    rows: list[Row] = field(default_factory=list)
+    phase: str = IDLE
+    control: SearchControl = field(default_factory=SearchControl)
+
+    @property
+    def steps(self) -> list[Step]:
+        return [step for row in self.rows for step in row.run.steps]
+
+    @property
+    def left(self) -> int:
+        """Steps to come at most."""
+        return len(self.methods) * (self.template.planned.steps + 1) - len(self.steps)
+
+    def begin_row(self, method: str, folder: Path) -> Row:
+        """A row without steps."""
+        settings = self.template.settings
+        if method in ("text", "image", "joint", "alt", "t2v"):
+            settings = replace(settings, strategy=method)
+        run = replace(self.template, settings=settings, folder=folder, origin=f"compared: {method}", steps=[], paths=[])
+        self.rows.append(Row(method, run))
+        return self.rows[-1]
+
+    def attempts(self, model: Janus, row: Row) -> Iterator[Step]:
+        """The steps of one method. Searches go on from the step 0 that another row has made: it is the same."""
+        run, first = row.run, next((r.run.steps[0] for r in self.rows[:-1] if r.run.steps), None)
+        if row.method == "best-of-n":
+            count = run.settings.steps + 1
+            yield from best_of_n(
+                model, run.critic, run.prompt, count, run.settings, control=self.control, observers=run.observers
+            )
+            return
+        if first is not None:
+            yield first
+        if first is not None and (row.method == "step 0" or first.reward > run.settings.threshold):
+            return
+        state = first.state if first is not None else None
+        for step in reason(model, run.critic, run.prompt, run.settings, self.control, state, run.observers):
+            yield step
+            if row.method == "step 0":
+                return

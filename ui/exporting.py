@@ -1,0 +1,121 @@
+"""Files of a run: the bundle, the trajectory as an animation, its settings as text; and a link to start it again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image, ImageDraw, ImageFont
+
+from milr_core import InputError, Janus, Step, Trajectory
+from milr_core.settings import KNOBS
+from ui.controls import COMFORTABLE
+from ui.session import REPLAYED, Run, Session
+from ui.studio import Studio
+from ui.views.export import as_command, as_json, as_python, from_query, query
+from ui.views.status import notice
+
+SIDE, BAR = 384, 30
+"""Pixels of a frame of the animation, and of the line of words under it."""
+
+FRAME_MS, LAST_MS = 700, 2000
+
+
+def animation(steps: Sequence[Step], file: Path) -> Path:
+    """An animated WebP, a frame a step with its score, resting on the last."""
+    font = ImageFont.load_default(size=16)
+    frames = []
+    for step in steps:
+        frame = Image.new("RGB", (SIDE, SIDE + BAR), "white")
+        frame.paste(step.image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+        best = ", best so far" if step.best == step.index else ""
+        ImageDraw.Draw(frame).text((8, SIDE + 5), f"step {step.index}: {step.reward:.2f}{best}", "black", font)
+        frames.append(frame)
+    times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    frames[0].save(file, save_all=True, append_images=frames[1:], duration=times, loop=0, quality=90)
+    return file
+
+
+def bundle(model: Janus, run: Run, file: Path) -> Path:
+    """The run as a zip, with all that is needed to go on from any of its steps; a recorded run as it was.
+
+    Raises:
+        InputError: a fork of a recorded run that lacks the states of some steps.
+    """
+    if run.phase == REPLAYED:
+        there = all((run.bundle.folder / record["state"]).is_file() for record in run.bundle.records)
+        return run.bundle.to_zip(file, states=there)
+    states = [replace(run.state(i), probabilities=step.probabilities) for i, step in enumerate(run.steps)]
+    made = Trajectory.create(file.with_suffix(""), model, run.critic_name, run.prompt)
+    for state in states:
+        made.append(state)
+    return made.to_zip(file)
+
+
+def restored(name: str, value: Any) -> Any:
+    """The value of a control; a slider reaches as far as it has to."""
+    if name in COMFORTABLE and value > COMFORTABLE[name]:
+        return gr.update(value=value, maximum=value)
+    return gr.update(value=value)
+
+
+class Exporting:
+    """Handlers of the export panel."""
+
+    def __init__(self, studio: Studio):
+        self.studio = studio
+
+    def prepare(self, request: gr.Request, session: Session) -> list[Any]:
+        """Files, JSON, command, Python, link and notice for the run shown."""
+        run = session.shown
+        if run is None or not run.steps:
+            return [*[gr.skip()] * 5, notice("There is nothing to export yet: make or open a run first.")]
+        about = (run.prompt, run.model["id"], run.critic_name, run.steps, run.planned)
+        folder = self.studio.folder(session)
+        folder.mkdir(parents=True)
+        texts = [as_json(*about), as_command(*about), as_python(*about)]
+        (folder / "settings.json").write_text(texts[0], encoding="utf-8")
+        files, said = [folder / "settings.json", animation(run.steps, folder / "trajectory.webp")], ""
+        try:
+            files.insert(0, bundle(self.studio.model, run, folder / "run.zip"))
+        except InputError as error:
+            said = str(error)
+        page = request.headers.get("referer", "").partition("?")[0]
+        observer = next((name for name in run.steps[0].observed), "")
+        link = f"{page}?{query(run.prompt, run.critic_name, observer, run.planned.as_dict())}"
+        return [[str(file) for file in files], *texts, link, notice(said)]
+
+    def restore(self, request: gr.Request) -> list[Any]:
+        """Prompt, critic, observer, the knobs and the notice from the page's own address."""
+        try:
+            found = from_query(str(request.request.url.query)) if request.request else {}
+        except InputError as error:
+            return [*[gr.skip()] * (3 + len(KNOBS)), notice(f"{error} The link was not used.")]
+        names = ("prompt", "critic", "observer", *KNOBS)
+        return [
+            *(restored(name, found[name]) if found.get(name) not in (None, "") else gr.skip() for name in names),
+            gr.skip(),
+        ]
+
+
+def build_export(parts: dict[str, Any]) -> None:
+    with gr.Accordion("Export this run", open=False, elem_id="export"):
+        parts["prepare"] = gr.Button("Prepare files, settings and link", size="sm", elem_id="prepare")
+        parts["files"] = gr.File(
+            label="Run bundle (zip), settings (JSON), animation (WebP)", file_count="multiple", interactive=False,
+            elem_id="files",
+        )  # fmt: skip
+        parts["link"] = gr.Textbox(
+            label="Link that restores prompt and settings", buttons=["copy"], interactive=False, elem_id="link"
+        )
+        with gr.Tabs():
+            for name, language in (("JSON", "json"), ("Command line", "shell"), ("Python", "python")):
+                with gr.Tab(name):
+                    parts[name] = gr.Code(language=language, interactive=False, show_label=False, max_lines=24)
+
+
+def wire_export(studio: Studio, session: gr.State, parts: dict[str, Any], at_once: dict[str, Any]) -> None:
+    exporting = Exporting(studio)
+    shown = [parts[name] for name in ("files", "JSON", "Command line", "Python", "link", "notice")]
+    parts["prepare"].click(exporting.prepare, session, shown, **at_once)

@@ -1,0 +1,124 @@
+"""The Inspector tab: a prompt, the controls of a search, and every step of it."""
+
+from typing import Any
+
+import gradio as gr
+
+from ui.controls import LIVE, SLIDERS, Controls, build_controls, random_seed
+from ui.exporting import Exporting, build_export, wire_export
+from ui.looking import Looking
+from ui.page import IN_FORCE, OUTPUTS, PANEL
+from ui.panels import build_panels
+from ui.replaying import build_replay, wire_replay
+from ui.search import Search
+from ui.session import IDLE
+from ui.studio import Studio, paid
+from ui.views.status import estimate, status
+
+EXAMPLES = (
+    "two red circles left of a blue square",
+    "three green triangles",
+    "a triangle the color of grass",
+    "as many squares as wheels on a car",
+    "a purple cross above a yellow circle",
+)
+ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
+COMPUTES: dict[str, Any] = {
+    "concurrency_id": "search", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private",
+    "trigger_mode": "multiple",
+}  # fmt: skip
+"""What computes: one at a time, whoever asked."""
+ASKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+"""A press that may hand out a ticket. The browser sees a State's change only in answers that came through the queue."""
+AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def build_inspector(studio: Studio, critic: str) -> tuple[dict[str, Any], Controls]:
+    """Left what is asked and set, right what comes of it."""
+    parts: dict[str, Any] = {"clock": gr.Timer(2, active=False)}
+    with gr.Row(elem_id="studio"):
+        with gr.Column(elem_id="ask"):
+            _ask(parts)
+        with gr.Column(elem_id="results"):
+            parts |= build_panels()
+            build_export(parts)
+        with gr.Column(elem_id="settings-column"):
+            controls = build_controls(studio.model.recommended, critic)
+    parts |= {f"{name}_in_force": controls.in_force[name] for name in SLIDERS}
+    return parts, controls
+
+
+def _ask(parts: dict[str, Any]) -> None:
+    parts["prompt"] = gr.Textbox(
+        label="Prompt",
+        placeholder="What to draw, for example: two red circles",
+        value=EXAMPLES[0],
+        max_lines=3,
+        elem_id="prompt",
+    )
+    with gr.Row(elem_id="examples"):
+        parts["examples"] = [gr.Button(text, size="sm", elem_classes="chip") for text in EXAMPLES]
+    build_replay(parts)
+    with gr.Row(elem_id="buttons"):
+        parts["run"] = gr.Button("Run", variant="primary", min_width=70, elem_id="run")
+        parts["pause"] = gr.Button("Pause", interactive=False, min_width=70, elem_id="pause")
+        parts["resume"] = gr.Button("Resume", visible=False, min_width=70, elem_id="resume")
+        parts["one_step"] = gr.Button("Step", min_width=70, elem_id="one-step")
+        parts["stop"] = gr.Button("Stop", interactive=False, min_width=70, elem_id="stop")
+        parts["leave"] = gr.Button("Leave", visible=False, min_width=70, elem_id="leave")
+    parts["fork"] = gr.Button(
+        "Fork: continue from the step shown, with these settings", size="sm", interactive=False, elem_id="fork"
+    )
+    parts["status"] = gr.HTML(status(IDLE, [], None), elem_id="status", js_on_load=ANNOUNCED)
+    parts["notice"] = gr.HTML("", elem_id="notice")
+    parts["estimate"] = gr.HTML("", elem_id="estimate")
+
+
+def wire_inspector(
+    demo: gr.Blocks, studio: Studio, session: gr.State, ticket: gr.State, parts: dict[str, Any], controls: Controls
+) -> None:
+    search, looking = Search(studio), Looking()
+    page = [parts[name] for name in OUTPUTS]
+    panel = [parts[name] for name in PANEL]
+    asked = [session, parts["prompt"], *controls.asked]
+    # A press that wants computing hands out a ticket; the ticket's change, not the press, then waits in the queue.
+    drive = ticket.change(search.drive, [ticket, session], page, **COMPUTES)
+    gr.on([parts["run"].click, parts["prompt"].submit], search.press_run, asked, [ticket, *page], **ASKS)
+    parts["one_step"].click(search.press_step, asked, [ticket, *page], **ASKS)
+    parts["fork"].click(search.press_fork, asked, [ticket, *page], **ASKS)
+    parts["resume"].click(search.press_resume, session, [ticket, *page], **ASKS)
+    for name, press, outputs in (("pause", search.press_pause, None), ("stop", search.press_stop, page)):
+        said = f"() => '{'Pausing' if name == 'pause' else 'Stopping'} after the token it is at.'"
+        parts[name].click(None, None, parts["status"], js=said, api_visibility="private")
+        parts[name].click(press, session, outputs, **AT_ONCE)
+    parts["leave"].click(search.press_leave, session, page, cancels=drive, **AT_ONCE)
+    parts["clock"].tick(search.tick, session, parts["status"], **AT_ONCE)
+    parts["stepper"].step(looking.look, session, panel, trigger_mode="always_last", **AT_ONCE)
+    parts["runs"].choose(looking.choose, session, page, **AT_ONCE)
+    gr.on(
+        [parts["against"].change, parts["against_step"].change], looking.look_against,
+        [session, parts["against"], parts["against_step"]], [parts["against_step"], *panel], **AT_ONCE,
+    )  # fmt: skip
+    live = [controls.knobs[name] for name in LIVE]
+    beside = [parts[name] for name in (*IN_FORCE, "notice")]
+    gr.on([k.change for k in live], search.move_slider, [session, *live], beside, trigger_mode="always_last", **AT_ONCE)
+    controls.dice.click(random_seed, None, controls.knobs["seed"], **AT_ONCE)
+    for chip, text in zip(parts["examples"], EXAMPLES, strict=True):
+        chip.click(None, None, parts["prompt"], js=f"() => {text!r}", api_visibility="private")
+    wire_export(studio, session, parts, AT_ONCE)
+    wire_replay(studio, session, parts, page, AT_ONCE)
+
+    def expect(steps: float, *judges: str) -> list[Any]:
+        """What a run will take, and whether the fields for a service's key are needed."""
+        asked_for_money = paid(judges)
+        return [
+            estimate(int(steps or 0), studio.seconds_a_step, asked_for_money),
+            gr.update(visible=asked_for_money > 0),
+        ]
+
+    weighed = [controls.knobs["steps"], *controls.judges]
+    weighing = [parts["estimate"], controls.paid]
+    drive.then(expect, weighed, weighing, **AT_ONCE)
+    gr.on([c.change for c in weighed], expect, weighed, weighing, trigger_mode="always_last", **AT_ONCE)
+    linked = [parts["prompt"], *controls.judges, *controls.knobs.values(), parts["notice"]]
+    demo.load(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **AT_ONCE)

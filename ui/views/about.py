@@ -1,0 +1,43 @@
+"""What MILR is, for those who never read the paper: four sentences and a drawing."""
+
+METHOD = (
+    "The model first writes down what the picture has to contain, then draws it, and a critic scores the drawing "
+    "between 0 and 1. If the score is not good enough, the search moves the hidden states behind a part of the words "
+    "and of the image a little, in the direction that makes a failed attempt less likely (REINFORCE), and the model "
+    "writes and draws again from there. Its weights never change: all of the learning happens while you watch, for "
+    "this one prompt. The best-scoring attempt is the answer."
+)
+
+_BOX = '<rect x="{x}" y="{y}" width="112" height="54" rx="10" class="box{kind}"/>'
+_WORDS = '<text x="{x}" y="{y}" class="{kind}">{text}</text>'
+
+
+def _stage(x: int, name: str, what: str, kind: str = "") -> str:
+    box = _BOX.format(x=x, y=24, kind=kind)
+    head = _WORDS.format(x=x + 56, y=46, kind="head", text=name)
+    return box + head + _WORDS.format(x=x + 56, y=64, kind="small", text=what)
+
+
+def _arrow(x: int) -> str:
+    return f'<path d="M{x} 51h22" class="line"/><path d="M{x + 22} 51l-7 -4v8z" class="tip"/>'
+
+
+DRAWING = (
+    '<svg class="drawing" viewBox="0 0 548 150" role="img" aria-label="A loop: the model writes a plan, draws it, '
+    "a critic "
+    "scores the drawing; if the score is low, the latents behind the first tokens of plan and drawing are moved, "
+    "and the "
+    'model writes and draws again.">'
+    + _stage(4, "1 write", "a plan, token by token")
+    + _arrow(118)
+    + _stage(146, "2 draw", "the plan, cell by cell")
+    + _arrow(260)
+    + _stage(288, "3 score", "by a critic, 0 to 1")
+    + _arrow(402)
+    + _stage(430, "good enough?", "the best is the answer", " done")
+    + '<path d="M344 80v34q0 10 -10 10h-264q-10 0 -10 -10v-28" class="line loop"/>'
+    '<path d="M60 80l-4 8h8z" class="tip"/>'
+    '<path d="M202 124v-38" class="line loop"/><path d="M202 80l-4 8h8z" class="tip"/>'
+    + _WORDS.format(x=273, y=142, kind="small", text="if not: nudge the hidden states of the first tokens, try again")
+    + "</svg>"
+)

@@ -1,0 +1,64 @@
+"""Where a search is, what is in force, what a run will cost: single sentences."""
+
+from collections.abc import Sequence
+from html import escape
+
+from milr_core import SearchSettings, Step
+from ui.session import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING
+from ui.views.words import best_value, counted, number, seconds, since
+
+
+def status(
+    phase: str, steps: Sequence[Step], planned: SearchSettings | None, ahead: int = 0, wait: float | None = None
+) -> str:
+    """The status line. ahead: sessions before this one in the line; wait: seconds until its turn, if that is known."""
+    if phase == WAITING:
+        others = "Another visitor's search is" if ahead == 1 else f"{ahead} searches of other visitors are"
+        about = f" About {seconds(wait)}." if wait else ""
+        return f"Waiting for your turn. {others} ahead of yours.{about}" if ahead else "Starting."
+    if phase == IDLE or planned is None:
+        return "Ready. Say what to draw, then press Run."
+    if not steps:
+        return {RUNNING: "Reasoning and drawing step 0.", PAUSED: "Paused before step 0."}.get(
+            phase, "Stopped before step 0."
+        )
+    last = steps[-1]
+    where = f"step {last.index} of {planned.steps}, score {last.reward:.2f}, best {last.best}"
+    if phase == RUNNING:
+        return f"Running: {where}."
+    where = f"{where} ({best_value(steps):.2f})"
+    if phase == REPLAYED:
+        return f"A recorded run, nothing is computed: {where}."
+    if phase == FINISHED:
+        passed = last.reward > planned.threshold
+        why = f"the score passed the threshold {number(planned.threshold)}" if passed else "all steps are done"
+        return f"Finished, {why}: {where}."
+    return f"{'Paused' if phase == PAUSED else STOPPED.capitalize()}: {where}."
+
+
+def notice(message: str) -> str:
+    return f'<div class="notice" role="alert">{escape(message)}</div>' if message else ""
+
+
+def in_force(name: str, steps: Sequence[Step], planned: SearchSettings | None) -> str:
+    """Beside a live slider: the value that the newest step was made with, and the one that comes next."""
+    if planned is None:
+        return ""
+    coming = getattr(planned, name)
+    if not steps:
+        return f"in force from step 0: <b>{number(coming)}</b>"
+    value = getattr(steps[-1].settings, name)
+    said = f"in force since step {since(steps, steps[-1].index, name)}: <b>{number(value)}</b>"
+    return said if value == coming else f"{said}; from the next step: <b>{number(coming)}</b>"
+
+
+def estimate(steps: int, seconds_a_step: float | None, paid_judges: int) -> str:
+    """Before a run: what it takes at most. paid_judges: critics and observers whose calls cost money."""
+    images = counted(steps + 1, "image")
+    if seconds_a_step is None:
+        time = "How long a step takes on this machine is not known yet"
+    else:
+        time = f"About {seconds((steps + 1) * seconds_a_step)} at {seconds_a_step:.2g} s a step, as measured here"
+    calls = paid_judges * (steps + 1)
+    money = f"<b>Up to {counted(calls, 'call')} to a paid service.</b>" if calls else "No call costs money."
+    return f"At most {images}: step 0 and {counted(steps, 'step')} of search. {time}. {money}"

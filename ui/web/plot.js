@@ -1,0 +1,45 @@
+// Draws the figure in `props.value` with Plotly.react, which updates in place: no flicker, zoom and hidden lines stay.
+// The mark of the step looked at is drawn here; a click on a point moves the step slider, or chooses the run it is of.
+const node = element.querySelector(".plot");
+let listening = false;
+const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
+const themed = (value) => {
+  if (Array.isArray(value)) return value.map(themed);
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, themed(v)]));
+  const name = typeof value === "string" && value.match(/^var\((--[\w-]+)\)$/);
+  return name ? colour(name[1]) : value;
+};
+const shapes = () => {
+  const { layout, steps, run } = props.value;
+  const at = window.milrStep && window.milrStep.run === run ? window.milrStep.index : steps - 1;
+  const mark = { type: "line", xref: "x", yref: "paper", x0: at, x1: at, y0: 0, y1: 1 };
+  const line = { color: "var(--color-accent)", width: 1, dash: "dash" };
+  return themed(steps ? [...layout.shapes, { ...mark, line }] : layout.shapes);
+};
+const draw = () => {
+  const figure = props.value;
+  if (!figure || !window.Plotly) return;
+  node.setAttribute("aria-label", figure.summary);
+  const options = { responsive: true, displaylogo: false, displayModeBar: false };
+  Plotly.react(node, themed(figure.data), { ...themed(figure.layout), shapes: shapes() }, options);
+  if (listening) return;
+  listening = true;
+  node.on("plotly_click", ({ points }) => {
+    const own = points.find((point) => !point.data.meta) || points[0];
+    const name = own.data.meta ? "milr-run" : "milr-goto";
+    document.dispatchEvent(new CustomEvent(name, { detail: { to: own.x, number: own.data.meta } }));
+  });
+};
+document.addEventListener("milr-step", () => {
+  if (listening && props.value) Plotly.relayout(node, { shapes: shapes() });
+});
+element.querySelectorAll("button[data-format]").forEach((button) =>
+  button.addEventListener("click", () => {
+    if (listening) Plotly.downloadImage(node, { format: button.dataset.format, filename: "milr-reward", width: 1000, height: 500 });
+  }),
+);
+element.querySelector("button.home").addEventListener("click", () => {
+  if (listening) Plotly.relayout(node, { "xaxis.range": props.value.layout.xaxis.range, "yaxis.range": props.value.layout.yaxis.range });
+});
+watch("value", draw);
+draw();

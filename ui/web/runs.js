@@ -1,0 +1,26 @@
+// The runs of this visit, one button each; a click shows that run in every panel. Buttons stay, so focus stays.
+const list = element.querySelector(".runs");
+const choose = (number) => trigger("choose", { number });
+const make = (number) => {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.number = number;
+  button.append(Object.assign(document.createElement("b"), { textContent: `run ${number}` }), document.createElement("span"));
+  button.addEventListener("click", () => choose(number));
+  return button;
+};
+const draw = () => {
+  const runs = (props.value || []).length > 1 ? props.value : [];
+  const numbers = runs.map((run) => String(run.number));
+  [...list.children].filter((node) => !numbers.includes(node.dataset.number)).forEach((node) => node.remove());
+  runs.forEach((run) => {
+    const known = list.querySelector(`[data-number="${run.number}"]`);
+    const button = known || list.appendChild(make(run.number));
+    button.title = run.prompt;
+    button.setAttribute("aria-pressed", String(run.shown));
+    button.lastChild.textContent = ` ${run.about}`;
+  });
+};
+document.addEventListener("milr-run", (event) => choose(event.detail.number));
+watch("value", draw);
+draw();
