@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("prompt", nargs="?", help="what to draw (not needed with --resume)")
     run.add_argument("--model", default=None, help="janus-shapes (default), a folder, or a Hugging Face id")
     run.add_argument("--critic", default=None, help=f"{', '.join(CRITICS)}, or a mixture: 0.7*oracle+0.3*self")
+    run.add_argument(
+        "--observer", action="append", metavar="NAME", help="a critic that scores every step and is never listened to"
+    )
     run.add_argument("--out", type=Path, help="folder for the run bundle: images, states, trajectory.json")
     run.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     run.add_argument("--json", action="store_true", help="one JSON object a line and a step on standard output")
@@ -67,6 +70,8 @@ def _line(step: Step, image: str | None) -> str:
         "best": step.best,
         "seconds": round(step.cost.seconds, 4),
     }
+    if step.observed:
+        record["observed"] = {name: score.value for name, score in step.observed.items()}
     return json.dumps(record, ensure_ascii=False)
 
 
@@ -89,8 +94,11 @@ def run_reason(args: argparse.Namespace) -> int:
         run.check_model(model)
     critic_name = args.critic or (run.critic if run is not None else "oracle")
     critic = load_critic(critic_name, model=model)
+    watching = args.observer or (list(state.observed) if state else [])
+    observers = [load_critic(name, model=model) for name in watching]
     control = SearchControl()
-    steps = reason(model, critic, run.prompt if run is not None else args.prompt, settings, control, state)
+    prompt = run.prompt if run is not None else args.prompt
+    steps = reason(model, critic, prompt, settings, control, state, observers)
     if run is None and args.out:
         run = Trajectory.create(args.out, model, critic_name, model.check_prompt(args.prompt))
     if state is not None and state.finished(settings):

@@ -1,6 +1,7 @@
 """One rollout: reason about a prompt, draw, score; with the prompts kept prefilled between the steps of a run."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -99,6 +100,20 @@ def judge(critic: Critic, image: Image.Image, prompt: str) -> Score:
     return score
 
 
+def observe(observers: Sequence[Critic], image: Image.Image, prompt: str) -> dict[str, Score]:
+    """What critics that only watch say of an image, by name. One that fails raises, as the critic does."""
+    return {observer.name: judge(observer, image, prompt) for observer in observers}
+
+
+def check_judges(critic: Critic, observers: Sequence[Critic], prompt: str) -> None:
+    """Raise InputError unless the critic and every observer can judge images of the prompt."""
+    names = [observer.name for observer in observers]
+    if len(set(names)) < len(names):
+        raise InputError(f"An observer is attached once; got {', '.join(names)}.")
+    for judging in (critic, *observers):
+        judging.check_prompt(prompt)
+
+
 @dataclass
 class Rollout:
     """What `start` and `advance` have in common: a text is given; draw it, judge it, and keep the figures."""
@@ -110,6 +125,7 @@ class Rollout:
     generator: torch.Generator
     poll: Poll
     workspace: Workspace
+    observers: Sequence[Critic] = ()
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.model)
@@ -132,6 +148,8 @@ class Rollout:
         clock.lap("pixels_seconds")
         score = judge(self.critic, image, self.prompt)
         clock.lap("critic_seconds")
+        observed = observe(self.observers, image, self.prompt)
+        clock.lap("observer_seconds")
         return State(
             prompt=self.prompt,
             index=index,
@@ -147,5 +165,6 @@ class Rollout:
             rollout_image=rollout_image[0],
             random=self.generator.get_state(),
             cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts),
+            observed=observed,
             **more,
         )

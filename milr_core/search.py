@@ -3,7 +3,7 @@
 `reason` is the loop over `advance` that callers consume.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from milr_core.decoding import Poll, pick
 from milr_core.errors import Stopped
 from milr_core.janus import Janus
 from milr_core.latents import Latents
-from milr_core.rollout import Rollout, Workspace, keep_going
+from milr_core.rollout import Rollout, Workspace, check_judges, keep_going
 from milr_core.settings import SearchSettings
 from milr_core.state import State
 from milr_core.steps import Step
@@ -38,18 +38,21 @@ def start(
     settings: SearchSettings,
     poll: Poll = keep_going,
     workspace: Workspace | None = None,
+    observers: Sequence[Critic] = (),
 ) -> State:
     """Step 0: reason greedily, draw, score; what text-enhanced reasoning gives.
+
+    observers: critics that score the image as well, into `observed`; nothing depends on what they say.
 
     Raises:
         InputError: a prompt that the model or the critic cannot take. CriticError: the image could not be judged.
     """
     settings = settings.resolve(model.recommended)
     prompt = model.check_prompt(prompt)
-    critic.check_prompt(prompt)
+    check_judges(critic, observers, prompt)
     workspace = workspace or Workspace(model)
     generator = torch.Generator().manual_seed(settings.seed)
-    rollout = Rollout(model, critic, prompt, settings, generator, poll, workspace)
+    rollout = Rollout(model, critic, prompt, settings, generator, poll, workspace, observers)
     nothing = torch.empty(0, dtype=torch.long, device=model.device)
     tokens, latents = workspace.text(prompt, nothing, poll)
     return rollout.finish(
@@ -73,6 +76,7 @@ def advance(
     settings: SearchSettings,
     poll: Poll = keep_going,
     workspace: Workspace | None = None,
+    observers: Sequence[Critic] = (),
 ) -> State:
     """Step k = index + 1: move the latents against what the last step scored, decode, score. State is not changed.
 
@@ -88,7 +92,7 @@ def advance(
     generator.set_state(state.random)
     if s.seed != state.settings.seed:  # a fork under another seed
         generator.manual_seed(s.seed + k)
-    rollout = Rollout(model, critic, state.prompt, s, generator, poll, workspace)
+    rollout = Rollout(model, critic, state.prompt, s, generator, poll, workspace, observers)
 
     # 1. Latents: size the groups, then z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
     moves_text, moves_image = moved(s.strategy, k, s.steps)
@@ -169,32 +173,40 @@ def reason(
     settings: SearchSettings | None = None,
     control: SearchControl | None = None,
     state: State | None = None,
+    observers: Sequence[Critic] = (),
 ) -> Iterator[Step]:
     """Search; yields step 0, then every REINFORCE step, until the score passes tau or K steps are done.
 
     control: pause, stop and change the search from another thread. state: go on from there instead of starting;
-    its own step is not yielded again, and `settings` default to those it was made with.
+    its own step is not yielded again, and `settings` default to those it was made with. observers: critics that score
+    every step into `Step.observed` and that the search never listens to: held-out judges make reward hacking visible.
 
     Raises:
         InputError: at the call, for bad input. CriticError: while iterating; the steps yielded so far are valid.
     """
     settings = (settings or (state.settings if state else SearchSettings())).resolve(model.recommended)
     prompt = model.check_prompt(state.prompt if state else prompt)
-    critic.check_prompt(prompt)
-    return _steps(model, critic, prompt, settings, control or SearchControl(), state)
+    check_judges(critic, observers, prompt)
+    return _steps(model, critic, prompt, settings, control or SearchControl(), state, observers)
 
 
 def _steps(
-    model: Janus, critic: Critic, prompt: str, settings: SearchSettings, control: SearchControl, state: State | None
+    model: Janus,
+    critic: Critic,
+    prompt: str,
+    settings: SearchSettings,
+    control: SearchControl,
+    state: State | None,
+    observers: Sequence[Critic],
 ) -> Iterator[Step]:
     workspace = Workspace(model)
     try:
         if state is None:
-            state = start(model, critic, prompt, control.in_force(settings), control.poll, workspace)
+            state = start(model, critic, prompt, control.in_force(settings), control.poll, workspace, observers)
             yield state.step
         while not state.finished(now := control.in_force(settings)):
             control.poll()
-            state = advance(model, critic, state, now, control.poll, workspace)
+            state = advance(model, critic, state, now, control.poll, workspace, observers)
             yield state.step
     except Stopped:
         return

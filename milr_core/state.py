@@ -1,6 +1,6 @@
 """`State`: all there is to a search after a step. Pickle it, move it, continue it elsewhere or under other settings."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -20,6 +20,7 @@ class State:
     rollout_text: (M, D), rollout_image: (N, 2, D): what each token of this step's rollout could be decoded from.
     text_latents, image_latents: the optimised ones, z^k; None where the strategy has none.
     random: state of the run's generator after this step. values: the scores of steps 0 to `index`.
+    observed: scores by critics that only watch; nothing that comes next depends on them.
     """
 
     prompt: str
@@ -40,6 +41,7 @@ class State:
     cost: Cost
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
+    observed: dict[str, Score] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
@@ -78,5 +80,6 @@ class State:
             image_positions=self.image_latents.positions.tolist() if self.image_latents and self.index else [],
             gradient_norm=self.gradient_norm,
             update_norm=self.update_norm,
+            observed=self.observed,
             state=self,
         )

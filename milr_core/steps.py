@@ -25,6 +25,7 @@ class Cost:
     image_seconds: float = 0.0
     pixels_seconds: float = 0.0
     critic_seconds: float = 0.0
+    observer_seconds: float = 0.0
     update_seconds: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
@@ -43,6 +44,7 @@ class Step:
     text_tokens: ids, the end token last if it was reached; the first `text_prefix` were decoded from optimised latents.
     image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
     gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
+    observed: what critics that only watch say of the image, by their name; the search never sees it.
     settings: in force when the step was made. cost: of this step alone. state: everything needed to go on from here.
     """
 
@@ -60,6 +62,7 @@ class Step:
     image_positions: list[int]
     gradient_norm: dict[str, float]
     update_norm: dict[str, float]
+    observed: dict[str, Score]
     state: "State"
 
     @property

@@ -39,6 +39,7 @@ _RECORD = {
     "settings": dict, "cost": dict, "text_tokens": list, "token_strings": list, "image_tokens": list,
     "gradient_norm": dict, "update_norm": dict, "latents": dict, "image": str, "state": str,
 }  # fmt: skip
+_OBSERVED = {"value": (int, float), "parts": dict, "reason": str}
 _HEADER = {"schema": int, "prompt": str, "model": dict, "critic": str, "steps": list}
 _FILE = re.compile(r"(trajectory\.json|step-\d{3,4}\.png|state-\d{3,4}\.safetensors)")
 
@@ -63,7 +64,7 @@ def _tensors(state: State) -> dict[str, torch.Tensor]:
 
 def _record(state: State) -> dict[str, Any]:
     groups = {"text": state.text_latents, "image": state.image_latents}
-    return {
+    record = {
         "index": state.index,
         "text": state.text,
         "reward": state.score.value,
@@ -84,6 +85,12 @@ def _record(state: State) -> dict[str, Any]:
         "image": f"step-{state.index:03d}.png",
         "state": f"state-{state.index:03d}.safetensors",
     }
+    if state.observed:
+        record["observed"] = {
+            name: {"value": score.value, "parts": score.parts, "reason": score.reason}
+            for name, score in state.observed.items()
+        }
+    return record
 
 
 def _check_fields(data: Any, wanted: dict[str, Any], where: str) -> None:
@@ -147,6 +154,9 @@ class Trajectory:
         for index, record in enumerate(header["steps"]):
             where = f"Step {index} of trajectory.json"
             _check_fields(record, _RECORD, where)
+            _check_fields({"observed": {}} | record, {"observed": dict}, where)
+            for name, observed in record.get("observed", {}).items():
+                _check_fields(observed, _OBSERVED, f"{where}, what '{name}' observed,")
             if record["index"] != index:
                 raise InputError(f"{where} says it is step {record['index']}: the run bundle is damaged.")
             for name in (record["image"], record["state"]):
@@ -284,6 +294,7 @@ class Trajectory:
                 cost=Cost(**record["cost"]),
                 gradient_norm=record["gradient_norm"],
                 update_norm=record["update_norm"],
+                observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
             )
         except (OSError, SafetensorError, KeyError, TypeError, CriticError) as error:
             raise InputError(f"Step {index} of {self.folder} cannot be continued from: {error!r}.") from error
