@@ -38,13 +38,15 @@ class Workspace:
         cache.length = length
         return cache, first
 
-    def text(self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Reason about a prompt: tokens (M,), latents (M, D)."""
+    def text(
+        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Reason about a prompt: tokens (M,), latents (M, D). Greedily, or sampled with `uniform` (limit,)."""
         model = self.model
         cache, first = self.prefilled("text", model.reasoning_ids(prompt).unsqueeze(0), model.max_text_tokens)
         return decode_text(
             model.stack, model.embed, model.text_head, cache, first[0], model.end_token, model.max_text_tokens,
-            given, poll, uniform,
+            given, poll, uniform, temperature,
         )  # fmt: skip
 
     def images(
