@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
-from transformers.utils import logging as transformers_logging
 
 from bench.executor import Executor, Processes, here
 from bench.methods import METHODS, parse_method, parse_methods
@@ -200,8 +199,6 @@ def main(argv: Sequence[str]) -> int:
     """Exit codes: 0 done, 1 some records could not be made, 2 bad input, 130 interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("bench").setLevel(logging.INFO)
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
     command = f"python -m bench {shlex.join(argv)}"
     try:
         args = parser().parse_args(argv)

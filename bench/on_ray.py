@@ -19,7 +19,7 @@ EXCLUDED = [".git", ".venv", "runs", "docs", "tests", "**/__pycache__"]
 
 
 class OnRay:
-    """`count` actors, each with `cpus` cores and `gpus` GPUs (fractions share one); streams results as they are made."""
+    """`count` actors, each with `cpus` cores and `gpus` GPUs (fractions share one); results are streamed."""
 
     def __init__(self, count: int, cpus: float, gpus: float, address: str | None = None):
         self.count, self.cpus, self.gpus, self.address = count, cpus, gpus, address

@@ -1,4 +1,4 @@
-"""Records to a page: tables and figures of one run or several, in the run's folder or as a page of the documentation."""
+"""Records to a page: tables and figures of one run or several, in the run's folder or in the documentation."""
 
 import logging
 import platform
@@ -50,7 +50,7 @@ def _about(results: Results) -> str:
     which = chosen.get(fixed["plans"], f", all with a {fixed['plans']} plan at step 0")
     lines = [
         f"- {items} prompts of {fixed['suite']}{which}; seeds {', '.join(map(str, seeds))}; "
-        f"{len(results.records)} records{'' if there >= asked else f' ({asked - there} of this run are still missing)'}.",
+        f"{len(results.records)} records{'' if there >= asked else f' ({asked - there} are still missing)'}.",
         f"- Model {fixed['model']}{', weights ' + fixed['weights'][:12] if fixed['weights'] else ''}; critic "
         f"{fixed['critic']}; held out: {', '.join(results.observers) or 'none'}; at most {steps} steps, threshold "
         f"{fixed['settings']['threshold']:g}; settings given: {_given(fixed['settings'])}.",

@@ -66,7 +66,7 @@ def difference(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, floa
 
 
 def answer(record: Record, rollouts: int | None = None) -> int:
-    """The step that is the method's answer: the best by its guide, the first on a tie, within so many image rollouts."""
+    """The step that is the method's answer: the best by its guide (the first on a tie) within so many rollouts."""
     within = [i for i, n in enumerate(record["rollouts"]) if rollouts is None or n <= rollouts]
     return max(within or [0], key=record["rewards"].__getitem__)
 

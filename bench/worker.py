@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from transformers.utils import logging as transformers_logging
 
 from bench.methods import Method, Runner
 from bench.suites import Item
@@ -76,6 +77,8 @@ class Worker:
         device = setup.device or default_device()
         if torch.device(device).type == "cpu":
             torch.set_num_threads(1)
+        transformers_logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
         self.setup = setup
         self.model = load_model(setup.model, device)
         self.critic = cache(lambda name: load_critic(name, model=self.model))

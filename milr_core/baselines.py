@@ -63,10 +63,11 @@ def best_of_n(
 ) -> Iterator[Step]:
     """N independent images of one greedy reasoning text; yields each, `best` is the best so far.
 
-    text_temperature: above 0, every image but the first has a text of its own, sampled at that temperature.
-    state: the first image, where it is there already; it is not yielded again. The first is the same as step 0 of a search with these settings. early_stop: end at the first score above tau,
-    as MILR does. batch: images drawn at once (with early stop, what a batch draws beyond the stop is not counted
-    out: it was paid for). observers: critics that score every image into `Step.observed` and choose nothing.
+    The first is the same as step 0 of a search with these settings. early_stop: end at the first score above tau, as
+    MILR does. batch: images drawn at once (with early stop, what a batch draws beyond the stop is not counted out: it
+    was paid for). observers: critics that score every image into `Step.observed` and choose nothing. text_temperature:
+    above 0, every image but the first has a text of its own, sampled at that temperature. state: the first image, where
+    it is there already; it is not yielded again.
 
     Raises:
         InputError: n or batch below 1, or bad input as for `reason`. CriticError: an image could not be judged.
