@@ -60,7 +60,9 @@ def _about(results: Results) -> str:
 
 
 def _given(settings: dict) -> str:
-    said = {k: v for k, v in settings.items() if v is not None and k not in ("steps", "threshold", "seed")}
+    said = {k: v for k, v in settings.items() if v is not None and k not in ("steps", "threshold")}
+    if said.get("temperature") == 1:
+        del said["temperature"]
     return ", ".join(f"{name} {value}" for name, value in said.items()) or "none (the model's own)"
 
 

@@ -13,7 +13,8 @@ def make_run(folder, record, records, **manifest):
     }  # fmt: skip
     asked = {
         "items": [str(i) for i in range(12)], "seeds": [0], "methods": ["joint", "best-of-n-early"],
-        "command": "python -m bench run", "machine": "a machine", "started": "2026-01-02T03:04:05+00:00", "weights": None,
+        "command": "python -m bench run", "machine": "a machine", "started": "2026-01-02T03:04:05+00:00",
+        "weights": None,
     }  # fmt: skip
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps({"fixed": fixed, **asked, **manifest}))

@@ -158,8 +158,11 @@ def test_what_cannot_be_made_is_told_apart_from_a_score_and_tried_again(argument
 
 def test_bad_input_is_a_message_and_code_2(arguments, tmp_path, capsys):
     out = str(tmp_path / "run")
-    for extra, says in [(["--methods", "jont"], "no method"), (["--lr", "-1"], "lr lies in"),
-                        (["--seeds", "0"], "1 or more"), (["--plans", "wrong"], "shapes only"), (["--critic", "nobody"], "no critic")]:  # fmt: skip
+    bad = {
+        "no method": ["--methods", "jont"], "lr lies in": ["--lr", "-1"], "1 or more": ["--seeds", "0"],
+        "shapes only": ["--plans", "wrong"], "no critic": ["--critic", "nobody"],
+    }  # fmt: skip
+    for says, extra in bad.items():
         assert main([*arguments, "--out", out, "--workers", "0", *extra]) == 2
         assert says in capsys.readouterr().err
     assert main(["report", out + "-not-there"]) == 2
