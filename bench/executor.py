@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -92,6 +93,7 @@ class Processes:
         queue = Queue(jobs)
         workers = dict(self._start(setup) for _ in range(min(self.count, len(queue))))
         at: dict[Connection, tuple[Job, int, set[str]]] = {}  # what each worker is at: job, tries, methods arrived
+        unready = 0
         try:
             while workers:
                 for pipe in wait(list(workers)):
@@ -100,10 +102,12 @@ class Processes:
                     except (EOFError, ConnectionResetError):
                         process = workers.pop(pipe)
                         process.join()
-                        if pipe not in at:
-                            raise InputError(f"A worker died before it was ready (exit {process.exitcode}).") from None
-                        job, tries, arrived = at.pop(pipe)
-                        yield from queue.back(job, tries, arrived, f"exit {process.exitcode}")
+                        if pipe in at:
+                            yield from queue.back(*at.pop(pipe), f"exit {process.exitcode}")
+                        elif (unready := unready + 1) == TRIES:
+                            raise InputError(
+                                f"{TRIES} workers died before they were ready (exit {process.exitcode})."
+                            ) from None
                         if len(queue):
                             workers.update([self._start(setup)])
                         continue
@@ -116,7 +120,8 @@ class Processes:
                     at.pop(pipe, None)
                     if (following := queue.next()) is not None:
                         at[pipe] = (*following, set())
-                        pipe.send(following[0])
+                        with suppress(BrokenPipeError, ConnectionResetError):  # dead: its pipe says so next
+                            pipe.send(following[0])
                     else:
                         pipe.close()
                         workers.pop(pipe).join()

@@ -93,9 +93,12 @@ def show_ratios(results: Results, study: Study) -> list[Section]:
 
 def show_rollouts(results: Results, study: Study) -> list[Section]:
     methods = results.having(study.methods)
-    table = tab.rollouts_table(results, methods, BUDGETS, "Success within equal image rollouts")
+    tables = [
+        tab.main_table(results, methods, "Success, rewards and costs"),
+        tab.rollouts_table(results, methods, BUDGETS, "Success within equal image rollouts"),
+    ]
     figure = fig.against_rollouts(results, methods, BUDGETS, "Success against image rollouts")
-    return [Section(study.title, tab.verdicts(results, methods), [table], {"rollouts": figure})]
+    return [Section(study.title, tab.verdicts(results, methods), tables, {"rollouts": figure})]
 
 
 def show_critics(results: Results, study: Study) -> list[Section]:
