@@ -1,7 +1,9 @@
 """python -m bench: run methods on a suite, run a study, rebuild a report, compare two runs."""
 
 import argparse
+import json
 import logging
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -46,6 +48,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--critic", default="", help="judges, and guides methods that name no other; default: the suite's"
     )
     parser.add_argument("--observer", action="append", default=[], metavar="NAME", help="a held-out critic; repeatable")
+    parser.add_argument(
+        "--critic-option", action="append", default=[], metavar="CRITIC.OPTION=VALUE",
+        help="as geneval.soft=true; a suite's own critic knows where its prompts are",
+    )  # fmt: skip
     parser.add_argument("--limit", type=_at_least(1), help="the first so many prompts")
     parser.add_argument("--seeds", type=_at_least(1), default=3, help="seeds 0 to N-1 (default 3)")
     parser.add_argument(
@@ -130,8 +136,25 @@ def _execute(args: argparse.Namespace, run: Run) -> int:
     return FAILED if failed else 0
 
 
+def _options(said: Sequence[str]) -> dict[str, dict]:
+    options: dict[str, dict] = {}
+    for text in said:
+        match = re.fullmatch(r"([\w-]+)\.([\w-]+)=(.*)", text)
+        if not match:
+            raise InputError(f"'{text}' is no critic's option; write CRITIC.OPTION=VALUE, as geneval.soft=true.")
+        if "key" in match[2]:
+            raise InputError("Keys are read from the environment, never from a command that is noted in the run.")
+        try:
+            value = json.loads(match[3])
+        except ValueError:
+            value = match[3]
+        options.setdefault(match[1], {})[match[2]] = value
+    return options
+
+
 def _setup(args: argparse.Namespace, defaults: dict) -> Setup:
-    return Setup(args.model, args.critic, tuple(dict.fromkeys(args.observer)), _settings(args, defaults), args.device)
+    observers, settings = tuple(dict.fromkeys(args.observer)), _settings(args, defaults)
+    return Setup(args.model, args.critic, observers, settings, args.device, _options(args.critic_option))
 
 
 def _page(folder: Path, static: bool) -> None:

@@ -97,6 +97,7 @@ def manifest_of(run: Run, suite: Suite, items: Sequence[Item]) -> dict[str, Any]
             "weights": weights_hash(run.setup.model),
             "critic": run.setup.critic,
             "observers": list(run.setup.observers),
+            "critic_options": run.setup.critic_options,
             "settings": settings,
         },
         "weights": suite.weights,
@@ -133,6 +134,9 @@ def execute(run: Run, executor: Executor) -> int:
     check_unique(suite.items)
     if not run.setup.critic:
         run = replace(run, setup=replace(run.setup, critic=suite.critic))
+    if suite.critic_options:
+        own = suite.critic_options | run.setup.critic_options.get(suite.critic, {})
+        run = replace(run, setup=replace(run.setup, critic_options={**run.setup.critic_options, suite.critic: own}))
     items = choose_items(run, suite)
     if not items:
         raise InputError(f"No prompt of {run.suite} is left to run.")

@@ -42,7 +42,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Suite:
-    """Items in the order in which a limit takes them. critic: what judges it unless said otherwise.
+    """Items in the order in which a limit takes them. critic: what judges it unless said otherwise, with the options
+    that it needs to know the suite's prompts.
 
     weights: of the categories in the overall figure; None is the plain mean over prompts.
     layout: where the image of an item and a seed goes, and what else the official evaluator reads beside it.
@@ -51,6 +52,7 @@ class Suite:
     name: str
     items: tuple[Item, ...]
     critic: str = "self"
+    critic_options: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, float] | None = None
     layout: Callable[[Item, int], dict[str, bytes | None]] = layouts.plain
 
@@ -100,7 +102,8 @@ def geneval(path: Path) -> Suite:
             raise InputError(f"Line {len(items) + 1} of {path} is no GenEval metadata: it needs 'tag' and 'prompt'.")
         items.append(Item(f"{len(items):05d}", row["prompt"], row["tag"], len(items), row))
     tasks = dict.fromkeys(item.category for item in items)
-    return Suite("geneval", tuple(items), "geneval", dict.fromkeys(tasks, 1 / max(1, len(tasks))), layouts.geneval)
+    weights = dict.fromkeys(tasks, 1 / max(1, len(tasks)))
+    return Suite("geneval", tuple(items), "geneval", {"metadata": str(path)}, weights, layouts.geneval)
 
 
 def compbench(path: Path) -> Suite:
@@ -114,7 +117,7 @@ def compbench(path: Path) -> Suite:
         items += [Item(f"{category}-{i:05d}", prompt, category, i) for i, prompt in enumerate(prompts)]
     categories = dict.fromkeys(item.category for item in items)
     weights = dict.fromkeys(categories, 1 / max(1, len(categories)))
-    return Suite("compbench", tuple(items), "compbench", weights, layouts.compbench)
+    return Suite("compbench", tuple(items), "compbench", {"data": str(path)}, weights, layouts.compbench)
 
 
 def wise(path: Path, release: str) -> Suite:
@@ -134,7 +137,8 @@ def wise(path: Path, release: str) -> Suite:
                 raise InputError(f"{file}: prompt_id {number} is out of 1 to 1000, or there twice.")
             items[number] = Item(f"{number:04d}", row["Prompt"], category, number, row)
     ordered = tuple(items[number] for number in sorted(items))
-    return Suite(release, ordered, "wise", WISE_WEIGHTS[release], layouts.wise)
+    options = {"data": str(path), "scale": "original" if release == "wise" else "verified"}
+    return Suite(release, ordered, "wise", options, WISE_WEIGHTS[release], layouts.wise)
 
 
 def plain_text(path: Path) -> Suite:

@@ -1,9 +1,10 @@
 """One model in one process: takes a prompt and a seed, gives a record for each method. Equal jobs, equal records."""
 
 import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,18 @@ from transformers.utils import logging as transformers_logging
 
 from bench.methods import Method, Runner
 from bench.suites import Item
-from milr_core import Critic, CriticError, InputError, Score, SearchSettings, Step, Workspace, load_critic, load_model
+from milr_core import (
+    Critic,
+    CriticError,
+    InputError,
+    Janus,
+    Score,
+    SearchSettings,
+    Step,
+    Workspace,
+    load_critic,
+    load_model,
+)
 from milr_core.janus import default_device
 from milr_core.rollout import keep_going
 from milr_core.steps import Cost
@@ -23,13 +35,24 @@ from shapes.prompts import PromptError, parse
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a worker needs to know; picklable. critic: judges the run, and guides where a method names no other."""
+    """All that a worker needs to know; picklable. critic: judges the run, and guides where a method names no other.
+
+    critic_options: what critics are made with, by their name.
+    """
 
     model: str
     critic: str
     observers: tuple[str, ...] = ()
     settings: SearchSettings = SearchSettings()
     device: str | None = None
+    critic_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def load_critic(self, name: str, model: Janus) -> Critic:
+        """A critic, or a mixture whose parts get each their own options."""
+        if "*" not in name and "+" not in name:
+            return load_critic(name, model=model, **self.critic_options.get(name, {}))
+        parts = set(re.findall(r"[A-Za-z][\w-]*", name))
+        return load_critic(name, model=model, **{part: o for part, o in self.critic_options.items() if part in parts})
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,7 @@ class Worker:
         transformers_logging.set_verbosity_error()
         self.setup = setup
         self.model = load_model(setup.model, device)
-        self.critic = cache(lambda name: load_critic(name, model=self.model))
+        self.critic = cache(lambda name: setup.load_critic(name, self.model))
         self.runner = Runner(self.model, self.critic, self._observers)
 
     def _observers(self, guide: str) -> Sequence[Critic]:
