@@ -31,13 +31,17 @@ WISE_WEIGHTS = {
 
 @dataclass(frozen=True)
 class Item:
-    """One prompt. id: unique in its suite, fit for a file name. number: its place in the benchmark's own counting."""
+    """One prompt. id: unique in its suite, fit for a file name. number: its place in the benchmark's own counting.
+
+    critic_options: what a critic, by its name, has to be told of this prompt.
+    """
 
     id: str
     prompt: str
     category: str
     number: int
     metadata: dict[str, Any] = field(default_factory=dict)
+    critic_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,13 @@ def compbench(path: Path) -> Suite:
         category = file.stem.removesuffix("_val")
         lines = [line.split("\t")[0].strip() for line in _read(file).splitlines()]
         prompts = [line for line in lines if line]
-        items += [Item(f"{category}-{i:05d}", prompt, category, i) for i, prompt in enumerate(prompts)]
+        told = {"compbench": {"category": category}}
+        items += [Item(f"{category}-{i:05d}", p, category, i, critic_options=told) for i, p in enumerate(prompts)]
     categories = dict.fromkeys(item.category for item in items)
     weights = dict.fromkeys(categories, 1 / max(1, len(categories)))
-    return Suite("compbench", tuple(items), "compbench", {"data": str(path)}, weights, layouts.compbench)
+    folder = path if path.is_dir() else path.parent
+    options = {"data": str(folder)} if (folder / "complex_val_spatial.txt").exists() else {}
+    return Suite("compbench", tuple(items), "compbench", options, weights, layouts.compbench)
 
 
 def wise(path: Path, release: str) -> Suite:

@@ -174,3 +174,12 @@ def test_plans_are_read_without_drawing(tiny_folder):
     worker = Worker(setup)
     (step0,) = [r.record for r in worker.run(Job(job.item, 0, tuple(parse_methods("step0"))))]
     assert worker.first_text(job.item.prompt) == step0["first_text"] != ""
+
+
+def test_critics_are_made_with_what_the_run_and_the_prompt_say():
+    item = Item("a", "p", "color", 0, critic_options={"compbench": {"category": "color"}})
+    setup = Setup("m", "compbench", critic_options={"compbench": {"data": "x"}, "geneval": {"soft": True}})
+    assert setup.options_of("compbench", item) == {"data": "x", "category": "color"}
+    assert setup.options_of("oracle", item) == {}
+    mixed = setup.options_of("0.5*compbench+0.5*geneval", item)
+    assert mixed == {"compbench": {"data": "x", "category": "color"}, "geneval": {"soft": True}}
