@@ -200,7 +200,7 @@ def study_command(args: argparse.Namespace, command: str) -> int:
 
 def report_command(args: argparse.Namespace, argv: Sequence[str]) -> int:
     if args.docs:
-        write_docs(args.runs, args.docs, argv)
+        write_docs(args.runs, args.docs, argv, not args.no_static)
         sys.stderr.write(f"Wrote {args.docs}.\n")
         return 0
     for folder in args.runs:

@@ -74,9 +74,10 @@ def _value(name: str, text: str) -> Any:
     if name not in KNOBS or KNOBS[name].choices:
         return check(name, text)
     try:
-        return check(name, float(text))
+        number = float(text)
     except ValueError as error:
         raise InputError(f"{name} is a number; got '{text}'.") from error
+    return check(name, number)
 
 
 def parse_method(text: str) -> Method:

@@ -102,7 +102,7 @@ def write_report(folder: Path, static: bool = True) -> str:
     return text
 
 
-def write_docs(folders: Sequence[Path], path: Path, command: Sequence[str]) -> None:
+def write_docs(folders: Sequence[Path], path: Path, command: Sequence[str], static: bool = True) -> None:
     """One page of several runs, with its pictures in a folder beside it named after it."""
     runs = [Results.read(folder) for folder in folders]
     text, figures = page("Results", runs, path.stem, "svg")
@@ -110,4 +110,5 @@ def write_docs(folders: Sequence[Path], path: Path, command: Sequence[str]) -> N
     when = datetime.now(timezone.utc).date().isoformat()
     note = f"Written on {when} by `python -m bench {shlex.join(command)}`; not edited by hand.\n"
     path.write_text(text.replace("\n", f"\n\n{note}", 1), encoding="utf-8")
-    fig.write_static(figures, path.parent / path.stem, ("svg",))
+    if static:
+        fig.write_static(figures, path.parent / path.stem, ("svg",))

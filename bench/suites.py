@@ -136,9 +136,10 @@ def wise(path: Path, release: str) -> Suite:
         lines = [line for line in text.splitlines() if line.strip()]
         rows = _json(text, str(file)) if text.lstrip().startswith("[") else [_json(line, str(file)) for line in lines]
         for row in rows:
-            if not isinstance(row, dict) or not isinstance(row.get("Prompt"), str) or "prompt_id" not in row:
+            number = str(row.get("prompt_id", "")) if isinstance(row, dict) else ""
+            if not number.isdigit() or not isinstance(row.get("Prompt"), str):
                 raise InputError(f"{file} is no WISE file: every entry needs 'Prompt' and 'prompt_id'.")
-            number = int(row["prompt_id"])
+            number = int(number)
             category = next((name for name, last in WISE_LAST_ID[release].items() if number <= last), None)
             if category is None or number < 1 or number in items:
                 raise InputError(f"{file}: prompt_id {number} is out of 1 to 1000, or there twice.")

@@ -5,7 +5,6 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import torch
@@ -18,7 +17,6 @@ from milr_core import (
     Critic,
     CriticError,
     InputError,
-    Janus,
     Score,
     SearchSettings,
     Step,
@@ -47,12 +45,12 @@ class Setup:
     device: str | None = None
     critic_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def load_critic(self, name: str, model: Janus) -> Critic:
-        """A critic, or a mixture whose parts get each their own options."""
-        if "*" not in name and "+" not in name:
-            return load_critic(name, model=model, **self.critic_options.get(name, {}))
-        parts = set(re.findall(r"[A-Za-z][\w-]*", name))
-        return load_critic(name, model=model, **{part: o for part, o in self.critic_options.items() if part in parts})
+    def options_of(self, name: str, item: Item) -> dict[str, Any]:
+        """What a critic is made with for an item; of a mixture, by the names of its parts."""
+        single = "*" not in name and "+" not in name
+        parts = [name] if single else re.findall(r"[A-Za-z][\w-]*", name)
+        options = {p: self.critic_options.get(p, {}) | item.critic_options.get(p, {}) for p in parts}
+        return options[name] if single else {part: own for part, own in options.items() if own}
 
 
 @dataclass(frozen=True)
@@ -104,12 +102,20 @@ class Worker:
         transformers_logging.set_verbosity_error()
         self.setup = setup
         self.model = load_model(setup.model, device)
-        self.critic = cache(lambda name: setup.load_critic(name, self.model))
-        self.runner = Runner(self.model, self.critic, self._observers)
+        self.runner = Runner(self.model, self._critic, self._observers)
+        self._item: Item | None = None
+        self._critics: dict[str, tuple[dict[str, Any], Critic]] = {}
+
+    def _critic(self, name: str) -> Critic:
+        """The critic for the item at hand: one of a name at a time, for their weights can be large."""
+        options = self.setup.options_of(name, self._item)
+        if name not in self._critics or self._critics[name][0] != options:
+            self._critics[name] = options, load_critic(name, model=self.model, **options)
+        return self._critics[name][1]
 
     def _observers(self, guide: str) -> Sequence[Critic]:
         names = dict.fromkeys((self.setup.critic, *self.setup.observers))
-        return [self.critic(name) for name in names if name != guide]
+        return [self._critic(name) for name in names if name != guide]
 
     def first_text(self, prompt: str) -> str:
         """The greedy reasoning text, without drawing."""
@@ -119,6 +125,7 @@ class Worker:
 
     def run(self, job: Job) -> Iterator[Result]:
         """A result for each method of the job. A failure is a result with `error`, never a score."""
+        self._item = job.item
         for method in job.methods:
             try:
                 yield self._one(job, method)
@@ -142,7 +149,7 @@ class Worker:
         threshold, judge = steps[0].settings.threshold, self.setup.critic
 
         def figures(name: str) -> dict[str, list]:
-            key = self.critic(name).name
+            key = self._critic(name).name
             scores = [step.score if name == guide else step.observed[key] for step in steps]
             return {"values": [s.value for s in scores], "right": [is_right(s, threshold) for s in scores]}
 

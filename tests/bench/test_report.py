@@ -1,5 +1,8 @@
 import json
 
+import plotly.graph_objects as go
+
+from bench.figures import write_static
 from bench.report import write_docs, write_report
 from bench.results import Results
 from bench.store import encode
@@ -66,7 +69,13 @@ def test_an_unfinished_run_says_so_and_a_page_of_runs_names_its_command(tmp_path
     a = make_run(tmp_path / "a", record, records)
     b = make_run(tmp_path / "b", record, records[:-3], studies=["rollouts"])
     assert "(3 are still missing)" in write_report(b, static=False)
-    write_docs([a, b], tmp_path / "docs/results.md", ["report", "a", "b", "--docs", "docs/results.md"])
+    write_docs([a, b], tmp_path / "docs/results.md", ["report", "a", "b", "--docs", "docs/results.md"], static=False)
     page = (tmp_path / "docs/results.md").read_text()
     assert "python -m bench report a b --docs docs/results.md" in page
     assert "Run a" in page and "Success against image rollouts" in page
+
+
+def test_pictures_that_cannot_be_drawn_are_said_and_not_an_error(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
+    assert write_static({"a": go.Figure()}, tmp_path / "figures") is False
+    assert "Chrome" in caplog.text
