@@ -19,10 +19,9 @@ class Progress:
     def __init__(self, total: int, before: Iterable[Record], project: str | None = None, config: dict | None = None):
         """total: records in all. before: those that were there. project: in trackio; None tracks nothing."""
         self._right: dict[str, list[float]] = defaultdict(list)
-        count = 0
         for record in before:
             self._right[record["method"]].append(success(record))
-            count += 1
+        count = sum(map(len, self._right.values()))
         self._tracker = _tracker(project, config or {}) if project else None
         self._bar = tqdm(
             total=total,
@@ -47,7 +46,8 @@ class Progress:
         self._show()
         if self._tracker:
             means = {f"success/{method}": mean for method, mean in self._means().items()}
-            self._tracker.log({**means, "records": self._bar.n, "seconds": record["timing"]["seconds"]})
+            done = sum(map(len, self._right.values()))
+            self._tracker.log({**means, "records": done, "seconds": record["timing"]["seconds"]})
 
     def say(self, text: str) -> None:
         self._bar.write(text, file=sys.stderr)
