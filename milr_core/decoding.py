@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlamaModel
 
+from milr_core.runtime import runtime_for
+
 FREE = -1  # in `forced`: this position is the model's to decide
 
 Poll = Callable[[], None]
@@ -40,28 +42,29 @@ class _Layer:
 
 
 class Cache:
-    """Keys and values of B rows, up to `capacity` positions. `length` positions are filled; rewind by lowering it.
+    """Keys and values of B rows, up to `capacity` positions each, allocated once.
 
-    `pad`: (B,) positions at the left of each row that hold nothing, or None where every row is full.
+    `lengths`: filled positions of each row. Rewind a row by lowering its length. Rows of different lengths are
+    filled together and rewound one by one: what lies beyond a row's length is never read.
     """
 
-    def __init__(self, stack: "LanguageStack", rows: int, capacity: int, pad: Tensor | None = None):
+    def __init__(self, stack: "LanguageStack", rows: int, capacity: int):
         if capacity > stack.max_positions:
             raise ValueError(f"{capacity} positions; the model has {stack.max_positions}")
         shape = (rows, stack.kv_heads, capacity, stack.head_size)
-        self.keys = [torch.empty(shape, dtype=stack.dtype, device=stack.device) for _ in stack.layers]
-        self.values = [torch.empty(shape, dtype=stack.dtype, device=stack.device) for _ in stack.layers]
-        self.length = 0
-        self.pad = pad
+        self.keys = [torch.zeros(shape, dtype=stack.dtype, device=stack.device) for _ in stack.layers]
+        self.values = [torch.zeros(shape, dtype=stack.dtype, device=stack.device) for _ in stack.layers]
+        self.capacity = capacity
+        self.lengths = [0] * rows
+        self.bound: dict = {}
+        """What a runtime has prepared for these buffers."""
 
-    def tiled(self, times: int) -> "Cache":
-        """A copy with all rows `times` over: r0 r1 r0 r1 …"""
-        copy = object.__new__(Cache)
-        copy.keys = [k.repeat(times, 1, 1, 1) for k in self.keys]
-        copy.values = [v.repeat(times, 1, 1, 1) for v in self.values]
-        copy.length = self.length
-        copy.pad = None if self.pad is None else self.pad.repeat(times)
-        return copy
+    def copy_from(self, other: "Cache") -> None:
+        """Take over the filled part of a cache whose rows repeat in this one: r0 r1 r0 r1 …"""
+        times, filled = len(self.lengths) // len(other.lengths), max(other.lengths)
+        for own, theirs in zip((*self.keys, *self.values), (*other.keys, *other.values), strict=True):
+            own[:, :, :filled] = theirs[:, :, :filled].repeat(times, 1, 1, 1)
+        self.lengths = other.lengths * times
 
 
 class LanguageStack:
@@ -81,39 +84,28 @@ class LanguageStack:
         half = self.head_size // 2
         # Rotation by halves as one fused multiply: x * cos + swap(x) * sin, the sign of the swap folded into sin.
         self.cos, self.sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
+        self.runtime = runtime_for(self)
+        self.look_every = 16 if self.device.type == "cuda" else 1
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         wide = x.float()
         scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         return (wide * scale).to(x.dtype) * weight
 
-    def _rotation(self, cache: Cache, new: int) -> tuple[Tensor, Tensor]:
-        """cos, sin for `new` positions from `cache.length` on: (1 or B, 1, S, E)."""
-        start, end = cache.length, cache.length + new
-        if cache.pad is None:
-            return self.cos[start:end][None, None], self.sin[start:end][None, None]
-        at = (torch.arange(start, end, device=self.device) - cache.pad[:, None]).clamp_min(0)
-        return self.cos[at].unsqueeze(1), self.sin[at].unsqueeze(1)
-
-    def _mask(self, cache: Cache, new: int) -> Tensor | None:
-        """What each new position may see: (1 or B, 1, S, length + S) booleans, or None where it is everything."""
-        total = cache.length + new
-        if cache.pad is None and new == 1:
-            return None
-        columns = torch.arange(total, device=self.device)
-        mask = columns <= torch.arange(cache.length, total, device=self.device)[:, None]
-        if cache.pad is not None:
-            # A padded query sees itself, so that its softmax is defined; nothing ever reads it.
-            mask = (mask & (columns >= cache.pad[:, None, None])) | (columns == columns[cache.length :, None])
-            return mask.unsqueeze(1)
-        return mask[None, None]
-
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
-        """(B, S, D) embeddings -> (B, S, D) last-layer outputs; fills S positions of the cache."""
+        """(B, S, D) embeddings -> (B, S, D) last-layer outputs; appends S positions to every row of the cache."""
+        if max(cache.lengths) + x.shape[1] > cache.capacity:
+            raise ValueError(f"{max(cache.lengths)} + {x.shape[1]} positions; the cache has {cache.capacity}")
+        hidden = self.runtime.forward(x, cache)
+        cache.lengths = [length + x.shape[1] for length in cache.lengths]
+        return hidden
+
+    def eager(self, x: Tensor, cache: Cache, at: Tensor, window: int) -> Tensor:
+        """The layers, operation by operation. at: (B, S) positions of the new rows; window: positions looked at."""
         rows, new, _ = x.shape
-        start, total = cache.length, cache.length + new
-        cos, sin = self._rotation(cache, new)
-        mask = self._mask(cache, new)
+        cos, sin = self.cos[at].unsqueeze(1), self.sin[at].unsqueeze(1)  # [B, 1, S, E]
+        mask = torch.arange(window, device=x.device) <= at[:, None, :, None]  # [B, 1, S, window]
+        row = torch.arange(rows, device=x.device)[:, None]
         rotated = self.heads + self.kv_heads
         half = self.head_size // 2
         for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
@@ -121,19 +113,18 @@ class LanguageStack:
             qkv = qkv.view(rows, new, -1, self.head_size).transpose(1, 2)  # [B, H + 2K, S, E]
             qk = qkv[:, :rotated]
             qk = qk * cos + torch.cat([qk[..., half:], qk[..., :half]], dim=-1) * sin
-            keys[:, :, start:total] = qk[:, self.heads :]
-            values[:, :, start:total] = qkv[:, rotated:]
+            keys[row, :, at] = qk[:, self.heads :].transpose(1, 2)
+            values[row, :, at] = qkv[:, rotated:].transpose(1, 2)
             seen = F.scaled_dot_product_attention(
                 qk[:, : self.heads],
-                keys[:, :, :total],
-                values[:, :, :total],
+                keys[:, :, :window],
+                values[:, :, :window],
                 attn_mask=mask,
                 enable_gqa=self.heads != self.kv_heads,
             )
             x = x + F.linear(seen.transpose(1, 2).reshape(rows, new, -1), layer.out)
             gate, up = F.linear(self._norm(x, layer.mlp_norm), layer.gate_up).chunk(2, -1)
             x = x + F.linear(F.silu(gate) * up, layer.down)
-        cache.length = total
         return self._norm(x, self.final_norm)
 
 
@@ -145,8 +136,8 @@ def pick(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
     if temperature == 0:
         return logits.argmax(-1)
     cumulative = torch.softmax(logits.float() / temperature, dim=-1).cumsum(-1)
-    below = cumulative <= uniform.unsqueeze(-1) * cumulative[:, -1:]
-    return below.sum(-1).clamp_max(logits.shape[-1] - 1)
+    drawn = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[:, -1:], right=True)
+    return drawn[:, 0].clamp_max(logits.shape[-1] - 1)
 
 
 @torch.no_grad()
@@ -168,26 +159,34 @@ def decode_text(
     first: (D,) last-layer output at the prompt's last position. given: (n,) tokens that the text starts with.
     Returns tokens (M,), the end token among them if it was reached, and latents (M, D): what each was decoded from.
     """
-    latents, tokens = [first.unsqueeze(0)], given.tolist()
-    hidden = first
-    if tokens:
+    start, hidden = len(given), first
+    tokens = torch.full((limit,), end_token, device=first.device)
+    latents = first.new_empty(limit, len(first))
+    latents[0] = first
+    if start:
         poll()
+        tokens[:start] = given
         outputs = stack.forward(embed(given).unsqueeze(0), cache)[0]  # [n, D]
-        latents.append(outputs[:-1])
+        latents[1 : start + 1] = outputs[: limit - 1]
         hidden = outputs[-1]
-    while len(tokens) < limit and (not tokens or tokens[-1] != end_token):
+    end = start
+    ended = start > 0 and given[-1].item() == end_token
+    while end < limit and not ended:
         poll()
-        if tokens:
-            latents.append(hidden.unsqueeze(0))
+        if end > start:
+            hidden = stack.forward(embed(tokens[end - 1]).view(1, 1, -1), cache)[0, 0]
+        latents[end] = hidden
         logits = head(hidden)
         if uniform is None:
-            token = logits.argmax()
+            tokens[end] = logits.argmax()
         else:
-            token = pick(logits.unsqueeze(0), uniform[len(tokens)].unsqueeze(0), temperature)[0]
-        tokens.append(int(token))
-        if tokens[-1] != end_token and len(tokens) < limit:
-            hidden = stack.forward(embed(token).view(1, 1, -1), cache)[0, 0]
-    return torch.tensor(tokens, device=first.device), torch.cat(latents)
+            tokens[end] = pick(logits.unsqueeze(0), uniform[end : end + 1], temperature)[0]
+        end += 1
+        if (end - start) % stack.look_every == 0 or end == limit:  # to look is to wait for the device
+            found = (tokens[start:end] == end_token).nonzero()
+            ended = len(found) > 0
+            end = start + int(found[0]) + 1 if ended else end
+    return tokens[:end].clone(), latents[:end].clone()
 
 
 @torch.no_grad()

@@ -129,10 +129,9 @@ class Janus:
         return torch.stack([row, bare])
 
     @torch.no_grad()
-    def prefill(self, ids: Tensor, extra: int) -> tuple[Cache, Tensor]:
-        """Fill a new cache with (B, T) token ids, with room for `extra` more; it and the (B, D) last outputs."""
-        cache = Cache(self.stack, ids.shape[0], ids.shape[1] + extra)
-        return cache, self.stack.forward(self.embed(ids), cache)[:, -1]
+    def prefill(self, ids: Tensor, cache: Cache) -> Tensor:
+        """Append (B, T) token ids to a cache; the (B, D) last outputs."""
+        return self.stack.forward(self.embed(ids), cache)[:, -1]
 
     def text_head(self, z: Tensor) -> Tensor:
         """(..., D) latents -> (..., V) logits over the vocabulary."""

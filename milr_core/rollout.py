@@ -22,21 +22,32 @@ def keep_going() -> None:
 
 
 class Workspace:
-    """Prompts that a search has prefilled. Pays to keep between the steps of a run; results do not depend on it."""
+    """Caches, allocated once and used again. It pays to keep one for a run; results do not depend on it."""
 
     def __init__(self, model: Janus):
         self.model = model
-        self._filled: dict[str, tuple[tuple[int, ...], Cache, Tensor, int]] = {}
+        self._caches: dict[str, Cache] = {}
+        self._filled: dict[str, tuple[tuple[int, ...], Tensor]] = {}
+
+    def cache(self, kind: str, rows: int, capacity: int) -> Cache:
+        """The kind's cache, made anew where it is too small or has other rows."""
+        cache = self._caches.get(kind)
+        if cache is None or cache.capacity < capacity or len(cache.lengths) != rows:
+            room = min(-(-capacity // 64) * 64, self.model.stack.max_positions)
+            cache = self._caches[kind] = Cache(self.model.stack, rows, room)
+            self._filled.pop(kind, None)
+        return cache
 
     def prefilled(self, kind: str, ids: Tensor, extra: int) -> tuple[Cache, Tensor]:
-        """Cache rewound to the end of the prompt (B, T), and the (B, D) outputs there. One prompt kept a kind."""
+        """Cache that ends with the prompt (B, T), and the (B, D) outputs there. The last prompt of a kind is kept."""
+        rows, length = ids.shape
         key = tuple(ids.flatten().tolist())
+        cache = self.cache(kind, rows, length + extra)
         if kind not in self._filled or self._filled[kind][0] != key:
-            cache, first = self.model.prefill(ids, extra)
-            self._filled[kind] = (key, cache, first, cache.length)
-        _, cache, first, length = self._filled[kind]
-        cache.length = length
-        return cache, first
+            cache.lengths = [0] * rows
+            self._filled[kind] = (key, self.model.prefill(ids, cache))
+        cache.lengths = [length] * rows
+        return cache, self._filled[kind][1]
 
     def text(
         self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0
@@ -56,8 +67,9 @@ class Workspace:
         model = self.model
         count, length = forced.shape
         cache, first = self.prefilled("image", model.image_ids(prompt, text), length)
-        if count > 1:  # rows come in pairs: r0 r1 r0 r1 …
-            cache = cache.tiled(count)
+        if count > 1:
+            one, cache = cache, self.cache("images", 2 * count, cache.capacity)
+            cache.copy_from(one)
         return decode_images(
             model.stack,
             model.image_embeddings,

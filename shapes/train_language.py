@@ -153,7 +153,7 @@ def train_language(
     device: str,
     seed: int = 0,
     peak_lr: float = 2e-3,
-    decay: float = 0.3,
+    decay: float = 0.2,
 ) -> JanusForConditionalGeneration:
     """Train all of the model but its VQ autoencoder, or go on from the state in `folder`."""
     torch.manual_seed(seed)

@@ -27,17 +27,17 @@ def write_tiny_janus(folder: Path, kv_heads: int = 2, seed: int = 0) -> Path:
     """16 image tokens, 2 layers, random weights large enough that logits differ clearly."""
     ids = {token: i for i, token in enumerate(vocabulary())}
     text = LlamaConfig(
-        vocab_size=len(ids), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=len(ids), hidden_size=64, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=kv_heads, max_position_embeddings=200, tie_word_embeddings=False,
         initializer_range=0.3, bos_token_id=1, eos_token_id=2, pad_token_id=0,
     )  # fmt: skip
     vision = JanusVisionConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=16, patch_size=4, mlp_ratio=2.0,
-        projection_dim=32, num_image_tokens=16,
+        projection_dim=64, num_image_tokens=16,
     )  # fmt: skip
     vq = JanusVQVAEConfig(
         embed_dim=4, num_embeddings=24, latent_channels=32, base_channels=32, channel_multiplier=[1, 1, 1],
-        num_res_blocks=1, projection_dim=32, image_token_embed_dim=32, initializer_range=0.3,
+        num_res_blocks=1, projection_dim=64, image_token_embed_dim=64, initializer_range=0.3,
     )  # fmt: skip
     torch_state = torch.random.get_rng_state()
     torch.manual_seed(seed)

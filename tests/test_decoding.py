@@ -1,11 +1,14 @@
 """The fast decode loop against slow, obvious twins: transformers' own forward over the whole sequence, no cache."""
 
+import copy
+
 import pytest
 import torch
 
 from milr_core import load_model
-from milr_core.decoding import FREE, Cache, decode_images, decode_text, pick
+from milr_core.decoding import FREE, Cache, LanguageStack, decode_images, decode_text, pick
 from milr_core.rollout import Workspace, keep_going
+from milr_core.runtime import CudaRuntime, EagerRuntime, GraphRuntime
 from milr_core.settings import SearchSettings
 from tests.conftest import write_tiny_janus
 
@@ -114,22 +117,77 @@ def test_unconditional_row_is_padded_between_its_ends(model):
     assert conditional[-1] == model.processor.tokenizer.boi_token_id
 
 
+def fill(stack, embed, rows, cache):
+    """Fill rows of different lengths together, then rewind each to its own; the last outputs."""
+    width = max(len(row) for row in rows)
+    ids = torch.stack([torch.cat([row, torch.zeros(width - len(row), dtype=torch.long)]) for row in rows])
+    hidden = stack.forward(embed(ids), cache)
+    cache.lengths = [len(row) for row in rows]
+    return torch.stack([hidden[i, len(row) - 1] for i, row in enumerate(rows)])
+
+
 def test_rows_of_different_lengths_decode_as_they_do_alone(model):
-    """Padding on the left changes nothing for the row that is padded."""
     torch.manual_seed(0)
-    short, long = torch.randint(9, 100, (4,)), torch.randint(9, 100, (9,))
-    pad = torch.tensor([5, 0])
-    both = torch.stack([torch.cat([torch.zeros(5, dtype=torch.long), short]), long])
-    cache = Cache(model.stack, 2, 12, pad)
-    padded = model.stack.forward(model.embed(both), cache)[:, -1]
-    step = model.stack.forward(model.embed(torch.tensor([[20], [21]])), cache)[:, 0]
-    for row, (ids, token) in enumerate(((short, 20), (long, 21))):
-        alone = Cache(model.stack, 1, 12)
-        torch.testing.assert_close(
-            padded[row], model.stack.forward(model.embed(ids[None]), alone)[0, -1], rtol=1e-4, atol=1e-4
-        )
-        expected = model.stack.forward(model.embed(torch.tensor([[token]])), alone)[0, 0]
-        torch.testing.assert_close(step[row], expected, rtol=1e-4, atol=1e-4)
+    rows = [torch.randint(9, 100, (n,)) for n in (4, 9, 6)]
+    cache = Cache(model.stack, 3, 14)
+    filled = fill(model.stack, model.embed, rows, cache)
+    tokens = torch.tensor([[20, 30], [21, 31], [22, 32]])
+    both = model.stack.forward(model.embed(tokens), cache)
+    cache.lengths = [n - 1 for n in cache.lengths]  # rewound by one: the second token once more
+    again = model.stack.forward(model.embed(tokens[:, 1:]), cache)
+    for i, ids in enumerate(rows):
+        whole = torch.cat([ids, tokens[i]])[None]
+        expected = model.hf.model.language_model(input_ids=whole, use_cache=False).last_hidden_state[0]
+        torch.testing.assert_close(filled[i], expected[len(ids) - 1], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(both[i], expected[-2:], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(again[i, 0], expected[-1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_cpu_runs_a_float32_model_through_onnx_runtime_and_any_other_one_eagerly(model):
+    assert isinstance(model.stack.runtime, GraphRuntime)
+    half = LanguageStack(copy.deepcopy(model.hf.model.language_model).bfloat16())
+    assert type(half.runtime) is EagerRuntime
+
+
+class TokenStepsOnCpu(CudaRuntime):
+    """What CUDA replays, without capture: the same static inputs, windows and positions."""
+
+
+@pytest.mark.parametrize("kind", [EagerRuntime, TokenStepsOnCpu])
+def test_runtimes_compute_the_same(model, kind, monkeypatch):
+    """Prompts of different lengths, a piece of three, then tokens across the edge of a window, after a rewind too."""
+    torch.manual_seed(1)
+    rows = [torch.randint(9, 100, (n,)) for n in (120, 117)]
+    pieces = [torch.randint(9, 100, (2, 3)), *torch.randint(9, 100, (8, 2, 1))]
+    results = []
+    for runtime in (model.stack.runtime, kind(model.stack)):
+        monkeypatch.setattr(model.stack, "runtime", runtime)
+        cache = Cache(model.stack, 2, 150)
+        outputs = [fill(model.stack, model.embed, rows, cache)]
+        for _ in range(2):
+            outputs += [model.stack.forward(model.embed(piece), cache)[:, -1] for piece in pieces]
+            cache.lengths = [120, 117]
+        results.append(torch.stack(outputs))
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-4)
+
+
+def test_a_cache_says_when_it_is_full(model):
+    cache = Cache(model.stack, 1, 4)
+    with pytest.raises(ValueError, match="5 positions; the cache has 4"):
+        model.stack.forward(model.embed(torch.ones(1, 5, dtype=torch.long)), cache)
+
+
+@pytest.mark.parametrize("every", [3, 50])
+def test_looking_for_the_end_in_blocks_changes_nothing(model, every, monkeypatch):
+    """On a GPU the loop looks at its tokens now and then only; what it decoded beyond the end is dropped."""
+    reference = text(model, Workspace(model))
+    end = int(reference[0][7])  # a token that the text really comes to
+    monkeypatch.setattr(model, "end_token", end)
+    one, one_latents = text(model, Workspace(model))
+    monkeypatch.setattr(model.stack, "look_every", every)
+    block, block_latents = text(model, Workspace(model))
+    assert one.tolist() == block.tolist() and one.tolist().index(end) == len(one) - 1 <= 7
+    assert torch.equal(one_latents, block_latents)
 
 
 def test_fusing_leaves_the_transformers_model_as_it_was(model):
@@ -158,7 +216,7 @@ def test_the_poll_is_asked_before_every_token(model):
     )  # fmt: skip
     assert len(polled) == len(model_text[0])
     polled.clear()
-    cache, first = model.prefill(model.image_ids("two red circles", ""), 16)
+    cache, first = Workspace(model).prefilled("image", model.image_ids("two red circles", ""), 16)
     decode_images(
         model.stack, model.image_embeddings, lambda z: model.image_head(z, 3.0), cache, first[None],
         torch.rand(1, 16), torch.full((1, 16), FREE), 1.0, lambda: polled.append(1),
@@ -167,5 +225,5 @@ def test_the_poll_is_asked_before_every_token(model):
 
 
 def _prefilled(model):
-    cache, first = model.prefill(model.reasoning_ids("two red circles")[None], 20)
+    cache, first = Workspace(model).prefilled("text", model.reasoning_ids("two red circles")[None], 20)
     return cache, first[0]

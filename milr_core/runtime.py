@@ -1,0 +1,220 @@
+"""What runs the layers of a `LanguageStack`: chosen once at load, by what device and model can take.
+
+- `GraphRuntime`: on a CPU, a model of moderate size in float32: ONNX Runtime, eight fused operations a layer instead
+  of some forty, which is what a token costs at this size. It works on the cache's own buffers.
+- `CudaRuntime`: on CUDA, the token step is captured once as a CUDA graph and replayed, so that no launch is waited for.
+- `EagerRuntime`: everywhere else.
+
+All compute the same: a runtime is a matter of speed. New positions are appended at each row's own length.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from milr_core.decoding import Cache, LanguageStack
+
+MOST_GRAPH_BYTES = 1 << 30  # the weights are held twice, and an ONNX model ends at 2 GiB
+WINDOW = 128  # positions: attention looks at whole windows, one captured graph for each
+
+
+def runtime_for(stack: "LanguageStack") -> "EagerRuntime | GraphRuntime | CudaRuntime":
+    if stack.device.type == "cuda":
+        return CudaRuntime(stack)
+    size = 4 * sum(w.numel() for layer in stack.layers for w in (layer.qkv, layer.out, layer.gate_up, layer.down))
+    fits = stack.dtype == torch.float32 and stack.head_size % 16 == 0 and size <= MOST_GRAPH_BYTES
+    if stack.device.type == "cpu" and fits:
+        return GraphRuntime(stack)
+    return EagerRuntime(stack)
+
+
+def _positions(x: Tensor, cache: "Cache") -> Tensor:
+    """(B, S) positions that come next in each row."""
+    start = torch.tensor(cache.lengths, device=x.device)
+    return start[:, None] + torch.arange(x.shape[1], device=x.device)
+
+
+class EagerRuntime:
+    def __init__(self, stack: "LanguageStack"):
+        self.stack = stack
+
+    def forward(self, x: Tensor, cache: "Cache") -> Tensor:
+        return self.stack.eager(x, cache, _positions(x, cache), max(cache.lengths) + x.shape[1])
+
+
+class CudaRuntime(EagerRuntime):
+    """Token steps through captured graphs, one for each window of positions; longer pieces operation by operation."""
+
+    def forward(self, x: Tensor, cache: "Cache") -> Tensor:
+        if x.shape[1] != 1:
+            return super().forward(x, cache)
+        window = min(-(-(max(cache.lengths) + 1) // WINDOW) * WINDOW, cache.capacity)
+        if window not in cache.bound:
+            cache.bound[window] = TokenStep(self.stack, cache, window)
+        return cache.bound[window](x, _positions(x, cache))
+
+
+class TokenStep:
+    """One token for every row of a cache, from static inputs: on CUDA captured at construction, then replayed."""
+
+    def __init__(self, stack: "LanguageStack", cache: "Cache", window: int):
+        rows = len(cache.lengths)
+        self.x = torch.zeros(rows, 1, stack.final_norm.numel(), dtype=stack.dtype, device=stack.device)
+        # Warming up writes where the next token will: beyond every row's length, at nothing that is read.
+        self.at = torch.tensor(cache.lengths, device=stack.device)[:, None]
+        self._step = lambda: stack.eager(self.x, cache, self.at, window)
+        self._graph = None
+        if stack.device.type == "cuda":
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(2):
+                    self._step()
+            torch.cuda.current_stream().wait_stream(side)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._hidden = self._step()
+
+    def __call__(self, x: Tensor, at: Tensor) -> Tensor:
+        self.x.copy_(x)
+        self.at.copy_(at)
+        if self._graph is None:
+            return self._step()
+        self._graph.replay()
+        return self._hidden.clone()
+
+
+class GraphRuntime:
+    """ONNX Runtime on the cache's own buffers."""
+
+    def __init__(self, stack: "LanguageStack"):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        self.layers = len(stack.layers)
+        self.session = onnxruntime.InferenceSession(_graph(stack), options, providers=["CPUExecutionProvider"])
+
+    def forward(self, x: Tensor, cache: "Cache") -> Tensor:
+        rows, new, _ = x.shape
+        if new > 1 and rows > 1 and any(cache.lengths):  # its attention appends several positions to one row only
+            return torch.cat([self._run(x[r : r + 1], cache, slice(r, r + 1)) for r in range(rows)])
+        return self._run(x, cache, slice(0, rows))
+
+    def _run(self, x: Tensor, cache: "Cache", rows: slice) -> Tensor:
+        key = (rows.start, rows.stop, x.shape[1])
+        if key not in cache.bound:
+            if x.shape[1] > 1:  # lengths of pieces vary: keep what the token step needs only
+                return self._bind(x, cache, rows)(x, cache.lengths[rows])
+            cache.bound[key] = self._bind(x, cache, rows)
+        return cache.bound[key](x, cache.lengths[rows])
+
+    def _bind(self, x: Tensor, cache: "Cache", rows: slice) -> "_Bound":
+        return _Bound(self, x, [k[rows] for k in cache.keys], [v[rows] for v in cache.values])
+
+
+class _Bound:
+    """Inputs and outputs of one shape, tied to their memory once."""
+
+    def __init__(self, runtime: GraphRuntime, x: Tensor, keys: list[Tensor], values: list[Tensor]):
+        self._session = runtime.session
+        self._x, self._hidden = torch.empty_like(x).contiguous(), torch.empty_like(x).contiguous()
+        self._last = torch.empty(len(x), dtype=torch.int32)  # index of each row's last position
+        self._total = torch.empty((), dtype=torch.int32)
+        self._keep = (keys, values)
+        self._binding = self._session.io_binding()
+        self._input("x", self._x)
+        self._input("last", self._last)
+        self._input("total", self._total)
+        for i, (k, v) in enumerate(zip(keys, values, strict=True)):
+            for name, cached in (("key", k), ("value", v)):
+                self._input(f"{name}.{i}", cached)
+                self._output(f"{name}.{i}.out", cached)  # the same memory: written in place
+        self._output("hidden", self._hidden)
+
+    def _input(self, name: str, tensor: Tensor) -> None:
+        kind = np.int32 if tensor.dtype == torch.int32 else np.float32
+        self._binding.bind_input(name, "cpu", 0, kind, tuple(tensor.shape), tensor.data_ptr())
+
+    def _output(self, name: str, tensor: Tensor) -> None:
+        self._binding.bind_output(name, "cpu", 0, np.float32, tuple(tensor.shape), tensor.data_ptr())
+
+    def __call__(self, x: Tensor, lengths: list[int]) -> Tensor:
+        new = x.shape[1]
+        self._x.copy_(x)
+        if len(set(lengths)) == 1:
+            self._last.fill_(lengths[0] + new - 1)
+        else:
+            self._last.copy_(torch.tensor(lengths) + new - 1)
+        self._total.fill_(max(lengths) + new)
+        self._session.run_with_iobinding(self._binding)
+        return self._hidden.clone()
+
+
+def _graph(stack: "LanguageStack") -> bytes:
+    """The layers as an ONNX model, in ONNX Runtime's fused operations. Weights are its constants."""
+    size = stack.final_norm.numel()
+    cached = ["rows", stack.kv_heads, "capacity", stack.head_size]
+    nodes, constants = [], []
+
+    def value(name: str, shape: list, kind: int = TensorProto.FLOAT):
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    def constant(name: str, tensor: Tensor) -> str:
+        data = np.ascontiguousarray(tensor.detach().numpy())
+        constants.append(numpy_helper.from_array(data, name))
+        return name
+
+    def fused(kind: str, inputs: list[str], outputs: list[str], **attributes) -> None:
+        nodes.append(helper.make_node(kind, inputs, outputs, domain="com.microsoft", **attributes))
+
+    def multiply(x: str, name: str, weight: Tensor) -> str:
+        nodes.append(helper.make_node("MatMul", [x, constant(f"{name}.weight", weight.T)], [name]))
+        return name
+
+    def add_and_norm(x: str, more: str, name: str, weight: Tensor) -> tuple[str, str]:
+        """x + more, and its norm: one operation."""
+        sums = ["", "", f"{name}.sum"]
+        fused("SkipSimplifiedLayerNormalization", [x, more, constant(f"{name}.weight", weight)], [name, *sums],
+              epsilon=stack.eps)  # fmt: skip
+        return f"{name}.sum", name
+
+    half = stack.head_size // 2
+    rotation = [constant("cos", stack.cos[:, :half]), constant("sin", stack.sin[:, half:])]
+    inputs = [value("x", ["rows", "new", size])]
+    inputs += [value("last", ["rows"], TensorProto.INT32), value("total", [], TensorProto.INT32)]
+    outputs = [value("hidden", ["rows", "new", size])]
+    first = constant("attention_norm.0.weight", stack.layers[0].attention_norm)
+    nodes.append(
+        helper.make_node("SimplifiedLayerNormalization", ["x", first], ["attention_norm.0"], axis=-1, epsilon=stack.eps)
+    )
+    x, normed = "x", "attention_norm.0"
+    for i, layer in enumerate(stack.layers):
+        caches = [f"key.{i}", f"value.{i}"]
+        inputs += [value(name, cached) for name in caches]
+        outputs += [value(f"{name}.out", cached) for name in caches]
+        qkv = multiply(normed, f"qkv.{i}", layer.qkv)
+        fused(
+            "GroupQueryAttention",
+            [qkv, "", "", *caches, "last", "total", *rotation],
+            [f"attention.{i}", *(f"{name}.out" for name in caches)],
+            num_heads=stack.heads,
+            kv_num_heads=stack.kv_heads,
+            do_rotary=1,
+        )
+        x, normed = add_and_norm(x, multiply(f"attention.{i}", f"out.{i}", layer.out), f"mlp_norm.{i}", layer.mlp_norm)
+        gate_weight, up_weight = layer.gate_up.chunk(2)
+        gate, up = multiply(normed, f"gate.{i}", gate_weight), multiply(normed, f"up.{i}", up_weight)
+        fused("QuickGelu", [gate], [f"silu.{i}"], alpha=1.0)  # x * sigmoid(x)
+        nodes.append(helper.make_node("Mul", [f"silu.{i}", up], [f"mlp.{i}"]))
+        down = multiply(f"mlp.{i}", f"down.{i}", layer.down)
+        last = i + 1 == len(stack.layers)
+        weight = stack.final_norm if last else stack.layers[i + 1].attention_norm
+        x, normed = add_and_norm(x, down, "hidden" if last else f"attention_norm.{i + 1}", weight)
+    graph = helper.make_graph(nodes, "layers", inputs, outputs, constants)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
