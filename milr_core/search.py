@@ -191,7 +191,8 @@ def _image_logits(model: Janus, s: SearchSettings, z: Tensor) -> Tensor:
 def _text_decoded(sample: Sample, text: Latents, device: torch.device) -> Tensor:
     """The tokens that the first of the text latents were decoded to; a text may end before all of them are."""
     tokens = sample.text_tokens
-    return torch.tensor([tokens[p] for p in text.positions.tolist() if p < len(tokens)], device=device)
+    reached = [tokens[p] for p in text.positions.tolist() if p < len(tokens)]
+    return torch.tensor(reached, dtype=torch.long, device=device)
 
 
 def _image_decoded(model: Janus, sample: Sample, image: Latents, s: SearchSettings) -> Tensor:

@@ -114,8 +114,8 @@ def test_the_trust_region_holds_every_latent_by_itself(tiny, redness):
 def test_the_learning_rate_in_norms_scales_each_latent():
     group = lat.resize(None, torch.tensor([[3.0, 4.0], [30.0, 40.0]]), 1.0, "prefix", 0)
     moved = lat.adam_step(group, torch.ones(2, 2), 0.1, "norm").values - group.values
-    assert (moved[1] / moved[0]).tolist() == pytest.approx([10.0, 10.0])
-    assert moved[0].tolist() == pytest.approx([-0.1 * 12.5**0.5] * 2)
+    assert (moved[1] / moved[0]).tolist() == pytest.approx([10.0, 10.0], rel=1e-4)
+    assert moved[0].tolist() == pytest.approx([-0.1 * 12.5**0.5] * 2, rel=1e-4)
 
 
 def test_shared_noise_redraws_the_same_image_until_a_latent_moves_it(tiny, redness):
