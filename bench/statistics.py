@@ -76,6 +76,11 @@ def success(record: Record, rollouts: int | None = None) -> float:
     return float(record["right"][answer(record, rollouts)])
 
 
+def rewarded(record: Record) -> float:
+    """What the critic that guided the method gives the answer."""
+    return record["rewards"][answer(record)]
+
+
 def judged(record: Record) -> float:
     """What the run's critic gives the answer."""
     return record["judged"][answer(record)]

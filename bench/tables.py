@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.methods import parse_method
 from bench.results import REFERENCE, Keep, Results, everything
-from bench.statistics import COSTS, Interval, judged, observed, success
+from bench.statistics import COSTS, Interval, judged, observed, rewarded, success
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ def main_table(results: Results, methods: Sequence[str], title: str, keep: Keep 
     reference = REFERENCE if REFERENCE in methods else None
     header = ["method", "prompts", "success"]
     header += ["success minus Best-of-N early"] if reference else []
+    others_guide = {record["guide"] for method in methods for record in results.of(method)} != {critic}
+    header += ["reward (own critic)"] if others_guide else []
     header += [f"reward ({critic})", *(f"held out: {name}" for name in results.observers), *(name for name, _ in COSTS)]
     rows = []
     for method in methods:
@@ -43,6 +45,8 @@ def main_table(results: Results, methods: Sequence[str], title: str, keep: Keep 
         row = [results.label(method), str(right.prompts) if right else "0", cell(right)]
         if reference:
             row.append("" if method == reference else cell(results.gain(method, reference, success, keep)))
+        if others_guide:
+            row.append(cell(results.interval(method, rewarded, keep)))
         row.append(cell(results.interval(method, judged, keep)))
         row += [cell(results.interval(method, observed(name), keep)) for name in results.observers]
         row += [mean(results.interval(method, figure, keep)) for _, figure in COSTS]

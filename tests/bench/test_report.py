@@ -9,10 +9,10 @@ from bench.store import encode
 from bench.tables import rollouts_table, verdicts
 
 
-def make_run(folder, record, records, **manifest):
+def make_run(folder, record, records, observers=("self",), **manifest):
     fixed = {
         "suite": "shapes", "plans": "all", "model": "tiny", "weights": "0123456789abcdef", "critic": "oracle",
-        "observers": ["self"], "settings": {"steps": 2, "threshold": 0.9, "lr": 0.5},
+        "observers": list(observers), "settings": {"steps": 2, "threshold": 0.9, "lr": 0.5},
     }  # fmt: skip
     asked = {
         "items": [str(i) for i in range(12)], "seeds": [0], "methods": ["joint", "best-of-n-early"],
@@ -62,6 +62,17 @@ def test_equal_rollouts_cut_every_method_at_the_same_cost(tmp_path, record):
     results = Results.read(make_run(tmp_path / "a", record, two_methods(record, [1.0] * 12, [0.6] * 12)))
     table = rollouts_table(results, ["joint", "best-of-n-early"], (1, 2), "t")
     assert table.rows[0] == ["joint", "0.00 [0.00, 0.00]", "1.00 [1.00, 1.00]"]
+
+
+def test_a_method_guided_by_another_critic_shows_what_that_one_gave(tmp_path, record):
+    orm = record("0", "orm", [0.3, 0.8], guide="self", judged=[1.0, 0.4], right=[True, False])
+    text = write_report(
+        make_run(tmp_path / "a", record, [orm, record("0", "joint", [1.0])], observers=[]), static=False
+    )
+    row = next(line for line in text.splitlines() if line.startswith("| orm"))
+    assert [cell.strip() for cell in row.strip("|").split("|")][2:5] == [
+        "0.00 [0.00, 0.00]", "0.80 [0.80, 0.80]", "0.40 [0.40, 0.40]",
+    ]  # fmt: skip
 
 
 def test_an_unfinished_run_says_so_and_a_page_of_runs_names_its_command(tmp_path, record):
