@@ -10,7 +10,7 @@ from milr_core.errors import InputError
 
 try:
     import ray
-    from ray.exceptions import RayActorError
+    from ray.exceptions import RayActorError, RayTaskError
 except ImportError as error:
     raise InputError("Ray is an extra: pip install -r requirements-bench.txt.") from error
 
@@ -60,9 +60,10 @@ class OnRay:
             except StopIteration:
                 del at[stream]
                 hand_out(actor)
-            except RayActorError as error:
+            except (RayActorError, RayTaskError) as error:
                 del at[stream]
-                if "InputError" in str(error):
+                ray.kill(actor)  # it is dead, or failed in a way that says nothing good of what comes next
+                if isinstance(error, RayActorError) and "InputError" in str(error):  # it could not load
                     raise InputError(str(error).strip().splitlines()[-1]) from error
                 yield from queue.back(job, tries, arrived, type(error).__name__)
                 if len(queue):

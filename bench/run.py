@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 PLANS = ("all", "wrong", "right", "both")
 POOL_SETS = 6  # times the suite of shapes from which prompts are picked by their plan
+PICKED = 100  # prompts picked, unless a limit says otherwise
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,14 @@ def weights_hash(model: str) -> str:
 def _by_plan(run: Run, suite: Suite) -> Iterator[Item]:
     """Items of the pool whose greedy text is right or wrong, as asked for; decodes text only, so it is quick."""
     wanted = {"wrong": [False], "right": [True], "both": [False, True]}[run.plans]
-    each = None if run.limit is None else max(1, run.limit // len(wanted))
-    left = dict.fromkeys(wanted, each)
+    left = dict.fromkeys(wanted, max(1, (run.limit or PICKED) // len(wanted)))
     worker = Worker(run.setup)
     for item in suite.items:
         right = tags(item, worker.first_text(item.prompt)).get("plan_right")
-        if right in left and left[right] != 0:
-            left[right] = None if left[right] is None else left[right] - 1
+        if left.get(right):
+            left[right] -= 1
             yield item
-        if not any(count != 0 for count in left.values()):
+        if not any(left.values()):
             return
 
 
