@@ -13,6 +13,7 @@ from bench import figures as fig
 from bench.results import Results
 from bench.studies import STUDIES, Section, Study, show_main
 from bench.suites import slug
+from milr_core import SearchSettings
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +61,8 @@ def _about(results: Results) -> str:
 
 
 def _given(settings: dict) -> str:
-    said = {k: v for k, v in settings.items() if v is not None and k not in ("steps", "threshold")}
-    if said.get("temperature") == 1:
-        del said["temperature"]
+    usual = SearchSettings(steps=settings["steps"], threshold=settings["threshold"]).as_dict()
+    said = {name: value for name, value in settings.items() if value != usual[name]}
     return ", ".join(f"{name} {value}" for name, value in said.items()) or "none (the model's own)"
 
 

@@ -16,7 +16,7 @@ from milr_core.critics import CRITICS, load_critic
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import load_model
 from milr_core.search import reason
-from milr_core.settings import KNOBS, PRESETS, SearchSettings
+from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings
 from milr_core.steps import Step
 from milr_core.trajectory import Trajectory
 
@@ -91,6 +91,8 @@ def run_reason(args: argparse.Namespace) -> int:
     state = run.state(len(run) - 1) if run is not None and len(run) else None
     settings = _settings(args, state.settings if state else SearchSettings())
     model = load_model(args.model or (run.model["id"] if run is not None else "janus-shapes"), args.device)
+    if state is None and args.preset is None:
+        settings = _settings(args, recommended_settings(model.recommended))
     if run is not None:
         run.check_model(model)
     critic_name = args.critic or (run.critic if run is not None else "oracle")

@@ -19,7 +19,7 @@ from milr_core.errors import Stopped
 from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.rollout import Rollout, Workspace, check_judges, keep_going
-from milr_core.settings import SearchSettings
+from milr_core.settings import SearchSettings, recommended_settings
 from milr_core.state import Sample, State
 from milr_core.steps import Step
 
@@ -238,14 +238,16 @@ def reason(
 ) -> Iterator[Step]:
     """Search; yields step 0, then every REINFORCE step, until the score passes tau or K steps are done.
 
-    control: pause, stop and change the search from another thread. state: go on from there instead of starting;
-    its own step is not yielded again, and `settings` default to those it was made with. observers: critics that score
-    every step into `Step.observed` and that the search never listens to: held-out judges make reward hacking visible.
+    settings: default to those `state` was made with, or to all that the model recommends. control: pause, stop and
+    change the search from another thread. state: go on from there instead of starting; its own step is not yielded
+    again. observers: critics that score every step into `Step.observed` and that the search never listens to: held-out
+    judges make reward hacking visible.
 
     Raises:
         InputError: at the call, for bad input. CriticError: while iterating; the steps yielded so far are valid.
     """
-    settings = (settings or (state.settings if state else SearchSettings())).resolve(model.recommended)
+    settings = settings or (state.settings if state else recommended_settings(model.recommended))
+    settings = settings.resolve(model.recommended)
     prompt = model.check_prompt(state.prompt if state else prompt)
     check_judges(critic, observers, prompt)
     return _steps(model, critic, prompt, settings, control or SearchControl(), state, observers)

@@ -150,18 +150,18 @@ class SearchSettings:
     threshold: float = 0.9
     guidance: float | None = None
     temperature: float = 1.0
-    baseline: str | None = None
-    batch: int | None = None
-    positions: str | None = None
-    text_positions: str | None = None
-    text_sampling: str | None = None
-    text_rest: str | None = None
-    log_probability: str | None = None
-    entropy_bonus: float | None = None
-    trust: float | None = None
-    lr_unit: str | None = None
-    noise: str | None = None
-    restart: int | None = None
+    baseline: str = "one"
+    batch: int = 1
+    positions: str = "prefix"
+    text_positions: str = "prefix"
+    text_sampling: str = "argmax"
+    text_rest: str = "argmax"
+    log_probability: str = "decoded"
+    entropy_bonus: float = 0.0
+    trust: float = 0.0
+    lr_unit: str = "absolute"
+    noise: str = "fresh"
+    restart: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -180,18 +180,19 @@ class SearchSettings:
         return asdict(self)
 
 
-PAPER: dict[str, Any] = {
-    "strategy": "joint", "text_ratio": 0.2, "image_ratio": 0.02, "lr": 0.03, "guidance": 5.0, "baseline": "one",
-    "batch": 1, "positions": "prefix", "text_positions": "prefix", "text_sampling": "argmax", "text_rest": "argmax",
-    "log_probability": "decoded", "entropy_bonus": 0.0, "trust": 0.0, "lr_unit": "absolute", "noise": "fresh",
-    "restart": 0,
-}  # fmt: skip
+PAPER: dict[str, Any] = {"strategy": "joint", "text_ratio": 0.2, "image_ratio": 0.02, "lr": 0.03, "guidance": 5.0}
 """Recommended for Janus-Pro (paper, section 4.1 and 4.3)."""
 
+_NOT_METHOD = {"steps", "threshold", "guidance", "temperature", "seed"}  # of the budget, of drawing, of chance
+
 PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {name: value for name, value in PAPER.items() if name != "guidance"},
+    "paper": {
+        field.name: PAPER.get(field.name, field.default)
+        for field in fields(SearchSettings)
+        if field.name not in _NOT_METHOD
+    },
 }
-"""Named ways to search, whatever the model recommends; guidance stays the model's, it is about drawing."""
+"""Named ways to search, whatever the model recommends; how images are drawn stays the model's."""
 
 
 def preset(name: str, **changes: Any) -> SearchSettings:
@@ -203,6 +204,11 @@ def preset(name: str, **changes: Any) -> SearchSettings:
     if name not in PRESETS:
         raise InputError(f"There is no preset '{name}'. There is {', '.join(PRESETS)}.")
     return settings_from({**PRESETS[name], **changes})
+
+
+def recommended_settings(recommended: dict[str, Any]) -> SearchSettings:
+    """All that a model recommends, its choices beside the paper's included; what it says nothing of is the paper's."""
+    return settings_from(recommended).resolve(recommended)
 
 
 def check(name: str, value: Any) -> Any:

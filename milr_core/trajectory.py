@@ -28,7 +28,7 @@ from milr_core.critics.base import Score
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus
 from milr_core.latents import Latents
-from milr_core.settings import PAPER, settings_from
+from milr_core.settings import settings_from
 from milr_core.state import Sample, State
 from milr_core.steps import Cost
 
@@ -270,7 +270,7 @@ class Trajectory:
             raise InputError(f"The run has steps 0 to {len(self) - 1}; there is no step {index}.")
         record = self.records[index]
         values = tuple(float(r["reward"]) for r in self.records[: index + 1])
-        settings = settings_from(PAPER | record["settings"])  # what a run did before a knob was there is the paper's
+        settings = settings_from(record["settings"])
         best = values.index(max(values))
         try:
             tensors = load_tensors((self.folder / record["state"]).read_bytes())

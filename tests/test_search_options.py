@@ -8,7 +8,7 @@ import torch
 from milr_core import InputError, SearchSettings, Trajectory, advance, best_of_n, plain, preset, reason, start
 from milr_core import latents as lat
 from milr_core.reinforce import advantages, entropy
-from milr_core.settings import KNOBS, PAPER, PRESETS
+from milr_core.settings import KNOBS, PAPER, PRESETS, recommended_settings
 
 PROMPT = "two red circles left of a blue square"
 SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=5, seed=3, guidance=2.0)
@@ -23,8 +23,11 @@ def run(model, critic, **options):
 
 
 def test_the_paper_preset_names_every_choice_and_is_what_nothing_given_means(tiny, redness):
-    assert set(PRESETS["paper"]) | {"guidance"} == set(PAPER) <= set(KNOBS)
+    assert set(KNOBS) - set(PRESETS["paper"]) == {"steps", "threshold", "guidance", "temperature", "seed"}
     assert preset("paper", steps=4).resolve({"lr": 9.0, "batch": 4}).lr == PAPER["lr"]
+    recommended = {"lr": 0.4, "text_sampling": "sample"}
+    assert SearchSettings().resolve(recommended).text_sampling == "argmax", "the paper's where nothing is asked for"
+    assert recommended_settings(recommended).text_sampling == "sample"
     with pytest.raises(InputError, match="paper"):
         preset("best")
     named = reason(tiny, redness, PROMPT, preset("paper", text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=2, seed=3))
