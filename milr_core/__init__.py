@@ -10,6 +10,7 @@ from milr_core.search import advance, reason, start
 from milr_core.settings import SearchSettings, preset
 from milr_core.state import State
 from milr_core.steps import Cost, Step
+from milr_core.together import reason_together
 from milr_core.trajectory import Trajectory
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "plain",
     "preset",
     "reason",
+    "reason_together",
     "start",
     "text_enhanced",
 ]

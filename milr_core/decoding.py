@@ -7,7 +7,7 @@ where a search wants a token at a position, it says so (`forced`), and the loop 
 Shapes: B rows, S new positions, D hidden size, H heads, K key/value heads, E head size, V tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +58,11 @@ class Cache:
         self.lengths = [0] * rows
         self.bound: dict = {}
         """What a runtime has prepared for these buffers."""
+
+    @staticmethod
+    def size(stack: "LanguageStack", rows: int, capacity: int) -> int:
+        """Bytes that a cache takes."""
+        return 2 * len(stack.layers) * rows * stack.kv_heads * capacity * stack.head_size * stack.dtype.itemsize
 
     def copy_from(self, other: "Cache") -> None:
         """Take over the filled part of a cache whose rows repeat in this one: r0 r1 r0 r1 …"""
@@ -141,7 +146,7 @@ def pick(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
 
 
 @torch.no_grad()
-def decode_text(
+def decode_texts(
     stack: LanguageStack,
     embed: Callable[[Tensor], Tensor],
     head: Callable[[Tensor], Tensor],
@@ -149,44 +154,56 @@ def decode_text(
     first: Tensor,
     end_token: int,
     limit: int,
-    given: Tensor,
+    given: Sequence[Tensor],
     poll: Poll,
     uniform: Tensor | None = None,
     temperature: float = 1.0,
-) -> tuple[Tensor, Tensor]:
-    """Decode one row of text, greedily, or sampled where `uniform` (limit,) is given.
+) -> list[tuple[Tensor, Tensor]]:
+    """Decode B texts at once, greedily, or sampled where `uniform` (B, limit) is given.
 
-    first: (D,) last-layer output at the prompt's last position. given: (n,) tokens that the text starts with.
-    Returns tokens (M,), the end token among them if it was reached, and latents (M, D): what each was decoded from.
+    cache: B rows, their prompts filled in. first: (B, D) last-layer outputs at the prompts' last positions.
+    given: for each row the tokens (n,) that its text starts with, at most `limit`.
+    Returns for each row tokens (M,), the end token among them if it was reached, and latents (M, D): what each token
+    was decoded from.
     """
-    start, hidden = len(given), first
-    tokens = torch.full((limit,), end_token, device=first.device)
-    latents = first.new_empty(limit, len(first))
-    latents[0] = first
-    if start:
+    rows, size = first.shape
+    starts, prompts = [len(tokens) for tokens in given], list(cache.lengths)
+    before, hidden = first.unsqueeze(1), first  # before: [B, 1 + n, D], latents of the given tokens and the next one
+    if width := max(starts):
         poll()
-        tokens[:start] = given
-        outputs = stack.forward(embed(given).unsqueeze(0), cache)[0]  # [n, D]
-        latents[1 : start + 1] = outputs[: limit - 1]
-        hidden = outputs[-1]
-    end = start
-    ended = start > 0 and given[-1].item() == end_token
-    while end < limit and not ended:
+        padded = torch.stack([F.pad(tokens, (0, width - len(tokens))) for tokens in given])
+        before = torch.cat([before, stack.forward(embed(padded), cache)], dim=1)
+        cache.lengths = [prompt + start for prompt, start in zip(prompts, starts, strict=True)]
+        hidden = torch.stack([before[row, start] for row, start in enumerate(starts)])
+        if uniform is not None:
+            uniform = torch.stack([F.pad(u[start:], (0, start)) for u, start in zip(uniform, starts, strict=True)])
+    room = [0 if s and given[row][-1] == end_token else limit - s for row, s in enumerate(starts)]
+    counts = list(room)  # of tokens decoded after the given ones, up to and with the end token
+    tokens = torch.empty(rows, max(room), dtype=torch.long, device=first.device)
+    latents = first.new_empty(rows, max(room), size)
+    looked = 0
+    for i in range(max(room)):
         poll()
-        if end > start:
-            hidden = stack.forward(embed(tokens[end - 1]).view(1, 1, -1), cache)[0, 0]
-        latents[end] = hidden
+        if i:
+            hidden = stack.forward(embed(tokens[:, i - 1]).unsqueeze(1), cache)[:, 0]
+            if rows > 1:  # a row that is done stays where it is
+                cache.lengths = [min(n, p + limit - 1) for n, p in zip(cache.lengths, prompts, strict=True)]
+        latents[:, i] = hidden
         logits = head(hidden)
-        if uniform is None:
-            tokens[end] = logits.argmax()
-        else:
-            tokens[end] = pick(logits.unsqueeze(0), uniform[end : end + 1], temperature)[0]
-        end += 1
-        if (end - start) % stack.look_every == 0 or end == limit:  # to look is to wait for the device
-            found = (tokens[start:end] == end_token).nonzero()
-            ended = len(found) > 0
-            end = start + int(found[0]) + 1 if ended else end
-    return tokens[:end].clone(), latents[:end].clone()
+        tokens[:, i] = logits.argmax(-1) if uniform is None else pick(logits, uniform[:, i], temperature)
+        if (i + 1) % stack.look_every == 0 or i + 1 == max(room):  # to look is to wait for the device
+            for row, column in (tokens[:, looked : i + 1] == end_token).nonzero().tolist():
+                counts[row] = min(counts[row], looked + column + 1)
+            looked = i + 1
+            if max(counts) <= looked:
+                break
+    return [
+        (
+            torch.cat([given[row], tokens[row, :count]]),
+            torch.cat([before[row, : starts[row]], latents[row, :count]]),
+        )
+        for row, count in enumerate(counts)
+    ]
 
 
 @torch.no_grad()
@@ -212,8 +229,8 @@ def decode_images(
     count, length = forced.shape
     tokens = forced.clone()
     latents = first.new_empty(count, length, *first.shape[1:])
-    is_forced = (forced[0] != FREE).tolist()
-    prefix = is_forced.index(False) if False in is_forced else length
+    free = (forced == FREE).sum(0).tolist()  # at each position, the images that are free there
+    prefix = next((i for i, images in enumerate(free) if images), length)
     hidden = first
     latents[:, 0] = first
     if prefix:
@@ -225,8 +242,9 @@ def decode_images(
         hidden = outputs[:, -1]
     for i in range(prefix, length):
         poll()
-        if not is_forced[i]:
-            tokens[:, i] = pick(head(hidden), uniform[:, i], temperature)
+        if free[i]:
+            drawn = pick(head(hidden), uniform[:, i], temperature)
+            tokens[:, i] = drawn if free[i] == count else torch.where(forced[:, i] == FREE, drawn, forced[:, i])
         if i + 1 < length:
             x = embeddings[tokens[:, i]].repeat_interleave(2, 0).unsqueeze(1)  # [2n, 1, D]
             hidden = stack.forward(x, cache).view(count, 2, -1)

@@ -4,12 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psutil
 import torch
 from PIL import Image
 from torch import Tensor
 
 from milr_core.critics.base import Critic, Score
-from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_text
+from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_texts
 from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus
 from milr_core.settings import SearchSettings
@@ -21,6 +22,14 @@ def keep_going() -> None:
     """The poll of a search that nobody interrupts."""
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that can be allocated on a device."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    return psutil.virtual_memory().available
+
+
 class Workspace:
     """Caches, allocated once and used again. It pays to keep one for a run; results do not depend on it."""
 
@@ -30,10 +39,21 @@ class Workspace:
         self._filled: dict[str, tuple[tuple[int, ...], Tensor]] = {}
 
     def cache(self, kind: str, rows: int, capacity: int) -> Cache:
-        """The kind's cache, made anew where it is too small or has other rows."""
+        """The kind's cache, made anew where it is too small or has other rows.
+
+        Raises:
+            InputError: there is not enough memory for it.
+        """
         cache = self._caches.get(kind)
         if cache is None or cache.capacity < capacity or len(cache.lengths) != rows:
             room = min(-(-capacity // 64) * 64, self.model.stack.max_positions)
+            self._caches.pop(kind, None)
+            need, free = Cache.size(self.model.stack, rows, room), free_memory(self.model.device)
+            if need > free:
+                raise InputError(
+                    f"{rows} rows of {room} positions need {need / 2**30:.1f} GiB; {free / 2**30:.1f} GiB of memory is "
+                    "free. Use a smaller batch."
+                )
             cache = self._caches[kind] = Cache(self.model.stack, rows, room)
             self._filled.pop(kind, None)
         return cache
@@ -55,10 +75,11 @@ class Workspace:
         """Reason about a prompt: tokens (M,), latents (M, D). Greedily, or sampled with `uniform` (limit,)."""
         model = self.model
         cache, first = self.prefilled("text", model.reasoning_ids(prompt).unsqueeze(0), model.max_text_tokens)
-        return decode_text(
-            model.stack, model.embed, model.text_head, cache, first[0], model.end_token, model.max_text_tokens,
-            given, poll, uniform, temperature,
+        (decoded,) = decode_texts(
+            model.stack, model.embed, model.text_head, cache, first, model.end_token, model.max_text_tokens,
+            [given], poll, None if uniform is None else uniform.unsqueeze(0), temperature,
         )  # fmt: skip
+        return decoded
 
     def images(
         self, prompt: str, text: str, uniform: Tensor, forced: Tensor, settings: SearchSettings, poll: Poll

@@ -56,7 +56,7 @@ class CudaRuntime(EagerRuntime):
         window = min(-(-(max(cache.lengths) + 1) // WINDOW) * WINDOW, cache.capacity)
         if window not in cache.bound:
             cache.bound[window] = TokenStep(self.stack, cache, window)
-        return cache.bound[window](x, _positions(x, cache))
+        return cache.bound[window](x, cache.lengths)
 
 
 class TokenStep:
@@ -80,9 +80,12 @@ class TokenStep:
             with torch.cuda.graph(self._graph):
                 self._hidden = self._step()
 
-    def __call__(self, x: Tensor, at: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, lengths: list[int]) -> Tensor:
         self.x.copy_(x)
-        self.at.copy_(at)
+        if len(set(lengths)) == 1:
+            self.at.fill_(lengths[0])  # nothing to copy from the host
+        else:
+            self.at.copy_(torch.tensor(lengths)[:, None])
         if self._graph is None:
             return self._step()
         self._graph.replay()

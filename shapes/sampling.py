@@ -11,7 +11,7 @@ from itertools import combinations
 
 from shapes.facts import COLOR_FACTS, COUNT_FACTS, SHAPE_FACTS
 from shapes.plans import places_satisfy, satisfies
-from shapes.prompts import CATEGORIES, LEADS, RELATIONS, Phrase, Prompt
+from shapes.prompts import CATEGORIES, LEADS, MOST_RELATED, RELATIONS, Phrase, Prompt
 from shapes.scene import COLORS, PLACES, SHAPES, SIZES, Item
 
 SPLITS = {"train": range(0, 76), "validation": range(76, 88), "test": range(88, 100)}
@@ -28,7 +28,7 @@ def _maybe(rng: random.Random, p: float, options) -> str | None:
 
 
 def _few(rng: random.Random, p_more: float) -> int:
-    return rng.choice((2, 2, 3)) if rng.random() < p_more else 1
+    return rng.choice((2, 2, 3, 4)) if rng.random() < p_more else 1
 
 
 def _riddle(rng: random.Random) -> Phrase:
@@ -74,7 +74,10 @@ def _phrases(category: str, rng: random.Random) -> tuple[tuple[Phrase, ...], str
     if category == "color_attr":
         return _pair(rng, 1.0, 0.4), None
     if category == "position":
-        return _pair(rng, rng.choice((0.0, 1.0)), 0.4), rng.choice(RELATIONS)
+        while True:
+            a, b = _pair(rng, rng.choice((0.0, 1.0)), 0.4)
+            if a.count + b.count <= MOST_RELATED:
+                return (a, b), rng.choice(RELATIONS)
     first = _riddle(rng)
     if rng.random() < 0.4:
         return (first,), None
@@ -83,7 +86,7 @@ def _phrases(category: str, rng: random.Random) -> tuple[tuple[Phrase, ...], str
             second = _riddle(rng)
         else:
             second = Phrase(rng.choice(SHAPES), _few(rng, 0.3), rng.choice(list(COLORS)))
-        if second.shape != first.shape and first.count + second.count <= 6:
+        if second.shape != first.shape and first.count + second.count <= MOST_RELATED:
             return (first, second), rng.choice((None, *RELATIONS))
 
 
@@ -167,8 +170,15 @@ def random_question(items: list[Item], wanted: bool, simple: bool, rng: random.R
     """A prompt of the training split about a scene, and whether the scene is what it asks for.
 
     simple: one phrase, about one thing. The truth is `wanted` unless no such prompt turns up in a hundred tries.
+    Where it is not, a third of the others have nothing to do with the scene: near misses alone teach to say yes.
     """
+    unrelated = not wanted and not simple and rng.random() < 0.35
     for _ in range(100):
+        if unrelated:
+            prompt = random_prompt(rng.choice(CATEGORIES), "train", rng)
+            if not (truth := satisfies(items, prompt)):
+                break
+            continue
         phrases = [_phrase_about(items, simple, rng)]
         relation = None
         if not simple and rng.random() < 0.6:
@@ -184,13 +194,20 @@ def random_question(items: list[Item], wanted: bool, simple: bool, rng: random.R
 
 @lru_cache(maxsize=32)
 def prompt_set(split: str, per_category: int, seed: int = 0) -> tuple[Prompt, ...]:
-    """`per_category` distinct prompts of each category, the same for the same arguments on every machine."""
-    prompts = []
+    """`per_category` distinct prompts of each category, the same for the same arguments on every machine.
+
+    Within a category they are spread evenly over the number of shapes and of riddles, so far as there are enough.
+    """
+    prompts: list[Prompt] = []
     for category in CATEGORIES:
         rng = random.Random(f"{split}/{category}/{seed}")
-        seen: dict[str, Prompt] = {}
-        while len(seen) < per_category:
+        kinds: dict[tuple[int, int], dict[str, Prompt]] = {}
+        for _ in range(40 * per_category):
             prompt = random_prompt(category, split, rng)
-            seen.setdefault(prompt.text(), prompt)
-        prompts += seen.values()
+            kinds.setdefault((prompt.total, len(prompt.facts())), {}).setdefault(prompt.text(), prompt)
+        queues = [list(kinds[kind].values()) for kind in sorted(kinds)]
+        turns = [queue[turn] for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue)]
+        if len(turns) < per_category:
+            raise ValueError(f"The {split} split has fewer than {per_category} prompts of '{category}'.")
+        prompts += turns[:per_category]
     return tuple(prompts)

@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=CHECKPOINT, help="checkpoint folder to write")
     parser.add_argument("--vq-steps", type=int, default=2400)
     parser.add_argument("--vq-batch", type=int, default=6)
-    parser.add_argument("--language-steps", type=int, default=9000)
+    parser.add_argument("--language-steps", type=int, default=10000)
     parser.add_argument("--language-batch", type=int, default=16)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")

@@ -6,7 +6,7 @@ Every step sees four batches, formatted exactly as the search formats them:
   10% for guidance, and in 30% the prompt has nothing to do with the plan, so that drawing follows the plan;
 - description: a picture, to be described; it teaches the vision tower to see far faster than one bit an image does;
 - quiz: a picture and several questions about it, each answered "yes" or "no". A loss of its own: averaged with
-  descriptions, one bit drowns. Half of the questions are about one thing: without them the others are never learned.
+  descriptions, one bit drowns. A third of the questions are about one thing: without them the others are never learned.
 """
 
 import logging
@@ -32,7 +32,7 @@ CATEGORY_WEIGHTS = (0.08, 0.15, 0.15, 0.10, 0.20, 0.15, 0.17)  # in the order of
 DROP_CONDITION = 0.10
 MISMATCH = 0.3
 IMAGE_WEIGHT = 3.0  # most image tokens are plain ground and cost nothing: the mean hides what drawing is about
-SIMPLE = 0.5  # share of the questions that are about one thing
+SIMPLE = 0.35  # share of the questions that are about one thing
 QUESTIONS = 6  # about a picture
 
 

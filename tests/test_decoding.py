@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from milr_core import load_model
-from milr_core.decoding import FREE, Cache, LanguageStack, decode_images, decode_text, pick
+from milr_core.decoding import FREE, Cache, LanguageStack, decode_images, decode_texts, pick
 from milr_core.rollout import Workspace, keep_going
 from milr_core.runtime import CudaRuntime, EagerRuntime, GraphRuntime
 from milr_core.settings import SearchSettings
@@ -70,6 +70,41 @@ def test_rewound_workspace_gives_what_a_fresh_one_gives(model):
     again, latents = text(model, workspace)
     fresh, fresh_latents = text(model, Workspace(model))
     assert first.tolist() == again.tolist() == fresh.tolist() and torch.equal(latents, fresh_latents)
+
+
+@pytest.mark.parametrize("every", [1, 8])
+def test_texts_of_a_batch_equal_the_slow_twin(model, every, monkeypatch):
+    """Prompts of different lengths, texts that begin with nothing, with some tokens, and with the end token."""
+    monkeypatch.setattr(model.stack, "look_every", every)
+    prompts = ["a circle", "two red circles", "two red circles left of a blue square", "a cross", "three squares"]
+    given = [[], [30, 31, 32], [20], [25, model.end_token], list(range(20, 20 + model.max_text_tokens - 1))]
+    ids = [model.reasoning_ids(prompt) for prompt in prompts]
+    cache = Cache(model.stack, 5, max(map(len, ids)) + model.max_text_tokens)
+    first = fill(model.stack, model.embed, ids, cache)
+    decoded = decode_texts(
+        model.stack, model.embed, model.text_head, cache, first, model.end_token, model.max_text_tokens,
+        [torch.tensor(tokens, dtype=torch.long) for tokens in given], keep_going,
+    )  # fmt: skip
+    for row, (tokens, latents) in enumerate(decoded):
+        slow_tokens, slow_latents = slow_text(model, ids[row], given[row], model.max_text_tokens)
+        assert tokens.tolist() == slow_tokens
+        torch.testing.assert_close(latents, slow_latents, rtol=1e-4, atol=1e-4)
+
+
+def test_sampled_texts_are_the_same_alone_and_in_a_batch(model):
+    generator = torch.Generator().manual_seed(4)
+    uniform = torch.rand(2, model.max_text_tokens, generator=generator)
+    prompts, given = ["two red circles", "a cross"], [torch.tensor([30, 31]), torch.empty(0, dtype=torch.long)]
+    alone = [Workspace(model).text(p, g, keep_going, u) for p, g, u in zip(prompts, given, uniform, strict=True)]
+    ids = [model.reasoning_ids(prompt) for prompt in prompts]
+    cache = Cache(model.stack, 2, 80)
+    first = fill(model.stack, model.embed, ids, cache)
+    both = decode_texts(
+        model.stack, model.embed, model.text_head, cache, first, model.end_token, model.max_text_tokens,
+        given, keep_going, uniform,
+    )  # fmt: skip
+    assert [tokens.tolist() for tokens, _ in both] == [tokens.tolist() for tokens, _ in alone]
+    assert both[0][0].tolist() != Workspace(model).text(prompts[0], given[0], keep_going)[0].tolist(), "greedy differs"
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -210,11 +245,11 @@ def test_pick_draws_from_the_distribution():
 
 def test_the_poll_is_asked_before_every_token(model):
     polled = []
-    model_text = decode_text(
+    ((tokens, _),) = decode_texts(
         model.stack, model.embed, model.text_head, *_prefilled(model), model.end_token, 6,
-        torch.empty(0, dtype=torch.long), lambda: polled.append(1),
+        [torch.empty(0, dtype=torch.long)], lambda: polled.append(1),
     )  # fmt: skip
-    assert len(polled) == len(model_text[0])
+    assert len(polled) == len(tokens)
     polled.clear()
     cache, first = Workspace(model).prefilled("image", model.image_ids("two red circles", ""), 16)
     decode_images(
@@ -226,4 +261,4 @@ def test_the_poll_is_asked_before_every_token(model):
 
 def _prefilled(model):
     cache, first = Workspace(model).prefilled("text", model.reasoning_ids("two red circles")[None], 20)
-    return cache, first[0]
+    return cache, first
