@@ -1,13 +1,13 @@
 """MILR: test-time latent reasoning for text-to-image generation (arXiv 2509.22761), as a library."""
 
-from milr_core.baselines import best_of_n, text_enhanced
+from milr_core.baselines import best_of_n, plain, text_enhanced
 from milr_core.control import SearchControl
 from milr_core.critics import Critic, Mixture, Score, load_critic
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus, load_model
 from milr_core.rollout import Workspace
 from milr_core.search import advance, reason, start
-from milr_core.settings import SearchSettings
+from milr_core.settings import SearchSettings, preset
 from milr_core.state import State
 from milr_core.steps import Cost, Step
 from milr_core.together import reason_together
@@ -31,6 +31,8 @@ __all__ = [
     "best_of_n",
     "load_critic",
     "load_model",
+    "plain",
+    "preset",
     "reason",
     "reason_together",
     "start",

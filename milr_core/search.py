@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,8 +19,8 @@ from milr_core.errors import Stopped
 from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.rollout import Rollout, Workspace, check_judges, keep_going, ready
-from milr_core.settings import SearchSettings
-from milr_core.state import State
+from milr_core.settings import SearchSettings, recommended_settings
+from milr_core.state import Sample, State
 from milr_core.steps import Step
 
 
@@ -60,12 +62,27 @@ def start(
     )
 
 
-def _update(old: Latents, log_p: Callable[[Tensor], Tensor], adv: float, lr: float) -> tuple[Latents, float, float]:
-    """One REINFORCE step on a group: the new latents, the gradient's norm, the update's norm."""
+def _update(
+    old: Latents, logits: Callable[[Tensor], Tensor], decoded: list[Tensor], advs: list[float], s: SearchSettings
+) -> tuple[Latents, float, float]:
+    """One REINFORCE step on a group: the new latents, the gradient's norm, the update's norm.
+
+    logits: latents (n, ...) -> (n, V). decoded: what each rollout of the batch decoded from the first of the latents.
+    """
     with torch.enable_grad():
         z = old.values.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(reinforce.loss(log_p(z), adv), z)
-    new = lat.adam_step(old, gradient, lr)
+        predicted = logits(z)
+        losses = [
+            reinforce.loss(reinforce.log_probability(predicted[: len(tokens)], tokens), adv)
+            for tokens, adv in zip(decoded, advs, strict=True)
+        ]
+        loss = torch.stack(losses).mean()
+        if s.entropy_bonus:
+            loss = loss - s.entropy_bonus * reinforce.entropy(predicted).sum()
+        (gradient,) = torch.autograd.grad(loss, z)
+    new = lat.adam_step(old, gradient, s.lr, s.lr_unit)
+    if s.trust:
+        new = lat.confine(new, s.trust)
     return new, gradient.norm().item(), (new.values - old.values).norm().item()
 
 
@@ -80,43 +97,57 @@ def advance(
 ) -> State:
     """Step k = index + 1: move the latents against what the last step scored, decode, score. State is not changed.
 
-    Where a latent group's ratio differs from the one it was sized for, it grows or shrinks first.
+    Where a latent group's ratio differs from the one it was sized for, it grows or shrinks first. With a `batch` of n,
+    the latents move at every n-th step, against what n steps scored.
 
     Raises:
         CriticError: the new image could not be judged; `state` is as good as before.
     """
     workspace = workspace or Workspace(model)
-    state = state.to(model.device)
-    k, s = state.index + 1, settings.resolve(model.recommended)
+    s = settings.resolve(model.recommended)
+    before = state
+    state = _restarted(state, s).to(model.device)
+    k = state.index + 1
     generator = torch.Generator()
     generator.set_state(state.random)
-    if s.seed != state.settings.seed:  # a fork under another seed
+    if s.noise == "shared":
+        generator.manual_seed(s.seed)
+    elif s.seed != state.settings.seed:  # a fork under another seed
         generator.manual_seed(s.seed + k)
     rollout = Rollout(model, critic, state.prompt, s, generator, poll, workspace, observers)
 
     # 1. Latents: size the groups, then z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
-    moves_text, moves_image = moved(s.strategy, k, s.steps)
-    adv = reinforce.advantage(state.score.value, s.baseline, list(state.values))
+    batch = (*state.pending, state.sample)
+    ready = len(batch) >= s.batch
+    moves_text, moves_image = moved(s.strategy, (k - 1) // s.batch + 1, s.steps // s.batch)
+    advs = reinforce.advantages([sample.value for sample in batch], s.baseline, list(state.values))
     gradient_norm, update_norm = {}, {}
     text = image = None
     if s.strategy != "image":
-        text = lat.resize(state.text_latents, state.rollout_text, s.text_ratio, "prefix", s.seed)
+        unsure = partial(_entropy, model.text_head, state.rollout_text)
+        text = lat.resize(state.text_latents, state.rollout_text, s.text_ratio, s.text_positions, s.seed, unsure)
     if s.strategy != "text":
-        image = lat.resize(state.image_latents, state.rollout_image, s.image_ratio, s.positions, s.seed)
-    if moves_text:
-        text, gradient_norm["text"], update_norm["text"] = _update(text, _text_log_p(model, state, text), adv, s.lr)
-    if moves_image:
-        log_p = _image_log_p(model, state, image, s)
-        image, gradient_norm["image"], update_norm["image"] = _update(image, log_p, adv, s.lr)
+        unsure = partial(_entropy, partial(_image_logits, model, s), state.rollout_image)
+        image = lat.resize(state.image_latents, state.rollout_image, s.image_ratio, s.positions, s.seed, unsure)
+    if moves_text and ready:
+        decoded = [_text_decoded(sample, text, model.device) for sample in batch]
+        text, gradient_norm["text"], update_norm["text"] = _update(text, model.text_head, decoded, advs, s)
+    if moves_image and ready:
+        decoded = [_image_decoded(model, sample, image, s) for sample in batch]
+        logits = partial(_image_logits, model, s)
+        image, gradient_norm["image"], update_norm["image"] = _update(image, logits, decoded, advs, s)
     rollout.clock.lap("update_seconds")
 
-    # 2. Text: the prefix from its latents, the rest by the model. An unchanged prefix leaves the text as it is.
-    tokens, latents, decoded = torch.tensor(state.text_tokens, device=model.device), state.rollout_text, 0
+    # 2. Text: optimised tokens from their latents, the rest by the model. What has not changed is not decoded again.
+    tokens, latents, paid = torch.tensor(state.text_tokens, device=model.device), state.rollout_text, 0
     if moves_text:
-        given = _text_prefix(model, text, s, generator)
-        if not torch.equal(given, tokens[: len(given)]):
-            tokens, latents = workspace.text(state.prompt, given, poll)
-            decoded = len(tokens)
+        given = _text_given(model, tokens, text, s, generator)
+        uniform = None
+        if s.text_rest == "sample":
+            uniform = torch.rand(model.max_text_tokens, generator=generator).to(model.device)
+        if uniform is not None or not torch.equal(given, tokens[: len(given)]):
+            tokens, latents = workspace.text(state.prompt, given, poll, uniform)
+            paid = len(tokens)
 
     # 3. Image: optimised positions are sampled from their latents, the rest by the model; then the score.
     if image is not None:
@@ -124,46 +155,77 @@ def advance(
         with torch.no_grad():
             logits = model.image_head(image.values, s.guidance)
         rollout.forced[0, at] = pick(logits, rollout.uniform[0, at], s.temperature)
-    return rollout.finish(
+    after = rollout.finish(
         k,
         tokens,
         latents,
-        decoded,
+        paid,
         state,
         text_latents=text,
         image_latents=image,
         gradient_norm=gradient_norm,
         update_norm=update_norm,
+        pending=() if ready else batch,
     )
+    if s.restart and after.best < k:
+        after = replace(after, anchor=before if before.best == before.index else before.anchor)
+    return after
 
 
-def _text_log_p(model: Janus, state: State, text: Latents) -> Callable[[Tensor], Tensor]:
-    """z -> log-probability of the tokens that the text latents were decoded to; a text may end before they do."""
-    decoded = torch.tensor(state.text_tokens, device=model.device)[: len(text)]
-    return lambda z: reinforce.log_probability(model.text_head(z[: len(decoded)]), decoded)
+def _restarted(state: State, s: SearchSettings) -> State:
+    """The state to go on from: this one, or, every `restart` steps without a better score, the best so far."""
+    if not s.restart or state.anchor is None or (state.index - state.best) % s.restart:
+        return state
+    again = state.anchor
+    return replace(again, index=state.index, values=state.values, random=state.random, spent=state.spent, anchor=again)
 
 
-def _image_log_p(model: Janus, state: State, image: Latents, s: SearchSettings) -> Callable[[Tensor], Tensor]:
-    """z -> log-probability, under guidance, of the tokens that the image latents were decoded to."""
-    drawn = torch.tensor(state.image_tokens, device=model.device)[image.positions.to(model.device)]
-
-    def log_p(z: Tensor) -> Tensor:
-        logits = model.image_head(z, s.guidance) / (s.temperature or 1.0)
-        return reinforce.log_probability(logits, drawn if s.log_probability == "decoded" else logits.argmax(-1))
-
-    return log_p
+def _entropy(logits: Callable[[Tensor], Tensor], rollout: Tensor) -> Tensor:
+    with torch.no_grad():
+        return reinforce.entropy(logits(rollout))
 
 
-def _text_prefix(model: Janus, text: Latents, settings: SearchSettings, generator: torch.Generator) -> Tensor:
-    """Tokens that the text latents decode to, cut after the first end token."""
+def _image_logits(model: Janus, s: SearchSettings, z: Tensor) -> Tensor:
+    return model.image_head(z, s.guidance) / (s.temperature or 1.0)
+
+
+def _text_decoded(sample: Sample, text: Latents, device: torch.device) -> Tensor:
+    """The tokens that the first of the text latents were decoded to; a text may end before all of them are."""
+    tokens = sample.text_tokens
+    reached = [tokens[p] for p in text.positions.tolist() if p < len(tokens)]
+    return torch.tensor(reached, dtype=torch.long, device=device)
+
+
+def _image_decoded(model: Janus, sample: Sample, image: Latents, s: SearchSettings) -> Tensor:
+    """The tokens that the image latents were decoded to, or, as the authors' code has it, the most likely ones."""
+    if s.log_probability == "argmax":
+        with torch.no_grad():
+            return _image_logits(model, s, image.values).argmax(-1)
+    return torch.tensor(sample.image_tokens, device=model.device)[image.positions.to(model.device)]
+
+
+def _text_given(
+    model: Janus, tokens: Tensor, text: Latents, settings: SearchSettings, generator: torch.Generator
+) -> Tensor:
+    """The text up to the last optimised position: there, what the latents decode to; between, `tokens` as they are.
+
+    Cut after the first end token, and where `tokens` have nothing between two positions.
+    """
     with torch.no_grad():
         logits = model.text_head(text.values)
     if settings.text_sampling == "argmax":
-        tokens = logits.argmax(-1)
+        chosen = logits.argmax(-1)
     else:
-        tokens = pick(logits, torch.rand(len(text), generator=generator).to(model.device), 1.0)
-    ends = (tokens == model.end_token).nonzero()
-    return tokens[: int(ends[0]) + 1] if len(ends) else tokens
+        chosen = pick(logits, torch.rand(len(text), generator=generator).to(model.device), 1.0)
+    given: list[int] = []
+    for position, token in zip(text.positions.tolist(), chosen.tolist(), strict=True):
+        given += tokens[len(given) : position].tolist()
+        if len(given) < position or model.end_token in given:
+            break
+        given.append(token)
+        if token == model.end_token:
+            break
+    return torch.tensor(given, dtype=torch.long, device=model.device)
 
 
 def reason(
@@ -177,14 +239,16 @@ def reason(
 ) -> Iterator[Step]:
     """Search; yields step 0, then every REINFORCE step, until the score passes tau or K steps are done.
 
-    control: pause, stop and change the search from another thread. state: go on from there instead of starting;
-    its own step is not yielded again, and `settings` default to those it was made with. observers: critics that score
-    every step into `Step.observed` and that the search never listens to: held-out judges make reward hacking visible.
+    settings: default to those `state` was made with, or to all that the model recommends. control: pause, stop and
+    change the search from another thread. state: go on from there instead of starting; its own step is not yielded
+    again. observers: critics that score every step into `Step.observed` and that the search never listens to: held-out
+    judges make reward hacking visible.
 
     Raises:
         InputError: at the call, for bad input. CriticError: while iterating; the steps yielded so far are valid.
     """
-    settings = (settings or (state.settings if state else SearchSettings())).resolve(model.recommended)
+    settings = settings or (state.settings if state else recommended_settings(model.recommended))
+    settings = settings.resolve(model.recommended)
     prompt = model.check_prompt(state.prompt if state else prompt)
     check_judges(critic, observers, prompt)
     return _steps(model, critic, prompt, settings, control or SearchControl(), state, observers)

@@ -7,10 +7,12 @@ from typing import Any
 from milr_core.errors import InputError
 
 STRATEGIES = ("joint", "alt", "t2v", "text", "image")
-POSITIONS = ("prefix", "random")
-BASELINES = ("one", "zero", "running")
+POSITIONS = ("prefix", "random", "entropy")
+BASELINES = ("one", "zero", "running", "leave-one-out")
 SAMPLING = ("argmax", "sample")
 LOG_PROBABILITY = ("decoded", "argmax")
+LR_UNITS = ("absolute", "norm")
+NOISE = ("fresh", "shared")
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,83 @@ KNOBS: dict[str, Knob] = {
     "baseline": Knob(
         "Baseline b",
         "What the score is compared with: one pushes away from whatever is not perfect, zero reinforces, "
-        "running is the mean score of the run so far.",
+        "running is the mean score of the run so far, leave-one-out that of the other rollouts of the batch (of the "
+        "rollouts before, where a batch is one).",
         str,
         BASELINES,
     ),
-    "positions": Knob("Image positions", "The first image tokens, or a random choice of them.", str, POSITIONS),
+    "batch": Knob(
+        "Rollouts an update",
+        "So many steps sample from the same latents before one update of all.",
+        int,
+        (),
+        1,
+        64,
+        False,
+        1,
+    ),
+    "positions": Knob(
+        "Image positions",
+        "The first image tokens, a random choice, or those the model was least sure of at step 0.",
+        str,
+        POSITIONS,
+    ),
+    "text_positions": Knob(
+        "Text positions",
+        "The first text tokens, a random choice, or those the model was least sure of at step 0; tokens between them "
+        "stay as they are.",
+        str,
+        POSITIONS,
+    ),
     "text_sampling": Knob(
         "Text prefix", "Tokens of the text prefix: the most likely ones, or sampled from the latents.", str, SAMPLING
+    ),
+    "text_rest": Knob(
+        "Rest of the text",
+        "Text after the optimised tokens: the most likely, or sampled anew each step.",
+        str,
+        SAMPLING,
     ),
     "log_probability": Knob(
         "Log-probability of",
         "The image tokens that were decoded (the paper), or the most likely ones (the authors' code).",
         str,
         LOG_PROBABILITY,
+    ),
+    "entropy_bonus": Knob(
+        "Entropy bonus",
+        "Weight of the entropy of the optimised tokens' distributions; 0 is none.",
+        float,
+        (),
+        0,
+        10,
+        False,
+        0.01,
+    ),
+    "trust": Knob(
+        "Trust radius",
+        "How far a latent may move from where it started, in shares of its norm; 0 is any way.",
+        float,
+        (),
+        0,
+        10,
+        False,
+        0.05,
+    ),
+    "lr_unit": Knob("Learning rate in", "Units of the latents, or of each latent's root mean square.", str, LR_UNITS),
+    "noise": Knob(
+        "Noise", "Of sampling: fresh at every step, or that of step 0 at all (common random numbers).", str, NOISE
+    ),
+    "restart": Knob(
+        "Restart after",
+        "Steps without a better score after which the search goes back to the best one; 0 is never.",
+        int,
+        (),
+        0,
+        1000,
+        False,
+        1,
+        live=False,
     ),
     "seed": Knob("Seed", "Same seed, same machine: same run.", int, (), 0, 2**63 - 1, False, 1, live=False),
 }
@@ -85,9 +151,17 @@ class SearchSettings:
     guidance: float | None = None
     temperature: float = 1.0
     baseline: str = "one"
+    batch: int = 1
     positions: str = "prefix"
+    text_positions: str = "prefix"
     text_sampling: str = "argmax"
+    text_rest: str = "argmax"
     log_probability: str = "decoded"
+    entropy_bonus: float = 0.0
+    trust: float = 0.0
+    lr_unit: str = "absolute"
+    noise: str = "fresh"
+    restart: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -108,6 +182,33 @@ class SearchSettings:
 
 PAPER: dict[str, Any] = {"strategy": "joint", "text_ratio": 0.2, "image_ratio": 0.02, "lr": 0.03, "guidance": 5.0}
 """Recommended for Janus-Pro (paper, section 4.1 and 4.3)."""
+
+_NOT_METHOD = {"steps", "threshold", "guidance", "temperature", "seed"}  # of the budget, of drawing, of chance
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        field.name: PAPER.get(field.name, field.default)
+        for field in fields(SearchSettings)
+        if field.name not in _NOT_METHOD
+    },
+}
+"""Named ways to search, whatever the model recommends; how images are drawn stays the model's."""
+
+
+def preset(name: str, **changes: Any) -> SearchSettings:
+    """The settings of a preset, with changes.
+
+    Raises:
+        InputError: no such preset, or changes that are no settings.
+    """
+    if name not in PRESETS:
+        raise InputError(f"There is no preset '{name}'. There is {', '.join(PRESETS)}.")
+    return settings_from({**PRESETS[name], **changes})
+
+
+def recommended_settings(recommended: dict[str, Any]) -> SearchSettings:
+    """All that a model recommends, its choices beside the paper's included; what it says nothing of is the paper's."""
+    return settings_from(recommended).resolve(recommended)
 
 
 def check(name: str, value: Any) -> Any:

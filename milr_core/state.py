@@ -14,6 +14,15 @@ from milr_core.steps import Cost, Probabilities, Step
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What REINFORCE needs of a rollout: the tokens decoded, and their score."""
+
+    text_tokens: list[int]
+    image_tokens: list[int]
+    value: float
+
+
+@dataclass(frozen=True)
 class State:
     """A search after step `index`. Tensors may live on any device; `advance` moves what it needs.
 
@@ -22,6 +31,8 @@ class State:
     random: state of the run's generator after this step. values: the scores of steps 0 to `index`.
     observed: scores by critics that only watch; nothing that comes next depends on them. spent: on remote judges by
     steps 0 to `index`, which a run's budget goes on from.
+    pending: rollouts of the current latents that no update has used yet, before this one (with a `batch`).
+    anchor: the best state before this one, kept to `restart` from; None where this is the best.
     """
 
     prompt: str
@@ -45,6 +56,12 @@ class State:
     observed: dict[str, Score] = field(default_factory=dict)
     spent: Usage = NOTHING
     probabilities: Probabilities | None = None
+    pending: tuple[Sample, ...] = ()
+    anchor: "State | None" = None
+
+    @property
+    def sample(self) -> Sample:
+        return Sample(self.text_tokens, self.image_tokens, self.score.value)
 
     @property
     def best(self) -> int:
@@ -62,12 +79,14 @@ class State:
             rollout_image=self.rollout_image.to(device),
             text_latents=self.text_latents and self.text_latents.to(device),
             image_latents=self.image_latents and self.image_latents.to(device),
+            anchor=self.anchor and self.anchor.to(device),
         )
 
     @cached_property
     def step(self) -> Step:
         """What callers see of this state."""
-        optimised = min(len(self.text_latents), len(self.text_tokens)) if self.text_latents and self.index else 0
+        latents = self.text_latents if self.index else None
+        optimised = [p for p in latents.positions.tolist() if p < len(self.text_tokens)] if latents else []
         return Step(
             index=self.index,
             text=self.text,
@@ -78,7 +97,8 @@ class State:
             cost=self.cost,
             text_tokens=self.text_tokens,
             token_strings=self.token_strings,
-            text_prefix=optimised,
+            text_prefix=len(optimised) if latents and latents.rule == "prefix" else 0,
+            text_positions=optimised,
             image_tokens=self.image_tokens,
             image_positions=self.image_latents.positions.tolist() if self.image_latents and self.index else [],
             gradient_norm=self.gradient_norm,

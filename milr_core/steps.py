@@ -69,7 +69,8 @@ class Step:
     """One step of a search; unpacks as `text, image, reward`.
 
     index: 0 is the model's own attempt. best: index of the best step so far, the first one on a tie.
-    text_tokens: ids, the end token last if it was reached; the first `text_prefix` were decoded from optimised latents.
+    text_tokens: ids, the end token last if it was reached; those at `text_positions` were decoded from optimised
+    latents: the first `text_prefix`, unless other positions than the prefix were asked for (then that is 0).
     image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
     gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
     observed: what critics that only watch say of the image, by their name; the search never sees it.
@@ -87,6 +88,7 @@ class Step:
     text_tokens: list[int]
     token_strings: list[str]
     text_prefix: int
+    text_positions: list[int]
     image_tokens: list[int]
     image_positions: list[int]
     gradient_norm: dict[str, float]

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from milr_core.control import SearchControl
-from milr_core.critics.base import Critic
+from milr_core.critics.base import NOTHING, Critic
 from milr_core.decoding import Poll, decode_images, decode_texts
 from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus
-from milr_core.rollout import Workspace
+from milr_core.rollout import Workspace, check_judges, ready
 from milr_core.search import advance, start
 from milr_core.settings import SearchSettings
 from milr_core.state import State
@@ -32,11 +32,12 @@ def reason_together(
     prompts: Sequence[str],
     settings: Sequence[SearchSettings],
     control: SearchControl | None = None,
+    observers: Sequence[Critic] = (),
 ) -> Iterator[tuple[int, Step]]:
     """Search for every prompt with its own settings; yields (index of the search, step) as steps are made.
 
-    Steps are those of `reason`, but for rounding: rows of a batch are summed in another order. The critic is called
-    from one search at a time.
+    Steps are those of `reason`, but for rounding: rows of a batch are summed in another order. Critics are called from
+    one search at a time.
 
     Raises:
         InputError: at the call, for bad input or a batch that does not fit in memory. CriticError: while iterating;
@@ -47,9 +48,9 @@ def reason_together(
     resolved = [s.resolve(model.recommended) for s in settings]
     asked = [model.check_prompt(prompt) for prompt in prompts]
     for prompt in asked:
-        critic.check_prompt(prompt)
+        check_judges(critic, observers, prompt)
     control = control or SearchControl()
-    return _steps(model, critic, asked, resolved, control, _Batch(model, len(asked), control.poll))
+    return _steps(model, critic, asked, resolved, control, observers, _Batch(model, len(asked), control.poll))
 
 
 def _steps(
@@ -58,6 +59,7 @@ def _steps(
     prompts: list[str],
     settings: list[SearchSettings],
     control: SearchControl,
+    observers: Sequence[Critic],
     batch: "_Batch",
 ) -> Iterator[tuple[int, Step]]:
     made: SimpleQueue[tuple[int, State | BaseException | None]] = SimpleQueue()
@@ -65,10 +67,13 @@ def _steps(
     def search(index: int) -> None:
         seat = _Seat(batch, index)
         try:
-            state = start(model, _OneAtATime(critic, batch.turn), prompts[index], settings[index], batch.check, seat)
+            with batch.turn:
+                own, watching = ready(critic, observers, batch.check, NOTHING)
+            judging, *watching = [_OneAtATime(one, batch.turn) for one in (own, *watching)]
+            state = start(model, judging, prompts[index], settings[index], batch.check, seat, watching)
             made.put((index, state))
             while not state.finished(now := control.in_force(settings[index])):
-                state = advance(model, _OneAtATime(critic, batch.turn), state, now, batch.check, seat)
+                state = advance(model, judging, state, now, batch.check, seat, watching)
                 made.put((index, state))
         except Stopped:
             pass

@@ -29,7 +29,7 @@ from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.settings import settings_from
-from milr_core.state import State
+from milr_core.state import Sample, State
 from milr_core.steps import Cost, Probabilities
 
 SCHEMA = 1
@@ -42,6 +42,7 @@ _RECORD = {
     "gradient_norm": dict, "update_norm": dict, "latents": dict, "image": str, "state": str,
 }  # fmt: skip
 _OBSERVED = {"value": (int, float), "parts": dict, "reason": str}
+_GROUP = ("values", "positions", "mean", "variance", "count", "origin")
 _HEADER = {"schema": int, "prompt": str, "model": dict, "critic": str, "steps": list}
 _FILE = re.compile(r"(trajectory\.json|step-\d{3,4}\.png|state-\d{3,4}\.safetensors)")
 
@@ -60,7 +61,7 @@ def _tensors(state: State) -> dict[str, torch.Tensor]:
     tensors = {"rollout_text": state.rollout_text, "rollout_image": state.rollout_image, "random": state.random}
     for name, group in (("text", state.text_latents), ("image", state.image_latents)):
         if group is not None:
-            tensors |= {f"{name}.{k}": getattr(group, k) for k in ("values", "positions", "mean", "variance", "count")}
+            tensors |= {f"{name}.{k}": getattr(group, k) for k in _GROUP}
     return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
 
 
@@ -79,6 +80,7 @@ def _record(state: State) -> dict[str, Any]:
         "text_tokens": state.text_tokens,
         "token_strings": state.token_strings,
         "text_prefix": state.step.text_prefix,
+        "text_positions": state.step.text_positions,
         "image_tokens": state.image_tokens,
         "image_positions": state.step.image_positions,
         "gradient_norm": state.gradient_norm,
@@ -87,6 +89,8 @@ def _record(state: State) -> dict[str, Any]:
         "image": f"step-{state.index:03d}.png",
         "state": f"state-{state.index:03d}.safetensors",
     }
+    if state.pending:
+        record["pending"] = [asdict(sample) for sample in state.pending]
     if state.observed:
         record["observed"] = {
             name: {"value": score.value, "parts": score.parts, "reason": score.reason}
@@ -284,11 +288,16 @@ class Trajectory:
         if not 0 <= index < len(self):
             raise InputError(f"The run has steps 0 to {len(self) - 1}; there is no step {index}.")
         record = self.records[index]
+        values = tuple(float(r["reward"]) for r in self.records[: index + 1])
+        settings = settings_from(record["settings"])
+        best = values.index(max(values))
         try:
             tensors = load_tensors((self.folder / record["state"]).read_bytes())
             groups = {
                 name: Latents(
-                    *(tensors[f"{name}.{k}"] for k in ("values", "positions", "mean", "variance", "count")),
+                    **{k: tensors[f"{name}.{k}"] for k in _GROUP[:-1]},
+                    # Bundles from before latents kept their origin were made with no trust region to need it.
+                    origin=tensors.get(f"{name}.origin", tensors[f"{name}.values"]),
                     ratio=float(about["ratio"]),
                     rule=str(about["rule"]),
                 )
@@ -297,14 +306,14 @@ class Trajectory:
             return State(
                 prompt=self.prompt,
                 index=index,
-                settings=settings_from(record["settings"]),
+                settings=settings,
                 text=record["text"],
                 text_tokens=record["text_tokens"],
                 token_strings=record["token_strings"],
                 image_tokens=record["image_tokens"],
                 image=self.image(index),
                 score=Score(record["reward"], record["parts"], record["reason"], record["raw"]),
-                values=tuple(float(r["reward"]) for r in self.records[: index + 1]),
+                values=values,
                 rollout_text=tensors["rollout_text"],
                 rollout_image=tensors["rollout_image"],
                 text_latents=groups.get("text"),
@@ -316,6 +325,8 @@ class Trajectory:
                 spent=sum((Cost(**r["cost"]).usage for r in self.records[: index + 1]), Usage()),
                 observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
                 probabilities=Probabilities(**record["probabilities"]) if "probabilities" in record else None,
+                pending=tuple(Sample(**sample) for sample in record.get("pending", [])),
+                anchor=self.state(best) if settings.restart and best < index else None,
             )
         except (OSError, SafetensorError, KeyError, TypeError, CriticError) as error:
             raise InputError(f"Step {index} of {self.folder} cannot be continued from: {error!r}.") from error

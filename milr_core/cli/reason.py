@@ -15,7 +15,7 @@ from milr_core.critics import CRITICS, load_critic
 from milr_core.errors import InputError
 from milr_core.janus import load_model
 from milr_core.search import reason
-from milr_core.settings import KNOBS, SearchSettings
+from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings
 from milr_core.steps import Step
 from milr_core.trajectory import Trajectory
 
@@ -38,6 +38,7 @@ def add(commands: Any) -> None:
     run.add_argument(
         "--observer", action="append", metavar="NAME", help="a critic that scores every step and is never listened to"
     )
+    run.add_argument("--preset", choices=PRESETS, help="a named way to search; other settings given change it")
     run.add_argument("--out", type=Path, help="folder for the run bundle: images, states, trajectory.json")
     run.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     run.add_argument("--json", action="store_true", help="one JSON object a line and a step on standard output")
@@ -68,7 +69,7 @@ def _line(step: Step, image: str | None) -> str:
 
 def _settings(args: argparse.Namespace, before: SearchSettings) -> SearchSettings:
     given = {name: getattr(args, name) for name in KNOBS if getattr(args, name) is not None}
-    return SearchSettings(**{**before.as_dict(), **given})
+    return SearchSettings(**{**before.as_dict(), **PRESETS.get(args.preset, {}), **given})
 
 
 def run_reason(args: argparse.Namespace) -> int:
@@ -81,6 +82,8 @@ def run_reason(args: argparse.Namespace) -> int:
     state = run.state(len(run) - 1) if run is not None and len(run) else None
     settings = _settings(args, state.settings if state else SearchSettings())
     model = load_model(args.model or (run.model["id"] if run is not None else "janus-shapes"), args.device)
+    if state is None and args.preset is None:
+        settings = _settings(args, recommended_settings(model.recommended))
     if run is not None:
         run.check_model(model)
     critic_name = args.critic or (run.critic if run is not None else "oracle")

@@ -1,0 +1,1 @@
+"""Suites x methods x executor -> records, tables and figures: `python -m bench`."""

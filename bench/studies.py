@@ -1,0 +1,192 @@
+"""The paper's questions, and ours: which methods answer each, on which prompts, and what to show of the records."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+
+from bench import figures as fig
+from bench import tables as tab
+from bench.methods import parse_method
+from bench.results import REFERENCE, Results
+from bench.tables import Table
+
+BUDGETS = (1, 2, 3, 5, 9, 17)  # image rollouts: step 0 and 0, 1, 2, 4, 8, 16 steps after it
+STEPS = (1, 2, 4, 8, 16, 32)
+RESAMPLED = ("best-of-n-resampled-0.7", "best-of-n-resampled")
+SEARCHES = ("joint", "text", "image")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report."""
+
+    title: str
+    words: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    figures: Mapping[str, go.Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """settings: of the run, unless given. plans: which prompts, by their plan at step 0. show: records to sections."""
+
+    title: str
+    methods: tuple[str, ...]
+    show: Callable[[Results, "Study"], list[Section]]
+    suite: str = "shapes"
+    plans: str = "all"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def show_main(results: Results, study: Study) -> list[Section]:
+    methods = results.having(study.methods) if study.methods else results.methods
+    sections = [
+        Section(
+            study.title,
+            tab.verdicts(results, methods),
+            [
+                tab.main_table(results, methods, "Success, rewards and costs"),
+                tab.category_table(results, methods, "Success by category"),
+            ],
+            {"categories": fig.bars(results, methods, study.title)},
+        )
+    ]
+    if len(set(results.plan_right.values())) == 2:
+        sections += [_by_plan(results, methods, right) for right in (False, True)]
+    return sections
+
+
+def _by_plan(results: Results, methods: Sequence[str], right: bool) -> Section:
+    keep, word = results.where_plan(right), "right" if right else "wrong"
+    methods = [method for method in methods if results.of(method, keep)]
+    return Section(
+        f"Prompts whose plan is {word} at step 0",
+        (),
+        [
+            tab.main_table(results, methods, f"Plan {word} at step 0", keep),
+            tab.rollouts_table(results, methods, BUDGETS, f"Plan {word}: success within equal image rollouts", keep),
+        ],
+        {f"plan-{word}": fig.against_rollouts(results, methods, BUDGETS, f"Plan {word} at step 0", keep)},
+    )
+
+
+def show_steps(results: Results, study: Study) -> list[Section]:
+    methods, budgets = results.having(study.methods), [steps + 1 for steps in STEPS]
+    table = tab.rollouts_table(results, methods, budgets, "Success after K steps (K + 1 image rollouts)")
+    table = Table(table.title, ["method", *(f"K = {steps}" for steps in STEPS)], table.rows)
+    figure = fig.against_rollouts(results, methods, budgets, "Success against steps")
+    return [Section(study.title, (), [table], {"steps": figure})]
+
+
+def show_ratios(results: Results, study: Study) -> list[Section]:
+    sections = []
+    for kind, name, symbol in (("text", "text_ratio", "λt"), ("image", "image_ratio", "λv")):
+        own = [m for m in results.having(study.methods) if parse_method(m).kind == kind]
+        by_value = {parse_method(m).changes[name]: m for m in own}
+        table = tab.main_table(results, own, f"{symbol}, {kind}-only search")
+        figure = fig.sweep(results, {f"{kind} only": by_value}, f"Success against {symbol}", symbol)
+        sections.append(Section(f"{study.title}: {symbol}", (), [table], {name: figure}))
+    return sections
+
+
+def show_rollouts(results: Results, study: Study) -> list[Section]:
+    methods = results.having(study.methods)
+    tables = [
+        tab.main_table(results, methods, "Success, rewards and costs"),
+        tab.rollouts_table(results, methods, BUDGETS, "Success within equal image rollouts"),
+    ]
+    figure = fig.against_rollouts(results, methods, BUDGETS, "Success against image rollouts")
+    return [Section(study.title, tab.verdicts(results, methods), tables, {"rollouts": figure})]
+
+
+def show_critics(results: Results, study: Study) -> list[Section]:
+    judge = results.manifest["fixed"]["critic"]
+    words = [f"Success is the verdict of {judge}, whichever critic guided. A search guided by {judge} is an oracle's."]
+    methods = results.having(study.methods)
+    tables = [
+        tab.main_table(results, methods, "Critics that guide"),
+        tab.category_table(results, methods, "Success by category"),
+    ]
+    return [Section(study.title, words, tables, {"critics": fig.bars(results, methods, study.title)})]
+
+
+def show_plans(results: Results, study: Study) -> list[Section]:
+    methods = results.having(study.methods)
+    there = [right for right in (False, True) if right in results.plan_right.values()]
+    sections = [Section(study.title, tab.verdicts(results, methods))]
+    return sections + [_by_plan(results, methods, right) for right in there]
+
+
+SAMPLED = "text_sampling=sample,text_rest=sample"
+IMPROVEMENTS = (
+    "text",
+    "text[text_sampling=sample]",
+    f"text[{SAMPLED}]",
+    f"text[{SAMPLED},baseline=running]",
+    f"text[{SAMPLED},baseline=running,text_ratio=0.2]",
+    f"text[{SAMPLED},baseline=leave-one-out]",
+    f"text[{SAMPLED},baseline=leave-one-out,batch=4,lr=0.3]",
+    f"text[{SAMPLED},baseline=running,text_positions=entropy]",
+    f"text[{SAMPLED},baseline=running,text_positions=entropy,text_ratio=0.2]",
+    f"text[{SAMPLED},text_positions=entropy,text_ratio=0.2]",
+    f"text[{SAMPLED},baseline=running,entropy_bonus=0.1]",
+    f"text[{SAMPLED},baseline=running,trust=0.5]",
+    f"text[{SAMPLED},baseline=running,lr=0.1,lr_unit=norm]",
+    f"text[{SAMPLED},baseline=running,restart=4]",
+    "text[noise=shared]",
+    f"joint[{SAMPLED},baseline=running]",
+    f"joint[{SAMPLED},baseline=running,positions=entropy]",
+)
+"""One thing at a time beside the paper's choices, and a few together."""
+
+STUDIES: dict[str, Study] = {
+    "main": Study(
+        "Main table and ablation (paper, Tables 1 to 3)",
+        ("base", "step0", "best-of-n", REFERENCE, "orm", *SEARCHES),
+        show_main,
+    ),
+    "steps": Study(
+        "Steps (paper, Figure 4)",
+        tuple(f"{m}[steps={STEPS[-1]}]" for m in (*SEARCHES, REFERENCE)),
+        show_steps,
+    ),
+    "ratios": Study(
+        "Share of the latents that is optimised (paper, Figure 5)",
+        (
+            *(f"text[text_ratio={ratio}]" for ratio in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1)),
+            *(f"image[image_ratio={ratio}]" for ratio in (0.02, 0.06, 0.1, 0.2, 0.4, 1)),
+        ),
+        show_ratios,
+    ),
+    "strategies": Study("Strategies (paper, Table 4)", (REFERENCE, "joint", "alt", "t2v"), show_main),
+    "positions": Study(
+        "Prefix against random positions (paper, Table 5)",
+        (REFERENCE, "image", "image-random", "joint", "joint-random"),
+        show_main,
+    ),
+    "critics": Study(
+        "Critics (paper, Figure 6 and Table 6)",
+        ("step0", "joint@oracle", "joint@self", "joint@0.5*oracle+0.5*self"),
+        show_critics,
+    ),
+    "rollouts": Study(
+        "Success against image rollouts (the fair form of the paper's Table 7)",
+        ("step0", REFERENCE, *RESAMPLED, *SEARCHES, "alt", "t2v"),
+        show_rollouts,
+    ),
+    "plans": Study(
+        "Is latent search worth having? Right and wrong plans at equal image rollouts",
+        (REFERENCE, *RESAMPLED, *SEARCHES),
+        show_plans,
+        plans="both",
+    ),
+    "improve": Study(
+        "Beyond the paper, on the validation split, where the plan is wrong at step 0",
+        (REFERENCE, *RESAMPLED, *IMPROVEMENTS),
+        show_rollouts,
+        suite="shapes:validation",
+        plans="wrong",
+    ),
+}

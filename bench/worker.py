@@ -1,0 +1,194 @@
+"""One model in one process: takes a prompt and a seed, gives a record for each method. Equal jobs, equal records."""
+
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers.utils import logging as transformers_logging
+
+from bench.methods import Method, Runner
+from bench.suites import Item
+from milr_core import (
+    Critic,
+    CriticError,
+    InputError,
+    Score,
+    SearchSettings,
+    Step,
+    Workspace,
+    load_critic,
+    load_model,
+)
+from milr_core.janus import default_device
+from milr_core.rollout import keep_going
+from milr_core.steps import Cost
+from shapes.plans import plan_is_right
+from shapes.prompts import PromptError, parse
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a worker needs to know; picklable. critic: judges the run, and guides where a method names no other.
+
+    critic_options: what critics are made with, by their name.
+    """
+
+    model: str
+    critic: str
+    observers: tuple[str, ...] = ()
+    settings: SearchSettings = SearchSettings()
+    device: str | None = None
+    critic_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def options_of(self, name: str, item: Item) -> dict[str, Any]:
+        """What a critic is made with for an item; of a mixture, by the names of its parts."""
+        single = "*" not in name and "+" not in name
+        parts = [name] if single else re.findall(r"[A-Za-z][\w-]*", name)
+        options = {p: self.critic_options.get(p, {}) | item.critic_options.get(p, {}) for p in parts}
+        return options[name] if single else {part: own for part, own in options.items() if own}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is handed out: one prompt under one seed, and the methods still to do."""
+
+    item: Item
+    seed: int
+    methods: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One method's outcome. error: why there is none; then `record` holds the key alone. image: PNG bytes."""
+
+    item: Item
+    seed: int
+    method: str
+    record: dict[str, Any]
+    image: bytes = b""
+    error: str = ""
+
+
+def search_seed(item: Item, seed: int) -> int:
+    """The search's own seed: of the prompt and the run's seed alone, so the same for all methods and any order."""
+    return zlib.crc32(f"{item.id}/{item.prompt}/{seed}".encode())
+
+
+def is_right(score: Score, threshold: float) -> bool:
+    """The critic's own verdict where it gives one, otherwise whether the score passes the threshold."""
+    verdict = score.raw.get("correct")
+    return verdict if isinstance(verdict, bool) else score.value > threshold
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Worker:
+    """Loads the model once. On a CPU it computes in one thread: results are then the same beside any other load."""
+
+    def __init__(self, setup: Setup):
+        device = setup.device or default_device()
+        if torch.device(device).type == "cpu":
+            torch.set_num_threads(1)
+        transformers_logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
+        self.setup = setup
+        self.model = load_model(setup.model, device)
+        self.runner = Runner(self.model, self._critic, self._observers)
+        self._item: Item | None = None
+        self._critics: dict[str, tuple[dict[str, Any], Critic]] = {}
+
+    def _critic(self, name: str) -> Critic:
+        """The critic for the item at hand: one of a name at a time, for their weights can be large."""
+        options = self.setup.options_of(name, self._item)
+        if name not in self._critics or self._critics[name][0] != options:
+            self._critics[name] = options, load_critic(name, model=self.model, **options)
+        return self._critics[name][1]
+
+    def _observers(self, guide: str) -> Sequence[Critic]:
+        names = dict.fromkeys((self.setup.critic, *self.setup.observers))
+        return [self._critic(name) for name in names if name != guide]
+
+    def first_text(self, prompt: str) -> str:
+        """The greedy reasoning text, without drawing."""
+        nothing = torch.empty(0, dtype=torch.long, device=self.model.device)
+        tokens, _ = Workspace(self.model).text(self.model.check_prompt(prompt), nothing, keep_going)
+        return self.model.text_of(tokens)
+
+    def run(self, job: Job) -> Iterator[Result]:
+        """A result for each method of the job. A failure is a result with `error`, never a score."""
+        self._item = job.item
+        for method in job.methods:
+            try:
+                yield self._one(job, method)
+            except (CriticError, InputError) as error:
+                yield Result(job.item, job.seed, method.name, {}, error=str(error))
+
+    def _one(self, job: Job, method: Method) -> Result:
+        guide = method.guide or self.setup.critic
+        base = replace(self.setup.settings, seed=search_seed(job.item, job.seed))
+        steps = list(self.runner.steps(method, guide, job.item.prompt, base))
+        answer = steps[steps[-1].best]
+        record = self._record(job.item, job.seed, method, guide, steps)
+        return Result(job.item, job.seed, method.name, record, png(answer.image))
+
+    def _record(self, item: Item, seed: int, method: Method, guide: str, steps: list[Step]) -> dict[str, Any]:
+        """JSON-able. All that differs between two runs of the same job is under `timing`.
+
+        rewards: of the guide, a step. judged, right: value and verdict of the run's critic, a step. observed: the
+        same of the held-out critics. rollouts: images drawn up to and with each step.
+        """
+        threshold, judge = steps[0].settings.threshold, self.setup.critic
+
+        def figures(name: str) -> dict[str, list]:
+            key = self._critic(name).name
+            scores = [step.score if name == guide else step.observed[key] for step in steps]
+            return {"values": [s.value for s in scores], "right": [is_right(s, threshold) for s in scores]}
+
+        cost = sum((step.cost for step in steps), Cost())
+        seconds = {name: getattr(cost, f"{name}_seconds") for name in ("text", "image", "pixels", "critic", "update")}
+        judged = figures(judge)
+        rollouts = [sum(step.cost.image_rollouts for step in steps[: i + 1]) for i in range(len(steps))]
+        return {
+            "item": item.id,
+            "method": method.name,
+            "seed": seed,
+            "prompt": item.prompt,
+            "category": item.category,
+            "label": method.label,
+            "guide": guide,
+            "judge": judge,
+            "settings": steps[-1].settings.as_dict(),
+            "first_text": steps[0].text,
+            "text": steps[steps[-1].best].text,
+            "best": steps[-1].best,
+            "rewards": [step.reward for step in steps],
+            "judged": judged["values"],
+            "right": judged["right"],
+            "observed": {name: figures(name) for name in self.setup.observers if name != judge},
+            "rollouts": rollouts,
+            "image_rollouts": cost.image_rollouts,
+            "text_tokens": cost.text_tokens,
+            "image_tokens": cost.image_tokens,
+            "critic_calls": cost.critic_calls,
+            "tags": tags(item, steps[0].text),
+            "timing": {"seconds": sum(seconds.values()), **seconds},
+        }
+
+
+def tags(item: Item, first_text: str) -> dict[str, bool]:
+    """What is known of a prompt beside its category: in the world of shapes, whether the plan at step 0 is right."""
+    if not first_text or not {"include", "exclude"} <= item.metadata.keys():
+        return {}
+    try:
+        return {"plan_right": plan_is_right(first_text, parse(item.prompt))}
+    except PromptError:  # GenEval's prompts have the same structure and are of another world
+        return {}

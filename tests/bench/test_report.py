@@ -1,0 +1,92 @@
+import json
+
+import plotly.graph_objects as go
+
+from bench.figures import write_static
+from bench.report import write_docs, write_report
+from bench.results import Results
+from bench.store import encode
+from bench.tables import rollouts_table, verdicts
+
+
+def make_run(folder, record, records, observers=("self",), **manifest):
+    fixed = {
+        "suite": "shapes", "plans": "all", "model": "tiny", "weights": "0123456789abcdef", "critic": "oracle",
+        "observers": list(observers), "settings": {"steps": 2, "threshold": 0.9, "lr": 0.5},
+    }  # fmt: skip
+    asked = {
+        "items": [str(i) for i in range(12)], "seeds": [0], "methods": ["joint", "best-of-n-early"],
+        "command": "python -m bench run", "machine": "a machine", "started": "2026-01-02T03:04:05+00:00",
+        "weights": None,
+    }  # fmt: skip
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"fixed": fixed, **asked, **manifest}))
+    (folder / "records.jsonl").write_bytes(b"".join(map(encode, records)))
+    return folder
+
+
+def two_methods(record, joint, other):
+    watching = {"self": {"values": [0.3, 0.25], "right": [False, False]}}
+    rows = [("joint", joint), ("best-of-n-early", other)]
+    return [
+        record(str(i), method, [0.5, value], observed=watching, tags={"plan_right": i % 2 == 0})
+        for method, values in rows
+        for i, value in enumerate(values)
+    ]
+
+
+def test_a_report_says_what_was_run_and_shows_costs_and_held_out_critics(tmp_path, record):
+    folder = make_run(tmp_path / "a", record, two_methods(record, [1.0] * 12, [0.6] * 12))
+    text = write_report(folder, static=False)
+    assert "12 prompts of shapes; seeds 0; 24 records." in text and "`python -m bench run` on a machine" in text
+    assert "held out: self" in text and "0.25 [0.25, 0.25]" in text
+    row = next(line for line in text.splitlines() if line.startswith("| joint"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:5] == ["joint", "12", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]"]
+    assert cells[6:] == ["2.00", "10", "144", "2.00", "1.00"]
+    assert (folder / "report.md").read_text() == text
+    assert (folder / "figures/categories.html").exists() and (folder / "figures/plotly.min.js").exists()
+
+
+def test_it_says_plainly_where_search_does_not_beat_best_of_n(tmp_path, record):
+    wins = [1.0 if i % 2 else 0.5 for i in range(12)]  # right where the plan is wrong, wrong where it is right
+    loses = [0.5 if i % 2 else 1.0 for i in range(12)]
+    results = Results.read(make_run(tmp_path / "a", record, two_methods(record, wins, loses)))
+    (line,) = verdicts(results, ["joint", "best-of-n-early"])
+    assert "shows no difference overall" in line
+    assert "beats it where it is wrong (+1.00 [+1.00, +1.00])" in line
+    assert "is worse where the plan is right (-1.00 [-1.00, -1.00])" in line
+
+
+def test_equal_rollouts_cut_every_method_at_the_same_cost(tmp_path, record):
+    results = Results.read(make_run(tmp_path / "a", record, two_methods(record, [1.0] * 12, [0.6] * 12)))
+    table = rollouts_table(results, ["joint", "best-of-n-early"], (1, 2), "t")
+    assert table.rows[0] == ["joint", "0.00 [0.00, 0.00]", "1.00 [1.00, 1.00]"]
+
+
+def test_a_method_guided_by_another_critic_shows_what_that_one_gave(tmp_path, record):
+    orm = record("0", "orm", [0.3, 0.8], guide="self", judged=[1.0, 0.4], right=[True, False])
+    text = write_report(
+        make_run(tmp_path / "a", record, [orm, record("0", "joint", [1.0])], observers=[]), static=False
+    )
+    row = next(line for line in text.splitlines() if line.startswith("| orm"))
+    assert [cell.strip() for cell in row.strip("|").split("|")][2:5] == [
+        "0.00 [0.00, 0.00]", "0.80 [0.80, 0.80]", "0.40 [0.40, 0.40]",
+    ]  # fmt: skip
+
+
+def test_an_unfinished_run_says_so_and_a_page_of_runs_names_its_command(tmp_path, record):
+    records = two_methods(record, [1.0] * 12, [0.6] * 12)
+    a = make_run(tmp_path / "a", record, records)
+    b = make_run(tmp_path / "b", record, records[:-3], studies=["rollouts"])
+    assert "(3 are still missing)" in write_report(b, static=False)
+    write_docs([a, b], tmp_path / "docs/results.md", ["report", "a", "b", "--docs", "docs/results.md"], static=False)
+    page = (tmp_path / "docs/results.md").read_text()
+    assert "python -m bench report a b --docs docs/results.md" in page
+    assert "Run a" in page and "Success against image rollouts" in page
+
+
+def test_pictures_that_cannot_be_drawn_are_said_and_not_an_error(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
+    assert write_static({"a": go.Figure()}, tmp_path / "figures") is False
+    assert "Chrome" in caplog.text
