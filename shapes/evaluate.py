@@ -40,7 +40,7 @@ from shapes.train import CHECKPOINT
 logger = logging.getLogger(__name__)
 STEPS = 16
 GUIDANCE = (1.0, 1.25, 1.5, 2.0, 3.0)
-GRID = {"lr": (0.03, 0.1, 0.3), "text_ratio": (0.2, 0.5), "image_ratio": (0.02, 0.1)}
+GRID = {"lr": (0.01, 0.03, 0.1, 0.3), "text_ratio": (0.2, 0.5), "image_ratio": (0.02, 0.1)}
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from milr_core.critics import CRITICS
-from milr_core.settings import KNOBS, Knob, SearchSettings
+from milr_core.settings import KNOBS, Knob, recommended_settings
 
 SLIDERS = ("text_ratio", "image_ratio", "lr")
 """In sight at all times, each with the value in force beside it."""
@@ -66,7 +66,7 @@ def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
 
 def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
     """Live sliders in sight; then strategy, critic and seed; the rest in an accordion."""
-    values = SearchSettings().resolve(recommended).as_dict()
+    values = recommended_settings(recommended).as_dict()
     knobs, in_force = {}, {}
     gr.HTML("<h2>Live settings</h2><p class='hint'>Move them while a search runs: they act from its next step.</p>")
     for name in SLIDERS:
