@@ -1,16 +1,23 @@
 """How the authors' code decodes, written anew on the transformers model: what the fast loop is measured against.
 
-Text without a cache: the whole sequence again for every token. Images token by token through the transformers stack
-with its growing cache, two rows for guidance, each token fetched to the host. The tokens are those of the fast loop.
+Text without a cache, the whole sequence again for every token, and anew at every step, changed or not. Images token by
+token through the transformers stack with its growing cache, two rows for guidance, each token fetched to the host. The
+tokens are those of the fast loop.
 """
+
+import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from milr_core.critics.base import Critic
 from milr_core.decoding import FREE, Poll, pick
-from milr_core.rollout import Workspace
+from milr_core.rollout import Workspace, keep_going
+from milr_core.search import advance
 from milr_core.settings import SearchSettings
+from milr_core.state import State
 
 
 class ReferenceWorkspace(Workspace):
@@ -63,3 +70,14 @@ class ReferenceWorkspace(Workspace):
             tokens.append(token)
             x = model.hf.prepare_embeddings_for_image_generation(torch.tensor([[token], [token]], device=model.device))
         return torch.tensor(tokens, device=model.device), torch.stack(latents)
+
+    def advance(self, critic: Critic, state: State, settings: SearchSettings) -> State:
+        """A step of the search; a text that the search would have kept is decoded again, and its time counted."""
+        after = advance(self.model, critic, state, settings, workspace=self)
+        if after.cost.text_tokens:
+            return after
+        started = time.perf_counter()
+        given = torch.tensor(after.text_tokens[: len(after.text_latents)], device=self.model.device)
+        self.text(state.prompt, given, keep_going)
+        spent = after.cost.text_seconds + time.perf_counter() - started
+        return replace(after, cost=replace(after.cost, text_seconds=spent))

@@ -32,6 +32,7 @@ FULL_SIZES = {  # hidden size, layers, heads, MLP; vocabulary and image tokens a
 }
 VOCABULARY, CODEBOOK, IMAGE_TOKENS, PROMPT_TOKENS = 102400, 16384, 576, 200
 TOKENS_TIMED = 64
+STEPS_TIMED = 4
 ABOUT = """\
 Written by `python -m bench speed --write`. Ratios are medians over rounds in which both sides were measured in turns.
 The reference loop (`bench/reference.py`) decodes text without a cache and images by a forward of the transformers model
@@ -116,9 +117,15 @@ def measure_model(name: str, device: str, rounds: int) -> dict[str, Any]:
     first = start(model, critic, PROMPT, settings, workspace=fast)
     parts: dict[str, list[dict[str, float]]] = {"ours": [], "reference": []}
 
-    def step(workspace: Workspace, who: str) -> None:
-        state = advance(model, critic, first, settings, workspace=workspace)
-        parts[who].append({k: v for k, v in asdict(state.cost).items() if k.endswith("seconds")})
+    def steps(who: str) -> None:
+        """The first steps of the search, the same for both: texts change in some of them."""
+        state = first
+        for _ in range(STEPS_TIMED):
+            if who == "reference":
+                state = reference.advance(critic, state, settings)
+            else:
+                state = advance(model, critic, state, settings, workspace=fast)
+            parts[who].append({k: v for k, v in asdict(state.cost).items() if k.endswith("seconds")})
 
     texts = {
         "ours": lambda: fast.text(PROMPT, nothing, keep_going),
@@ -127,9 +134,7 @@ def measure_model(name: str, device: str, rounds: int) -> dict[str, Any]:
     images = {"ours": lambda: draw(fast), "reference": lambda: draw(reference), "generate": generate}
     text_times = in_turns(texts, rounds, where)
     image_times = in_turns(images, rounds, where)
-    step_times = in_turns(
-        {"ours": lambda: step(fast, "ours"), "reference": lambda: step(reference, "reference")}, rounds, where
-    )
+    step_times = in_turns({"ours": lambda: steps("ours"), "reference": lambda: steps("reference")}, rounds, where)
     batch_times = in_turns({"one": lambda: draw(fast), "eight": lambda: draw(fast, 8)}, rounds, where)
     search = in_turns({"search": lambda: list(reason(model, critic, PROMPT, settings))}, max(1, rounds // 2), where)
     heads = sum(p.numel() for p in model.hf.model.generation_head.parameters())
@@ -140,9 +145,9 @@ def measure_model(name: str, device: str, rounds: int) -> dict[str, Any]:
         "runtime": type(model.stack.runtime).__name__,
         "text tokens/s": {k: len(tokens) / statistics.median(v) for k, v in text_times.items()},
         "image tokens/s": {k: model.num_image_tokens / statistics.median(v) for k, v in image_times.items()},
-        "step seconds": {k: statistics.median(v) for k, v in step_times.items()},
+        "step seconds": {k: statistics.median(v) / STEPS_TIMED for k, v in step_times.items()},
         "step parts": {
-            who: {part: statistics.median(row[part] for row in rows[1:]) for part in rows[0]}
+            who: {part: statistics.fmean(row[part] for row in rows[STEPS_TIMED:]) for part in rows[0]}
             for who, rows in parts.items()
         },
         "search of 16 steps, seconds": statistics.median(search["search"]),

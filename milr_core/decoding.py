@@ -8,6 +8,7 @@ Shapes: B rows, S new positions, D hidden size, H heads, K key/value heads, E he
 """
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 import torch
 import torch.nn.functional as F
@@ -145,7 +146,18 @@ def pick(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
     return drawn[:, 0].clamp_max(logits.shape[-1] - 1)
 
 
-@torch.no_grad()
+def _in_loop(decode: Callable) -> Callable:
+    """Without gradients, and as the stack's runtime wants its loops to run."""
+
+    @wraps(decode)
+    def decoded(stack: LanguageStack, *args, **kwargs):
+        with torch.no_grad(), stack.runtime.loop():
+            return decode(stack, *args, **kwargs)
+
+    return decoded
+
+
+@_in_loop
 def decode_texts(
     stack: LanguageStack,
     embed: Callable[[Tensor], Tensor],
@@ -206,7 +218,7 @@ def decode_texts(
     ]
 
 
-@torch.no_grad()
+@_in_loop
 def decode_images(
     stack: LanguageStack,
     embeddings: Tensor,

@@ -8,6 +8,8 @@
 All compute the same: a runtime is a matter of speed. New positions are appended at each row's own length.
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +21,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from milr_core.decoding import Cache, LanguageStack
 
-MOST_GRAPH_BYTES = 1 << 30  # the weights are held twice, and an ONNX model ends at 2 GiB
+MOST_GRAPH_BYTES = 1 << 28  # the weights are held three times; in larger models the operations hide their own cost
+FEW = 8  # positions at once up to which one thread is as fast as two, and leaves the other to what comes next
 WINDOW = 128  # positions: attention looks at whole windows, one captured graph for each
 
 
@@ -42,6 +45,10 @@ def _positions(x: Tensor, cache: "Cache") -> Tensor:
 class EagerRuntime:
     def __init__(self, stack: "LanguageStack"):
         self.stack = stack
+
+    def loop(self) -> AbstractContextManager:
+        """What a decode loop runs in."""
+        return nullcontext()
 
     def forward(self, x: Tensor, cache: "Cache") -> Tensor:
         return self.stack.eager(x, cache, _positions(x, cache), max(cache.lengths) + x.shape[1])
@@ -96,11 +103,24 @@ class GraphRuntime:
     """ONNX Runtime on the cache's own buffers."""
 
     def __init__(self, stack: "LanguageStack"):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        self.layers = len(stack.layers)
-        self.session = onnxruntime.InferenceSession(_graph(stack), options, providers=["CPUExecutionProvider"])
+        graph = _graph(stack)
+        self._few = self._many = _session(graph, 1)
+        if torch.get_num_threads() > 1:
+            self._many = _session(graph, torch.get_num_threads())
+
+    def session(self, positions: int) -> onnxruntime.InferenceSession:
+        return self._few if positions <= FEW else self._many
+
+    @contextmanager
+    def loop(self) -> Iterator[None]:
+        """One thread for torch: its small operations between tokens gain nothing from more, and two pools of threads
+        that wait for work on the same cores take them from each other (measured: a token takes four times as long)."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     def forward(self, x: Tensor, cache: "Cache") -> Tensor:
         rows, new, _ = x.shape
@@ -124,7 +144,7 @@ class _Bound:
     """Inputs and outputs of one shape, tied to their memory once."""
 
     def __init__(self, runtime: GraphRuntime, x: Tensor, keys: list[Tensor], values: list[Tensor]):
-        self._session = runtime.session
+        self._session = runtime.session(x.shape[0] * x.shape[1])
         self._x, self._hidden = torch.empty_like(x).contiguous(), torch.empty_like(x).contiguous()
         self._last = torch.empty(len(x), dtype=torch.int32)  # index of each row's last position
         self._total = torch.empty((), dtype=torch.int32)
@@ -156,6 +176,15 @@ class _Bound:
         self._total.fill_(max(lengths) + new)
         self._session.run_with_iobinding(self._binding)
         return self._hidden.clone()
+
+
+def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that wait for the next call by spinning take the core from torch: pixels then take twice as long.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _graph(stack: "LanguageStack") -> bytes:
