@@ -17,10 +17,11 @@ from milr_core.diagnostics import flags, inspected
 
 PROMPTS = (
     "two red circles left of a blue square",
-    "a purple cross above a yellow circle",
-    "three green triangles and a red square",
-    "as many squares as wheels on a car",
-    "a triangle the color of grass",
+    "two purple crosses and three yellow circles",
+    "three green triangles left of a small red square",
+    "as many squares as wheels on a car above a black circle",
+    "a triangle the color of grass and two crosses the color of coal",
+    "three small blue circles and two large orange squares",
 )
 SEEDS = range(4)
 

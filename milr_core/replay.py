@@ -49,6 +49,7 @@ class _Record(BaseModel):
     text_tokens: list[Token]
     token_strings: list[Text]
     text_prefix: Token
+    text_positions: list[Token] | None = None
     image_tokens: Annotated[list[Token], Field(min_length=1)]
     image_positions: list[Token]
     gradient_norm: dict[Text, Finite]
@@ -63,6 +64,8 @@ class _Record(BaseModel):
             raise ValueError("the text has another number of tokens than it says")
         if any(at >= cells for at in self.image_positions):
             raise ValueError("an image position lies outside the image")
+        if any(at >= words for at in self.text_positions or ()):
+            raise ValueError("an optimised token lies beyond the text")
         if set(self.update_norm) != set(self.gradient_norm):
             raise ValueError("gradients and updates are not of the same latents")
         p = self.probabilities
@@ -84,6 +87,7 @@ def _step(run: Trajectory, index: int, cells: int | None) -> Step:
         best=record.best,
         settings=settings_from(record.settings),
         cost=Cost(**run.records[index]["cost"]),  # as it is: checking made floats of its counts
+        text_positions=list(range(record.text_prefix)) if record.text_positions is None else record.text_positions,
         image_positions=record.image_positions,
         gradient_norm=record.gradient_norm,
         update_norm=record.update_norm,

@@ -183,7 +183,8 @@ def random_question(items: list[Item], wanted: bool, simple: bool, rng: random.R
         relation = None
         if not simple and rng.random() < 0.6:
             phrases.append(_phrase_about(items, False, rng))
-            relation = rng.choice((None, *RELATIONS))
+            fits = sum(phrase.count for phrase in phrases) <= MOST_RELATED
+            relation = rng.choice((None, *RELATIONS)) if fits else None
         prompt = Prompt(tuple(phrases), relation, rng.choice(("", "a photo of", rng.choice(LEADS))))
         truth = satisfies(items, prompt)
         same = len(phrases) == 2 and phrases[0].shape == phrases[1].shape and phrases[0].color == phrases[1].color

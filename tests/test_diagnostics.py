@@ -34,7 +34,8 @@ def made_up(index=0, reward=0.5, text=(1, 2, 3, 4), image=(5, 6, 7, 8), own=0.9,
     )  # fmt: skip
     values = dict(
         index=index, text="", image=Image.new("RGB", (4, 4)), score=Score(reward), best=0, settings=SETTINGS,
-        cost=Cost(), text_tokens=text, token_strings=[str(t) for t in text], text_prefix=0, image_tokens=image,
+        cost=Cost(), text_tokens=text, token_strings=[str(t) for t in text], text_prefix=0,
+        text_positions=[], image_tokens=image,
         image_positions=[], gradient_norm={}, update_norm={}, observed={}, state=None, probabilities=known,
     )  # fmt: skip
     return Step(**values | more)

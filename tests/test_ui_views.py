@@ -63,7 +63,7 @@ def test_model_text_is_escaped_and_the_prefix_marked(steps: list[Step]):
     strings = ["<script>", "alert", "&", "red", "<|end|>"]
     step = replace(
         steps[1], text="<script>alert & red", token_strings=strings, text_tokens=[9] * 5, text_prefix=2,
-        probabilities=None,
+        text_positions=[0, 1], probabilities=None,
     )  # fmt: skip
     html = reasoning(step)
     assert "<script>" not in html and "&lt;script&gt;" in html and "&amp;" in html
@@ -71,6 +71,16 @@ def test_model_text_is_escaped_and_the_prefix_marked(steps: list[Step]):
     assert "alert" in inside and "&amp;" in after and "red" not in inside
     assert '<span class="token special">&lt;|end|&gt;</span>' in after
     assert "2 of 5 tokens" in after
+
+
+def test_scattered_optimised_tokens_are_marked_one_by_one(steps: list[Step]):
+    step = replace(
+        steps[1], text="a red dot", token_strings=["a", "red", "dot"], text_tokens=[1, 2, 3], text_prefix=0,
+        text_positions=[0, 2], probabilities=None,
+    )  # fmt: skip
+    html = reasoning(step)
+    assert html.count("optimised") == 3 and "2 of 3 tokens decoded from optimised latents" in html
+    assert "<mark" not in html
 
 
 def test_every_token_says_how_likely_it_was(steps: list[Step]):
@@ -83,7 +93,7 @@ def test_every_token_says_how_likely_it_was(steps: list[Step]):
 
 
 def test_a_diff_marks_what_came_and_what_went(steps: list[Step]):
-    words = {"text_prefix": 1, "probabilities": None}
+    words = {"text_prefix": 1, "text_positions": [0], "probabilities": None}
     before = replace(steps[0], text="a red dot", token_strings=["a", "red", "dot"], text_tokens=[1, 2, 3], **words)
     after = replace(steps[1], text="a blue dot", token_strings=["a", "blue", "dot"], text_tokens=[1, 4, 3], **words)
     html = reasoning(after, before)

@@ -30,7 +30,7 @@ def _said(step: Step, i: int) -> str:
     if step.probabilities is None:
         return ""
     p, own = step.probabilities.text[i], step.probabilities.text_own[i]
-    if i < step.text_prefix:
+    if i in step.text_positions:
         return f"p {p:.2f} from its optimised latent, {own:.2f} by the model alone"
     return f"p {p:.2f}"
 
@@ -52,6 +52,8 @@ def reasoning(step: Step | None, other: Step | None = None) -> str:
     for edit, i in edits:
         gap, token, is_text = theirs[i] if edit == "removed" else ours[i]
         kinds = ["token"] + ([] if is_text else ["special"]) + ([edit] if edit != "kept" else [])
+        if edit != "removed" and i >= step.text_prefix and i in step.text_positions:
+            kinds.append("optimised")
         at = at if edit == "removed" else i + 1
         inside = (at if edit == "removed" else i) < step.text_prefix
         if edit == "removed":
@@ -65,8 +67,8 @@ def reasoning(step: Step | None, other: Step | None = None) -> str:
 def _legend(step: Step, other: Step | None, edits: Sequence[tuple[str, int]]) -> str:
     total = counted(len(step.text_tokens), "token")
     said = (
-        f"Underlined: the {step.text_prefix} of {total} decoded from optimised latents."
-        if step.text_prefix
+        f"Underlined: the {len(step.text_positions)} of {total} decoded from optimised latents."
+        if step.text_positions
         else f"{total}, none optimised."
     )
     if other is not None:
