@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +63,11 @@ class Replaying:
 
     def open_example(self, name: str) -> Callable[..., list[Any]]:
         """A handler that opens one shipped run."""
-        return partial(self._open_shipped, name)
 
-    def _open_shipped(self, name: str, request: gr.Request, session: Session) -> list[Any]:
-        return self.open_file(request, session, str(SHIPPED / name))
+        def open_shipped(request: gr.Request, session: Session) -> list[Any]:
+            return self.open_file(request, session, str(SHIPPED / name))
+
+        return open_shipped
 
 
 def build_replay(parts: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def test_live_setting_takes_effect_at_a_later_step_of_a_running_search(visit: Vi
     expect(page.locator("#stage img.now")).to_have_attribute("alt", re.compile(f"Step {last} for 'two red circles"))
     # The record of each step says what it was made with, and the plot where it was changed.
     page.locator("#step-settings > button").click()
-    rows = page.locator("#settings tr").filter(has_text="Learning rate")
+    rows = page.locator("#settings tr").filter(has_text="Learning rate").first
     expect(rows).to_contain_text(re.compile(rf"0\.37\s*since step {first}"))
     page.locator(TILES).nth(first - 1).click()
     expect(rows).not_to_contain_text("0.37")
