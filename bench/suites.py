@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import layouts
+from milr_core.benchmark_files import FILES, fetch
 from milr_core.errors import InputError
 from shapes.sampling import SPLITS, prompt_set
 
@@ -172,8 +173,8 @@ def table(path: Path) -> Suite:
 
 SUITES = {
     "shapes": "the embedded world: shapes (its test split), shapes:validation",
-    "geneval": "geneval:evaluation_metadata.jsonl",
-    "compbench": "compbench:FOLDER of *_val.txt, or compbench:color_val.txt",
+    "geneval": "geneval (downloaded), geneval:evaluation_metadata.jsonl",
+    "compbench": "compbench (downloaded), compbench:FOLDER of *_val.txt, or compbench:color_val.txt",
     "wise": "wise:FOLDER or JSON of the original release, whose scores the paper reports",
     "wise-verified": "wise-verified:FOLDER or JSON of the release of 2026",
     "FILE.txt, FILE.csv": "one prompt a line; or a column named prompt",
@@ -190,10 +191,10 @@ def load_suite(name: str, sets: int = 1) -> Suite:
     path = Path(rest or name)
     if kind == "shapes":
         suite = shapes(rest or "test", sets)
+    elif kind in FILES:
+        suite = {"geneval": geneval, "compbench": compbench}[kind](path if rest else fetch(kind))
     elif kind in SUITES and not rest:
         raise InputError(f"Say where the prompts of {kind} are: {SUITES[kind]}. They are not shipped with this.")
-    elif kind in ("geneval", "compbench"):
-        suite = {"geneval": geneval, "compbench": compbench}[kind](path)
     elif kind in WISE_LAST_ID:
         suite = wise(path, kind)
     elif path.suffix in (".txt", ".csv"):

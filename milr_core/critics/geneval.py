@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
+from milr_core.benchmark_files import fetch
 from milr_core.critics import geneval_spec
 from milr_core.critics.base import About, Critic, Score
 from milr_core.critics.geneval_spec import COLORS
@@ -131,7 +132,7 @@ class GenEval(Critic):
         needs="a prompt in GenEval's grammar, or its spec",
         options={
             "spec": "GenEval's structure of the prompt (a dictionary), instead of parsing it",
-            "metadata": "path of evaluation_metadata.jsonl: the spec of each of its prompts",
+            "metadata": "path of evaluation_metadata.jsonl, or official to download it: the spec of each of its prompts",
             "soft": "partial credit below 1 instead of 0",
             "detector": "another id or folder of the Mask2Former",
             "clip": "another id or folder of the CLIP",
@@ -152,6 +153,7 @@ class GenEval(Critic):
         self.soft = soft
         self.detector, self.clip = Mask2Former(detector, device), ClipLarge(clip, device)
         self._spec = None if spec is None else geneval_spec.check(spec)
+        metadata = fetch("geneval") if metadata == "official" else metadata
         self._specs = geneval_spec.read_metadata(metadata) if metadata else {}
         self._color_texts: dict[str, torch.Tensor] = {}
 
