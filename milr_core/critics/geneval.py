@@ -132,7 +132,7 @@ class GenEval(Critic):
         needs="a prompt in GenEval's grammar, or its spec",
         options={
             "spec": "GenEval's structure of the prompt (a dictionary), instead of parsing it",
-            "metadata": "path of evaluation_metadata.jsonl, or official to download it: the spec of each of its prompts",
+            "metadata": "path of evaluation_metadata.jsonl, or official to download it: the spec of a prompt",
             "soft": "partial credit below 1 instead of 0",
             "detector": "another id or folder of the Mask2Former",
             "clip": "another id or folder of the CLIP",
