@@ -65,23 +65,27 @@ def _steps(
     made: SimpleQueue[tuple[int, State | BaseException | None]] = SimpleQueue()
 
     def search(index: int) -> None:
-        seat = _Seat(batch, index)
         try:
-            with batch.turn:
-                own, watching = ready(critic, observers, batch.check, NOTHING)
-            judging, *watching = [_OneAtATime(one, batch.turn) for one in (own, *watching)]
-            state = start(model, judging, prompts[index], settings[index], batch.check, seat, watching)
-            made.put((index, state))
-            while not state.finished(now := control.in_force(settings[index])):
-                state = advance(model, judging, state, now, batch.check, seat, watching)
-                made.put((index, state))
-        except Stopped:
+            try:
+                steps(index, _Seat(batch, index))
+            finally:
+                batch.leave(index)  # may decode for those that wait, and fail at it
+        except Stopped:  # by the caller, or because another search failed and said so
             pass
-        except BaseException as error:
+        except BaseException as error:  # raised again where the steps are taken
             made.put((index, error))
         finally:
-            batch.leave(index)
             made.put((index, None))
+
+    def steps(index: int, seat: "_Seat") -> None:
+        with batch.turn:
+            own, watching = ready(critic, observers, batch.check, NOTHING)
+        judging, *watching = [_OneAtATime(one, batch.turn) for one in (own, *watching)]
+        state = start(model, judging, prompts[index], settings[index], batch.check, seat, watching)
+        made.put((index, state))
+        while not state.finished(now := control.in_force(settings[index])):
+            state = advance(model, judging, state, now, batch.check, seat, watching)
+            made.put((index, state))
 
     threads = [threading.Thread(target=search, args=(i,), daemon=True) for i in range(len(prompts))]
     for thread in threads:

@@ -19,6 +19,8 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 from milr_core import Critic, Janus, Score, load_model
 from shapes.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
 from shapes.train import CHECKPOINT
+from ui.search import Search
+from ui.studio import Studio
 
 torch.set_num_threads(1)  # the models are tiny: more threads wait for each other more than they help
 
@@ -88,3 +90,12 @@ class Redness(Critic):
 @pytest.fixture
 def redness() -> Redness:
     return Redness()
+
+
+@pytest.fixture
+def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
+    """The page's handlers on the tiny model."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    studio = Studio(tiny)
+    studio._critics["redness"] = redness
+    return Search(studio)

@@ -79,3 +79,24 @@ def test_stopping_and_closing_end_all_of_them(tiny, redness):
     next(steps)
     steps.close()
     assert threads() == before
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+def test_a_decode_that_fails_is_raised_whoever_ran_it(tiny, redness, monkeypatch, calls):
+    """By a search that asks, or by one that leaves and decodes for those that wait: never a wait without end."""
+    left = [calls]
+    forward = tiny.stack.runtime.forward
+
+    def fails(x, cache):
+        if len(x) > 1 and x.shape[1] > 1:  # a prompt of several rows is filled in: a batch begins
+            left[0] -= 1
+            if left[0] < 0:
+                raise RuntimeError("out of memory")
+        return forward(x, cache)
+
+    monkeypatch.setattr(tiny.stack.runtime, "forward", fails)
+    before = threads()
+    settings = [replace(SETTINGS[0], steps=steps) for steps in (0, 3, 3)]  # the first leaves while the others wait
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(reason_together(tiny, redness, PROMPTS[:3], settings))
+    assert threads() == before

@@ -1,6 +1,5 @@
 """The handlers, driven as gradio drives them; and the app around them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-import torch
 from PIL import Image
 
 import app
@@ -23,24 +21,7 @@ from ui.looking import Looking
 from ui.page import IN_FORCE, OUTPUTS, PANEL
 from ui.search import Search
 from ui.session import FINISHED, PAUSED, RUNS_AT_MOST, STOPPED, Session
-from ui.studio import Studio, paid, singles
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """A model this small computes 30 times slower on two threads when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    studio = Studio(tiny)
-    studio._critics["redness"] = redness
-    return Search(studio)
+from ui.studio import paid, singles
 
 
 def undisturbed(search: Search, settings: SearchSettings = SETTINGS) -> list[Step]:

@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from milr_core import Critic, Janus, Trajectory
+from milr_core import Trajectory
 from tests.ui_helpers import PROMPT, SETTINGS, drive, event, finish, press, request
 from ui.api import build_api
 from ui.exporting import Exporting
@@ -17,21 +17,12 @@ from ui.page import OUTPUTS
 from ui.replaying import SHIPPED, Replaying, shipped
 from ui.search import Search
 from ui.session import REPLAYED, Session
-from ui.studio import Studio
 
 
 class Headers(gr.Request):
     """A request as it comes from the page at this address."""
 
     headers = {"referer": "http://here/?old=1"}
-
-
-@pytest.fixture
-def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    studio = Studio(tiny)
-    studio._critics["redness"] = redness
-    return Search(studio)
 
 
 @pytest.fixture

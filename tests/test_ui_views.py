@@ -1,12 +1,10 @@
 """What the page shows, as functions of real steps."""
 
 import ast
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 import ui
@@ -26,15 +24,6 @@ from ui.views.settings import changes, settings
 from ui.views.stage import other_step, picture
 from ui.views.status import estimate, in_force, status
 from ui.views.strip import stepper, tiles
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """A model this small computes 30 times slower on two threads when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Says(Critic):

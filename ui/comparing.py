@@ -1,6 +1,5 @@
 """The Compare tab: its controls, its handlers, and the drive that fills the table."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +10,9 @@ from ui.comparison import METHODS, Comparison
 from ui.page import page, url
 from ui.panels import script
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Run, Session
-from ui.studio import Studio
+from ui.studio import Studio, broke_off
 from ui.views.compare import progress, table
 from ui.views.status import notice, status
-
-logger = logging.getLogger(__name__)
 
 
 class Comparing:
@@ -97,11 +94,8 @@ class Comparing:
                 if made.control.stopped:
                     break
                 row.done = True
-        except (InputError, CriticError) as error:
-            message = str(error)
-        except Exception as error:
-            logger.exception("A comparison failed.")
-            message = f"The comparison broke off: {type(error).__name__}: {error}"
+        except Exception as error:  # shown; the steps so far stay, and none is made up
+            message = broke_off(error, "The comparison")
         finally:
             self.studio.line.leave(session)
             if session.ticket == ticket:

@@ -7,7 +7,6 @@ An answer outside the queue can reach the browser after a later one of `drive`, 
 holds only what belongs to its own control.
 """
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,10 +17,8 @@ from milr_core.settings import check
 from ui.controls import LIVE
 from ui.page import OUTPUTS, beside, page
 from ui.session import FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
-from ui.studio import Studio
+from ui.studio import Studio, broke_off
 from ui.views.status import status
-
-logger = logging.getLogger(__name__)
 
 UNCHANGED = [gr.skip()] * len(OUTPUTS)
 
@@ -161,11 +158,8 @@ class Search:
                 if session.single:
                     break
                 yield page(session)
-        except (InputError, CriticError) as error:
-            message = str(error)
-        except Exception as error:
-            logger.exception("A search failed.")
-            message = f"The search broke off: {type(error).__name__}: {error}"
+        except Exception as error:  # shown; the steps so far stay, and none is made up
+            message = broke_off(error, "The search")
         finally:
             self.studio.line.leave(session)
             if session.ticket == ticket:

@@ -1,5 +1,6 @@
 """What all visitors share: the model, its critics, the line, and how long a step takes here."""
 
+import logging
 import secrets
 import threading
 from collections.abc import Sequence
@@ -10,13 +11,15 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from milr_core import Critic, Janus, SearchSettings, Step, load_critic
+from milr_core import Critic, CriticError, InputError, Janus, SearchSettings, Step, load_critic
 from milr_core.critics import CRITICS, critic_class
 from milr_core.diagnostics import inspected
 from milr_core.settings import KNOBS, check
 from ui.controls import NO_OBSERVER
 from ui.line import Line
 from ui.session import Run, Session
+
+logger = logging.getLogger(__name__)
 
 RECENT = 0.3
 """Weight of the newest step in the mean of seconds a step."""
@@ -47,6 +50,14 @@ def is_remote(name: str) -> bool:
 def paid(names: Sequence[str]) -> int:
     """How many of these critics, or of those mixed in them, ask a judge over the network at every step."""
     return sum(is_remote(single) for name in names for single in singles(name))
+
+
+def broke_off(error: Exception, what: str) -> str:
+    """What to say of an error that ended some computing. Ours say it themselves; any other is a fault, and logged."""
+    if isinstance(error, (InputError, CriticError)):
+        return str(error)
+    logger.error("%s failed.", what, exc_info=error)
+    return f"{what} broke off: {type(error).__name__}: {error}"
 
 
 class Studio:
