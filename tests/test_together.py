@@ -1,11 +1,12 @@
 """Searches that are decoded in one batch against the same searches alone."""
 
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
-from milr_core import InputError, SearchControl, SearchSettings, Workspace, reason, reason_together
+from milr_core import InputError, SearchControl, SearchSettings, Workspace, reason, reason_together, together
 from milr_core.critics.base import Critic
 from milr_core.errors import CriticError
 
@@ -94,7 +95,14 @@ def test_a_decode_that_fails_is_raised_whoever_ran_it(tiny, redness, monkeypatch
                 raise RuntimeError("out of memory")
         return forward(x, cache)
 
+    leave = together._Batch.leave
+
+    def late(batch, index):
+        time.sleep(0.3)  # the others ask meanwhile, so that the one that leaves decodes for them
+        leave(batch, index)
+
     monkeypatch.setattr(tiny.stack.runtime, "forward", fails)
+    monkeypatch.setattr(together._Batch, "leave", late)
     before = threads()
     settings = [replace(SETTINGS[0], steps=steps) for steps in (0, 3, 3)]  # the first leaves while the others wait
     with pytest.raises(RuntimeError, match="out of memory"):
