@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from milr_core import coordinate, reinforce
 from milr_core import latents as lat
-from milr_core import reinforce
 from milr_core.control import SearchControl
 from milr_core.critics.base import NOTHING, Critic
 from milr_core.decoding import Poll, pick
@@ -86,6 +86,37 @@ def _update(
     return new, gradient.norm().item(), (new.values - old.values).norm().item()
 
 
+def _latents(
+    model: Janus, state: State, batch: Sequence[Sample], moves: tuple[bool, bool], s: SearchSettings
+) -> tuple[Latents | None, Latents | None, dict[str, tuple[float, float]]]:
+    """Text and image latents of the next step, and of each group that moved the norms of its gradient and update.
+
+    Groups are sized for their ratio first; a group moves where `moves` says so and the batch is full.
+    """
+    advs = reinforce.advantages([sample.value for sample in batch], s.baseline, list(state.values))
+    ready = len(batch) >= s.batch
+    text = image = None
+    norms: dict[str, tuple[float, float]] = {}
+    if s.strategy != "image" and s.text_update == "coordinate":
+        text = state.text_latents
+        if moves[0]:
+            text, *norms["text"] = coordinate.move_one(model, state, s)
+    elif s.strategy != "image":
+        unsure = partial(_entropy, model.text_head, state.rollout_text)
+        text = lat.resize(state.text_latents, state.rollout_text, s.text_ratio, s.text_positions, s.seed, unsure)
+        if moves[0] and ready:
+            decoded = [_text_decoded(sample, text, model.device) for sample in batch]
+            text, *norms["text"] = _update(text, model.text_head, decoded, advs, s)
+    if s.strategy != "text":
+        logits = partial(_image_logits, model, s)
+        unsure = partial(_entropy, logits, state.rollout_image)
+        image = lat.resize(state.image_latents, state.rollout_image, s.image_ratio, s.positions, s.seed, unsure)
+        if moves[1] and ready:
+            decoded = [_image_decoded(model, sample, image, s) for sample in batch]
+            image, *norms["image"] = _update(image, logits, decoded, advs, s)
+    return text, image, norms
+
+
 def advance(
     model: Janus,
     critic: Critic,
@@ -116,26 +147,14 @@ def advance(
         generator.manual_seed(s.seed + k)
     rollout = Rollout(model, critic, state.prompt, s, generator, poll, workspace, observers)
 
-    # 1. Latents: size the groups, then z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
+    # 1. Latents: z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
     batch = (*state.pending, state.sample)
     ready = len(batch) >= s.batch
-    moves_text, moves_image = moved(s.strategy, (k - 1) // s.batch + 1, s.steps // s.batch)
-    advs = reinforce.advantages([sample.value for sample in batch], s.baseline, list(state.values))
-    gradient_norm, update_norm = {}, {}
-    text = image = None
-    if s.strategy != "image":
-        unsure = partial(_entropy, model.text_head, state.rollout_text)
-        text = lat.resize(state.text_latents, state.rollout_text, s.text_ratio, s.text_positions, s.seed, unsure)
-    if s.strategy != "text":
-        unsure = partial(_entropy, partial(_image_logits, model, s), state.rollout_image)
-        image = lat.resize(state.image_latents, state.rollout_image, s.image_ratio, s.positions, s.seed, unsure)
-    if moves_text and ready:
-        decoded = [_text_decoded(sample, text, model.device) for sample in batch]
-        text, gradient_norm["text"], update_norm["text"] = _update(text, model.text_head, decoded, advs, s)
-    if moves_image and ready:
-        decoded = [_image_decoded(model, sample, image, s) for sample in batch]
-        logits = partial(_image_logits, model, s)
-        image, gradient_norm["image"], update_norm["image"] = _update(image, logits, decoded, advs, s)
+    moves = moved(s.strategy, (k - 1) // s.batch + 1, s.steps // s.batch)
+    text, image, norms = _latents(model, state, batch, moves, s)
+    moves_text, tried = moves[0], state.tried
+    if moves_text and s.text_update == "coordinate":
+        tried = (*tried, int(text.positions[-1]))
     rollout.clock.lap("update_seconds")
 
     # 2. Text: optimised tokens from their latents, the rest by the model. What has not changed is not decoded again.
@@ -163,21 +182,24 @@ def advance(
         state,
         text_latents=text,
         image_latents=image,
-        gradient_norm=gradient_norm,
-        update_norm=update_norm,
+        gradient_norm={name: gradient for name, (gradient, _) in norms.items()},
+        update_norm={name: update for name, (_, update) in norms.items()},
         pending=() if ready else batch,
+        tried=tried,
     )
-    if s.restart and after.best < k:
+    if after.best == k:
+        return replace(after, tried=() if moves_text else tried)
+    if s.patience:
         after = replace(after, anchor=before if before.best == before.index else before.anchor)
     return after
 
 
 def _restarted(state: State, s: SearchSettings) -> State:
-    """The state to go on from: this one, or, every `restart` steps without a better score, the best so far."""
-    if not s.restart or state.anchor is None or (state.index - state.best) % s.restart:
+    """The state to go on from: this one, or, every so many steps without a better score, the best so far."""
+    if not s.patience or state.anchor is None or (state.index - state.best) % s.patience:
         return state
-    again = state.anchor
-    return replace(again, index=state.index, values=state.values, random=state.random, spent=state.spent, anchor=again)
+    kept = {name: getattr(state, name) for name in ("index", "values", "random", "spent", "tried")}
+    return replace(state.anchor, anchor=state.anchor, **kept)
 
 
 def _entropy(logits: Callable[[Tensor], Tensor], rollout: Tensor) -> Tensor:

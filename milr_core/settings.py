@@ -13,6 +13,7 @@ SAMPLING = ("argmax", "sample")
 LOG_PROBABILITY = ("decoded", "argmax")
 LR_UNITS = ("absolute", "norm")
 NOISE = ("fresh", "shared")
+TEXT_UPDATES = ("adam", "coordinate")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,14 @@ KNOBS: dict[str, Knob] = {
         str,
         SAMPLING,
     ),
+    "text_update": Knob(
+        "Text moves",
+        "All optimised latents a little, by Adam (the paper); or one at a time, along its gradient until its token "
+        "changes, from the best text so far (coordinate).",
+        str,
+        TEXT_UPDATES,
+        live=False,
+    ),
     "log_probability": Knob(
         "Log-probability of",
         "The image tokens that were decoded (the paper), or the most likely ones (the authors' code).",
@@ -156,6 +165,7 @@ class SearchSettings:
     text_positions: str = "prefix"
     text_sampling: str = "argmax"
     text_rest: str = "argmax"
+    text_update: str = "adam"
     log_probability: str = "decoded"
     entropy_bonus: float = 0.0
     trust: float = 0.0
@@ -176,6 +186,11 @@ class SearchSettings:
         missing = [f.name for f in fields(self) if getattr(self, f.name) is None]
         return replace(self, **{name: {**PAPER, **recommended}[name] for name in missing})
 
+    @property
+    def patience(self) -> int:
+        """Steps without a better score after which the search goes back to the best; 0 is never."""
+        return 1 if self.text_update == "coordinate" else self.restart
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -191,8 +206,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         for field in fields(SearchSettings)
         if field.name not in _NOT_METHOD
     },
+    "coordinate": {"strategy": "joint", "text_ratio": 1.0, "text_update": "coordinate"},
 }
-"""Named ways to search, whatever the model recommends; how images are drawn stays the model's."""
+"""Named ways to search, whatever the model recommends; what a preset leaves out, the model recommends."""
 
 
 def preset(name: str, **changes: Any) -> SearchSettings:

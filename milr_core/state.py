@@ -32,7 +32,8 @@ class State:
     observed: scores by critics that only watch; nothing that comes next depends on them. spent: on remote judges by
     steps 0 to `index`, which a run's budget goes on from.
     pending: rollouts of the current latents that no update has used yet, before this one (with a `batch`).
-    anchor: the best state before this one, kept to `restart` from; None where this is the best.
+    anchor: the best state before this one, kept to go back to; None where this is the best.
+    tried: positions of the best text whose latents were moved in vain (`text_update` "coordinate").
     """
 
     prompt: str
@@ -58,6 +59,7 @@ class State:
     probabilities: Probabilities | None = None
     pending: tuple[Sample, ...] = ()
     anchor: "State | None" = None
+    tried: tuple[int, ...] = ()
 
     @property
     def sample(self) -> Sample:

@@ -91,6 +91,8 @@ def _record(state: State) -> dict[str, Any]:
     }
     if state.pending:
         record["pending"] = [asdict(sample) for sample in state.pending]
+    if state.tried:
+        record["tried"] = list(state.tried)
     if state.observed:
         record["observed"] = {
             name: {"value": score.value, "parts": score.parts, "reason": score.reason}
@@ -326,7 +328,8 @@ class Trajectory:
                 observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
                 probabilities=Probabilities(**record["probabilities"]) if "probabilities" in record else None,
                 pending=tuple(Sample(**sample) for sample in record.get("pending", [])),
-                anchor=self.state(best) if settings.restart and best < index else None,
+                anchor=self.state(best) if settings.patience and best < index else None,
+                tried=tuple(record.get("tried", [])),
             )
         except (OSError, SafetensorError, KeyError, TypeError, CriticError) as error:
             raise InputError(f"Step {index} of {self.folder} cannot be continued from: {error!r}.") from error

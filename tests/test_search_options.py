@@ -7,7 +7,9 @@ import torch
 
 from milr_core import InputError, SearchSettings, Trajectory, advance, best_of_n, plain, preset, reason, start
 from milr_core import latents as lat
+from milr_core.coordinate import across, next_position
 from milr_core.reinforce import advantages, entropy
+from milr_core.rollout import Workspace, keep_going
 from milr_core.settings import KNOBS, PAPER, PRESETS, recommended_settings
 
 PROMPT = "two red circles left of a blue square"
@@ -15,6 +17,7 @@ SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=5, see
 OPTIONS = [
     {"batch": 2, "baseline": "leave-one-out"}, {"text_positions": "entropy", "positions": "entropy"},
     {"text_sampling": "sample", "text_rest": "sample"}, {"trust": 0.05}, {"restart": 1}, {"noise": "shared"},
+    {"text_update": "coordinate"}, {"text_update": "coordinate", "strategy": "alt"},
 ]  # fmt: skip
 
 
@@ -153,3 +156,42 @@ def test_the_plain_prompt_is_drawn_without_a_text(tiny, redness):
     step = plain(tiny, redness, PROMPT, SETTINGS)
     assert step.text == "" and step.cost.text_tokens == 0 and step.cost.image_rollouts == 1
     assert step.image_tokens != start(tiny, redness, PROMPT, SETTINGS).image_tokens
+
+
+def test_a_coordinate_step_changes_one_token_of_the_best_text_and_decodes_what_follows(tiny, redness):
+    steps = run(tiny, redness, text_update="coordinate", text_ratio=1.0, steps=8, threshold=1.0)
+    assert len(steps) == 9
+    asked = {}
+    for before, step in zip(steps, steps[1:], strict=False):
+        best = steps[before.best]
+        position = step.text_positions[-1]
+        assert step.text_tokens[:position] == best.text_tokens[:position], "the text before it stays"
+        assert step.text_tokens[position] != best.text_tokens[position]
+        assert position not in asked.setdefault(before.best, []), "a token that was asked about in vain waits"
+        asked[before.best].append(position)
+        given = torch.tensor(step.text_tokens[: position + 1])
+        tokens, _ = Workspace(tiny).text(PROMPT, given, keep_going)
+        assert tokens.tolist() == step.text_tokens, "the rest is the likeliest"
+    assert sum(map(len, asked.values())) == 8
+
+
+def test_a_latent_moves_along_its_gradient_just_past_the_boundary(tiny):
+    z = torch.randn(16, tiny.embed.weight.shape[-1], generator=torch.Generator().manual_seed(0)) * 3
+    for latent in z:
+        before = tiny.text_head(latent)
+        token = int(before.argmax())
+        moved, norm = across(tiny, latent, token)
+        assert int(tiny.text_head(moved).argmax()) != token
+        assert int(tiny.text_head(latent + 0.98 * (moved - latent)).argmax()) == token, "no farther than it has to"
+        leaf = latent.clone().requires_grad_()
+        torch.log_softmax(tiny.text_head(leaf), -1)[token].backward()
+        assert norm == pytest.approx(leaf.grad.norm().item(), rel=1e-4)
+        assert torch.cosine_similarity(moved - latent, -leaf.grad, dim=0) == pytest.approx(1, abs=1e-4)
+
+
+def test_positions_like_the_one_tried_in_vain_are_asked_about_later():
+    places, end = [0.0, 2.0, 1.9, 0.0, -9.0], [3.0, -9.0, -9.0, -9.0, 1.0]
+    logits = torch.tensor([places, end, places])
+    assert next_position(logits, [], ()) == 0
+    assert next_position(logits, [], (0,)) == 1, "a second place would ask the same again"
+    assert next_position(logits, [1], (0,)) == 2, "what has been moved stays"
