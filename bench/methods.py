@@ -32,6 +32,7 @@ METHODS: dict[str, Kind] = {
     "best-of-n": Kind("Best-of-N", draw={"early_stop": False, "batch": DRAWN_AT_ONCE}),
     "best-of-n-early": Kind("Best-of-N, early stop", draw={}),
     "best-of-n-resampled": Kind("Best-of-N, early stop, text anew (T = 1)", draw={"text_temperature": 1.0}),
+    "best-of-n-resampled-0.5": Kind("Best-of-N, early stop, text anew (T = 0.5)", draw={"text_temperature": 0.5}),
     "best-of-n-resampled-0.7": Kind("Best-of-N, early stop, text anew (T = 0.7)", draw={"text_temperature": 0.7}),
     "orm": Kind("Best-of-N by a yes/no critic (ORM)", draw={"early_stop": False, "batch": DRAWN_AT_ONCE}, guide="self"),
     "joint": Kind("MILR, joint", {"strategy": "joint"}),

@@ -9,12 +9,12 @@ import plotly.graph_objects as go
 from bench import figures as fig
 from bench import tables as tab
 from bench.methods import parse_method
-from bench.results import REFERENCE, Results
+from bench.results import REFERENCE, Keep, Results, everything
 from bench.tables import Table
 
 BUDGETS = (1, 2, 3, 5, 9, 17)  # image rollouts: step 0 and 0, 1, 2, 4, 8, 16 steps after it
 STEPS = (1, 2, 4, 8, 16, 32)
-RESAMPLED = ("best-of-n-resampled-0.7", "best-of-n-resampled")
+RESAMPLED = ("best-of-n-resampled-0.5", "best-of-n-resampled-0.7", "best-of-n-resampled")
 SEARCHES = ("joint", "text", "image")
 
 
@@ -119,6 +119,22 @@ def show_plans(results: Results, study: Study) -> list[Section]:
     return sections + [_by_plan(results, methods, right) for right in there]
 
 
+COORDINATE = ("text[preset=coordinate]", "joint[preset=coordinate]")
+
+
+def show_beyond(results: Results, study: Study) -> list[Section]:
+    searches = [m for m in results.having(study.methods) if parse_method(m).searches]
+    over = results.having((REFERENCE, *RESAMPLED))
+    parts: dict[str, Keep] = {"all prompts": everything}
+    parts |= {
+        f"plan {'right' if right else 'wrong'} at step 0": results.where_plan(right)
+        for right in (False, True)
+        if right in results.plan_right.values()
+    }
+    tables = [tab.gains_table(results, searches, over, f"Gain in success, {where}", parts[where]) for where in parts]
+    return [*show_main(results, study), Section("Paired differences over every form of Best-of-N", (), tables)]
+
+
 SAMPLED = "text_sampling=sample,text_rest=sample"
 IMPROVEMENTS = (
     "text",
@@ -136,6 +152,7 @@ IMPROVEMENTS = (
     f"text[{SAMPLED},baseline=running,lr=0.1,lr_unit=norm]",
     f"text[{SAMPLED},baseline=running,restart=4]",
     "text[noise=shared]",
+    "alt[preset=coordinate]",
     f"joint[{SAMPLED},baseline=running]",
     f"joint[{SAMPLED},baseline=running,positions=entropy]",
 )
@@ -184,9 +201,14 @@ STUDIES: dict[str, Study] = {
     ),
     "improve": Study(
         "Beyond the paper, on the validation split, where the plan is wrong at step 0",
-        (REFERENCE, *RESAMPLED, *IMPROVEMENTS),
+        (REFERENCE, *RESAMPLED, *COORDINATE, *IMPROVEMENTS),
         show_rollouts,
         suite="shapes:validation",
         plans="wrong",
+    ),
+    "beyond": Study(
+        "Beyond the paper, confirmed on the test split",
+        (REFERENCE, *RESAMPLED, *SEARCHES, *COORDINATE),
+        show_beyond,
     ),
 }

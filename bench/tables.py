@@ -78,6 +78,17 @@ def rollouts_table(
     return Table(title, ["method", *(f"{n} rollout{'s' * (n > 1)}" for n in budgets)], rows)
 
 
+def gains_table(
+    results: Results, methods: Sequence[str], over: Sequence[str], title: str, keep: Keep = everything
+) -> Table:
+    """Success of each method minus that of each method in `over`, paired over prompts."""
+    rows = [
+        [results.label(method), *(cell(results.gain(method, other, success, keep)) for other in over)]
+        for method in methods
+    ]
+    return Table(title, ["method", *(f"minus {results.label(other)}" for other in over)], rows)
+
+
 def verdicts(results: Results, methods: Sequence[str]) -> list[str]:
     """For each search, in plain words, whether it beats Best-of-N with the same early stop: overall and in parts."""
     if REFERENCE not in methods:
