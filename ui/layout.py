@@ -70,7 +70,7 @@ def _header(model: Janus) -> None:
 
 def _about(model: Janus) -> None:
     gr.HTML(
-        f"<h2>How it works</h2><p>{METHOD}</p>{DRAWING}<h2>What this model draws</h2>"
+        f"<h2>How it works</h2><p>{' '.join(METHOD)}</p>{DRAWING}<h2>What this model draws</h2>"
         f"<p>{escape(model.can_draw) or 'Anything; it is a general model.'}</p>",
         elem_id="about",
         padding=True,
