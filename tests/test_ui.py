@@ -229,8 +229,16 @@ def test_a_comparison_can_be_cancelled_and_excludes_a_search(search: Search):
     assert "comparison of yours" in dict(zip(OUTPUTS, refused[1:], strict=True))["notice"]
     comparing.press_cancel(session)
     list(pages)
-    assert [row.method for row in session.comparison.rows] == ["step 0"] and not session.busy
-    assert session.comparison.phase == STOPPED
+    assert session.comparison.phase == STOPPED and not session.busy
+    rows = session.comparison.rows
+    assert [(row.method, row.done, len(row.run.steps)) for row in rows] == [("step 0", True, 1), ("joint", False, 2)]
+    shown, said, *_ = comparing.shown(session)
+    assert "1 of 3 methods, joint unfinished" in said and "running" not in shown
+    # Nothing is lost: the row that was under way can be looked at, and gone on with as if nothing had happened.
+    comparing.inspect(session, event(method="joint"))
+    assert session.phase == STOPPED and session.shown is rows[1].run
+    list(drive(search, search.press_resume(session), session))
+    assert same(session.shown.steps, undisturbed(search))
 
 
 def test_visitors_wait_in_line_and_see_only_their_own(search: Search):
