@@ -14,7 +14,7 @@ from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, r
 from milr_core.settings import KNOBS
 from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, event, finish, press, request
 from ui.comparing import Comparing
-from ui.controls import LIVE, build_controls, random_seed
+from ui.controls import CAPTIONS, LIVE, build_controls, random_seed
 from ui.layout import build_demo
 from ui.line import Line
 from ui.looking import Looking
@@ -319,7 +319,7 @@ def test_every_knob_has_a_control_with_its_default():
     defaults = SearchSettings().resolve(recommended).as_dict()
     assert {name: c.value for name, c in made.knobs.items()} == defaults
     for name, control in made.knobs.items():
-        assert (control.label, control.info) == (KNOBS[name].label, KNOBS[name].help)
+        assert control.label == KNOBS[name].label and control.info == CAPTIONS.get(name, KNOBS[name].help)
     assert made.knobs["lr"].minimum == 0.01  # the range excludes 0
     assert made.key.type == "password"
     assert 0 <= random_seed() < 2**53

@@ -29,7 +29,8 @@ class Comparing:
         ahead = self.studio.line.ahead(session)
         said = progress(phase, rows, len(made.methods) if made else 0, status(WAITING, [], None, ahead))
         return [
-            table(rows, url, phase == RUNNING), said, notice(message), gr.update(interactive=not busy), gr.update(interactive=busy),
+            table(rows, url, phase == RUNNING), said, notice(message),
+            gr.update(interactive=not busy), gr.update(interactive=busy),
         ]  # fmt: skip
 
     def press_compare(self, request: gr.Request, session: Session, methods: list[str], *controls: Any) -> list[Any]:

@@ -21,6 +21,7 @@ def launch_options() -> dict:
         primary_hue="indigo",
         secondary_hue="indigo",
         neutral_hue="slate",
+        spacing_size="sm",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     ).set(
