@@ -82,8 +82,7 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
             knobs[name] = knob_control(name, KNOBS[name], values[name])
             in_force[name] = gr.HTML("", elem_id=f"in-force-{name}")
         fork = gr.Button("Fork the step shown, with these settings", size="sm", interactive=False, elem_id="fork")
-    with gr.Accordion("Critic", open=False, elem_id="critics"):
-        judges = _critic_controls(critic)
+    judges = _critic_controls(critic)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         for name, knob in KNOBS.items():
             if name not in SLIDERS and name != "seed":
@@ -95,23 +94,25 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
 
 def _critic_controls(critic: str) -> dict[str, Any]:
     named = [(f"{name}: {what}", name) for name, what in CRITICS.items()]
-    made: dict[str, Any] = {
-        "critic": gr.Dropdown(
+    made: dict[str, Any] = {}
+    with gr.Accordion("Critic", open=False, elem_id="critics"):
+        made["critic"] = gr.Dropdown(
             named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
             info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
-        ),
-        "observer": gr.Dropdown(
+        )  # fmt: skip
+        made["observer"] = gr.Dropdown(
             [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", elem_id="observer",
             info="Scores every step as well, and the search never hears it: where it falls while the score rises, the "
             "score is being exploited.",
-        ),
-    }  # fmt: skip
+        )  # fmt: skip
     with gr.Group(visible=False, elem_id="paid") as made["paid"]:
         made["key"] = gr.Textbox(
             "", label="API key", type="password", elem_id="api-key",
             info="Used for this visit's calls only; never stored, logged or exported.",
         )  # fmt: skip
-        made["url"] = gr.Textbox("", label="Base URL", info="Of an OpenAI-compatible service; empty: OpenAI's.")
+        made["url"] = gr.Textbox(
+            "", label="Base URL", info="Of an OpenAI-compatible service; empty: OpenAI's.", elem_id="api-url"
+        )
         made["judge"] = gr.Textbox("", label="Judge model", info="Empty: the critic's own default.")
     return made
 

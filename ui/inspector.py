@@ -16,12 +16,13 @@ from ui.studio import Studio, paid
 from ui.views.status import estimate, status
 
 EXAMPLES = (
+    "three small blue circles and two large orange squares",
     "two red circles left of a blue square",
     "three green triangles",
     "a triangle the color of grass",
     "as many squares as wheels on a car",
-    "a purple cross above a yellow circle",
 )
+"""The first is what a new visitor runs: with the first settings it is wrong, then gets better."""
 ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 COMPUTES: dict[str, Any] = {
     "concurrency_id": "search", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private",
