@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaModel
 
+from bench.performance import write_section
 from bench.reference import ReferenceWorkspace
 from milr_core import SearchSettings, advance, load_critic, load_model, reason, start
 from milr_core.decoding import FREE, Cache, LanguageStack
@@ -41,7 +42,6 @@ for every token. The floor is the time in which a token's weights and cache can 
 NO_GPU = """
 No GPU was there: the CUDA graphs of `milr_core/runtime.py` are tested on a CPU without capture, and not timed.
 """
-PERFORMANCE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
 def seconds(run: Callable[[], Any], device: torch.device) -> float:
@@ -299,7 +299,7 @@ def main(argv: list[str]) -> int:
     table = _table(report)
     sys.stdout.write(table + "\n")
     if args.write:
-        PERFORMANCE.write_text(_page(table), encoding="utf-8")
+        write_section("", _page(table))
     return 0
 
 

@@ -39,7 +39,9 @@ class Wanted:
     title: str
     seen: Callable[[Sequence[Step]], bool]
     settings: dict[str, Any] = field(default_factory=dict)
+    critic: str = "oracle"
     observer: str = ""
+    prompts: Sequence[str] = PROMPTS
     after: int = 0
 
 
@@ -61,8 +63,9 @@ WANTED = (
         {"strategy": "image", "lr": 1.0, "image_ratio": 0.5, "threshold": 1.0}, after=2,
     ),
     Wanted(
-        "reward-hacking.zip", "Reward hacking: one critic rises, another falls", has("reward hacking"),
-        {"threshold": 1.0, "steps": 6}, "self",
+        "reward-hacking.zip", "Reward hacking: the model pleases itself, and is wrong", has("reward hacking"),
+        {"strategy": "text", "lr": 0.3, "threshold": 1.0, "steps": 6}, "self", "oracle",
+        ("a photo of a small cross and a blue circle",),
     ),
     Wanted(
         "no-change.zip", "No change: a step too small to move a token",
@@ -74,7 +77,7 @@ WANTED = (
 
 def attempt(model: Janus, wanted: Wanted, prompt: str, seed: int) -> list[Step]:
     """The steps of a run up to what was wanted; none if it does not show it."""
-    critic = load_critic("oracle")
+    critic = load_critic(wanted.critic, model=model)
     observers = [load_critic(wanted.observer, model=model)] if wanted.observer else []
     settings = SearchSettings(**{"steps": 10, "seed": seed} | wanted.settings)
     steps: list[Step] = []
@@ -93,13 +96,13 @@ def attempt(model: Janus, wanted: Wanted, prompt: str, seed: int) -> list[Step]:
 def record(model: Janus, folder: Path) -> Iterator[dict[str, str]]:
     """Write what can be shown; yields an entry of the index for each."""
     for wanted in WANTED:
-        runs = (attempt(model, wanted, prompt, seed) for seed, prompt in product(SEEDS, PROMPTS))
+        runs = (attempt(model, wanted, prompt, seed) for seed, prompt in product(SEEDS, wanted.prompts))
         steps = next((run for run in runs if run), [])
         if not steps:
             sys.stderr.write(f"No run shows '{wanted.title}': left out.\n")
             continue
         with tempfile.TemporaryDirectory() as temporary:
-            bundle = Trajectory.create(Path(temporary) / "run", model, "oracle", steps[0].state.prompt)
+            bundle = Trajectory.create(Path(temporary) / "run", model, wanted.critic, steps[0].state.prompt)
             for step in steps:
                 bundle.append(step.state)
             bundle.to_zip(folder / wanted.file, states=False)

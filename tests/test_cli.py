@@ -12,6 +12,8 @@ import pytest
 
 from milr_core import Trajectory
 from milr_core.cli import main
+from milr_core.diagnostics import token_probabilities
+from milr_core.replay import replay
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "milr_core", "reason"]
@@ -41,6 +43,14 @@ def test_one_json_object_a_step_and_the_images_where_it_says(whole):
         assert set(line) == {"index", "text", "reward", "image", "best", "seconds"}
         assert Path(line["image"]).is_file() and Path(line["image"]).parent == folder
     assert sorted(p.name for p in folder.glob("*.png")) == [f"step-{i:03d}.png" for i in range(7)]
+
+
+def test_a_run_of_the_command_line_replays_with_its_tokens_probabilities(whole, embedded):
+    run = Trajectory.open(whole[0])
+    for i, step in enumerate(replay(run)):
+        expected = token_probabilities(embedded, run.state(i))
+        assert len(step.probabilities.text) == len(step.text_tokens)
+        assert step.probabilities.image == pytest.approx(expected.image, abs=2e-3)
 
 
 def test_the_same_command_twice_is_the_same_run(whole, tmp_path, capsys):

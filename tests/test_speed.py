@@ -7,6 +7,7 @@ import psutil
 import torch
 
 from bench import speed
+from bench.performance import write_section
 from bench.reference import ReferenceWorkspace
 from milr_core import SearchSettings, advance, reason, start
 from milr_core.decoding import FREE
@@ -54,3 +55,13 @@ def test_memory_does_not_grow_with_searches(tiny, redness):
     used(5)
     early = used(5)
     assert used(60) < 1.02 * early
+
+
+def test_each_measurement_writes_its_own_section_of_the_page(tmp_path):
+    page = tmp_path / "performance.md"
+    write_section("The page", "old\n", page)
+    write_section("", "# Performance\n\n### a model\n\n1 ms", page)
+    write_section("Elsewhere", "2 ms", page)
+    write_section("The page", "new", page)
+    expected = "# Performance\n\n### a model\n\n1 ms\n\n## Elsewhere\n\n2 ms\n\n## The page\n\nnew\n"
+    assert page.read_text() == expected

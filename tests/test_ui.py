@@ -14,7 +14,7 @@ from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, r
 from milr_core.settings import KNOBS
 from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, event, finish, press, request
 from ui.comparing import Comparing
-from ui.controls import LIVE, build_controls, random_seed
+from ui.controls import CAPTIONS, LIVE, build_controls, random_seed
 from ui.layout import build_demo
 from ui.line import Line
 from ui.looking import Looking
@@ -229,8 +229,16 @@ def test_a_comparison_can_be_cancelled_and_excludes_a_search(search: Search):
     assert "comparison of yours" in dict(zip(OUTPUTS, refused[1:], strict=True))["notice"]
     comparing.press_cancel(session)
     list(pages)
-    assert [row.method for row in session.comparison.rows] == ["step 0"] and not session.busy
-    assert session.comparison.phase == STOPPED
+    assert session.comparison.phase == STOPPED and not session.busy
+    rows = session.comparison.rows
+    assert [(row.method, row.done, len(row.run.steps)) for row in rows] == [("step 0", True, 1), ("joint", False, 2)]
+    shown, said, *_ = comparing.shown(session)
+    assert "1 of 3 methods, joint unfinished" in said and "running" not in shown
+    # Nothing is lost: the row that was under way can be looked at, and gone on with as if nothing had happened.
+    comparing.inspect(session, event(method="joint"))
+    assert session.phase == STOPPED and session.shown is rows[1].run
+    list(drive(search, search.press_resume(session), session))
+    assert same(session.shown.steps, undisturbed(search))
 
 
 def test_visitors_wait_in_line_and_see_only_their_own(search: Search):
@@ -311,7 +319,7 @@ def test_every_knob_has_a_control_with_its_default():
     defaults = SearchSettings().resolve(recommended).as_dict()
     assert {name: c.value for name, c in made.knobs.items()} == defaults
     for name, control in made.knobs.items():
-        assert (control.label, control.info) == (KNOBS[name].label, KNOBS[name].help)
+        assert control.label == KNOBS[name].label and control.info == CAPTIONS.get(name, KNOBS[name].help)
     assert made.knobs["lr"].minimum == 0.01  # the range excludes 0
     assert made.key.type == "password"
     assert 0 <= random_seed() < 2**53

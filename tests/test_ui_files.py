@@ -130,6 +130,17 @@ def test_the_endpoint_streams_steps_and_ends_with_the_bundle(search: Search, tmp
     assert best["reward"] == max(step["reward"] for step in answers[-1]["steps"])
 
 
+def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(search: Search):
+    session = Session()
+    answer = press(search, "press_run", session)
+    answers = build_api(search.studio)(PROMPT, critic="redness", steps=2, threshold=0.95)
+    next(answers)
+    assert search.studio.line.ahead(session) == 1 and "ahead of yours. About" in search.tick(session)
+    assert search.studio.wait(session) == pytest.approx(2 * search.studio.seconds_a_step)
+    answers.close()
+    assert search.studio.line.ahead(session) == 0 and len(list(drive(search, answer, session))) == 7
+
+
 @pytest.mark.parametrize("given", [{"prompt": "two red dogs"}, {"steps": 65}, {"lr": 99.0}, {"critic": "nobody"}])
 def test_the_endpoint_says_what_is_wrong(search: Search, given: dict):
     with pytest.raises(gr.Error):

@@ -13,11 +13,13 @@ from milr_core.diagnostics import inspected
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.comparison import Row
 from ui.session import FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Run
-from ui.views.compare import table
+from ui.views.about import METHOD
+from ui.views.compare import progress, table
 from ui.views.export import as_command, as_json, as_python, from_query, query
 from ui.views.flags import MEANING, flagged
 from ui.views.plot import reward_figure
 from ui.views.reasoning import aligned, reasoning
+from ui.views.results import MISSING, findings, results
 from ui.views.runs import runs
 from ui.views.score import score
 from ui.views.settings import changes, settings
@@ -214,6 +216,57 @@ def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
     html = table([row("step 0", steps[:1]), row("joint", steps)], lambda path: f"file={path}")
     assert html.count("★ best") == 1 and "0.50 at 1" in html and 'src="file=b.png"' in html
     assert 'data-method="joint"' in html and '<td data-name="Images">4</td>' in html
+
+
+def test_a_row_that_broke_off_says_so_and_wins_nothing(steps: list[Step]):
+    def row(method: str, made: list[Step], done: bool) -> Row:
+        run = Run(PROMPT, SETTINGS, None, Path("x"), {"id": "m"}, steps=made, paths=URLS[: len(made)])
+        return Row(method, run, done)
+
+    rows = [row("step 0", steps[:1], True), row("text", steps[:1], True), row("joint", steps, False)]
+    html = table(rows, str)
+    assert ">unfinished<" in html and ">running<" not in html and 'data-method="joint"' in html
+    assert html.index("★ best") < html.index("<b>joint</b>")
+    assert ">unfinished<" not in table(rows, str, running=True)
+    assert progress("stopped", rows, 4, "") == "Stopped: 2 of 4 methods, joint unfinished."
+
+
+PUBLISHED = """# Results
+
+Success is the verdict.
+
+## Main table
+
+- 100 prompts.
+
+**MILR, joint** against Best-of-N with the same early stop: better overall (+0.05).
+
+**Success by category**
+
+| method | overall |
+|---|---|
+| joint | 0.9 |
+
+![by "category"](results/categories.svg)
+
+## Another
+
+Nothing bold here.
+"""
+
+
+def test_published_results_begin_with_what_was_found():
+    first = "- Main table. **MILR, joint** against Best-of-N with the same early stop: better overall (+0.05)."
+    assert findings(PUBLISHED) == [first]
+    page = results(PUBLISHED, lambda name: f"file=/docs/{name}")
+    assert page.startswith(f"## Main findings\n\n{first}\n\nSuccess is the verdict.") and "# Results" not in page
+    picture = '<img src="file=/docs/results/categories.svg" alt="by &quot;category&quot;" loading="lazy">'
+    assert picture in page and "| joint | 0.9 |" in page
+    assert results(None, str) == MISSING and "bench report" in MISSING
+
+
+def test_the_method_is_told_in_four_sentences():
+    assert len(METHOD) == 4 and all(said.endswith(".") and said.count(". ") == 0 for said in METHOD)
 
 
 def test_exported_texts_make_the_same_run_again(steps: list[Step]):

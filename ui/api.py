@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from gradio.utils import get_upload_folder
 
 from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory, reason
 from milr_core.diagnostics import flags, inspected
+from ui.session import Session
 from ui.studio import Studio
 
 MOST_STEPS = 64
@@ -70,10 +72,18 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
     return search_image
 
 
+@dataclass
+class Call:
+    """What visitors wait for while a call computes. left: its steps to come at most."""
+
+    left: int
+
+
 def _search(studio: Studio, prompt: str, critic: str, settings: SearchSettings, observers: list) -> Iterator[dict]:
     control, scoring = SearchControl(), studio.critic(critic)
     folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
-    steps, bundle = [], None
+    steps, bundle, caller = [], None, Session(active=Call(settings.steps + 1))
+    studio.line.serve(caller)
     try:
         for step in reason(studio.model, scoring, prompt, settings, control, observers=observers):
             bundle = bundle or Trajectory.create(folder / "run", studio.model, critic, step.state.prompt)
@@ -81,6 +91,7 @@ def _search(studio: Studio, prompt: str, critic: str, settings: SearchSettings, 
             bundle.append(state)
             steps.append(state.step)
             studio.took(step.cost.seconds)
+            caller.active.left -= 1
             yield _told(steps)
         images = [folder / "run" / record["image"] for record in bundle.records]
         yield _told(steps) | {
@@ -89,6 +100,7 @@ def _search(studio: Studio, prompt: str, critic: str, settings: SearchSettings, 
         }
     finally:
         control.stop()
+        studio.line.leave(caller)
 
 
 def _told(steps: list) -> dict[str, Any]:

@@ -29,7 +29,8 @@ class Comparing:
         ahead = self.studio.line.ahead(session)
         said = progress(phase, rows, len(made.methods) if made else 0, status(WAITING, [], None, ahead))
         return [
-            table(rows, url), said, notice(message), gr.update(interactive=not busy), gr.update(interactive=busy),
+            table(rows, url, phase == RUNNING), said, notice(message),
+            gr.update(interactive=not busy), gr.update(interactive=busy),
         ]  # fmt: skip
 
     def press_compare(self, request: gr.Request, session: Session, methods: list[str], *controls: Any) -> list[Any]:
@@ -66,11 +67,10 @@ class Comparing:
 
     def inspect(self, session: Session, event: gr.EventData) -> list[Any]:
         """A method's run beside the other runs of the session, and the Inspector in front."""
-        rows = session.comparison.rows if session.comparison else []
-        row = next((row for row in rows if row.done and row.method == event.method), None)
+        row = session.comparison.opened(event.method) if session.comparison else None
         if row is not None:
             if not any(run is row.run for run in session.runs):
-                row.run.phase = FINISHED
+                row.run.phase = row.phase
                 session.begin(row.run)
             session.show(row.run.number)
         return [gr.Tabs(selected="inspector"), *page(session)]
@@ -102,8 +102,8 @@ class Comparing:
                 made.phase = STOPPED
         if session.ticket != ticket:
             return
-        made.rows = [row for row in made.rows if row.done]
-        made.phase = FINISHED if len(made.rows) == len(made.methods) else STOPPED
+        made.rows = [row for row in made.rows if row.run.steps]
+        made.phase = FINISHED if sum(row.done for row in made.rows) == len(made.methods) else STOPPED
         session.active = None
         yield self.shown(session, message)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from milr_core import Cost, Janus, SearchControl, Step, best_of_n, reason
-from ui.session import IDLE, Run
+from ui.session import FINISHED, IDLE, RUNNING, STOPPED, Run
 
 METHODS = {
     "step 0": "text-enhanced reasoning: no search",
@@ -20,11 +20,16 @@ METHODS = {
 
 @dataclass
 class Row:
-    """One method's run. done: it has come to its end."""
+    """One method's run. done: it has come to its end; a row that is neither done nor computed is unfinished."""
 
     method: str
     run: Run
     done: bool = False
+
+    @property
+    def phase(self) -> str:
+        """Of its run in the Inspector: a search that was broken off can be resumed there."""
+        return FINISHED if self.done or self.method == "best-of-n" else STOPPED
 
     @property
     def cost(self) -> Cost:
@@ -50,6 +55,11 @@ class Comparison:
     def left(self) -> int:
         """Steps to come at most."""
         return len(self.methods) * (self.template.planned.steps + 1) - len(self.steps)
+
+    def opened(self, method: str) -> Row | None:
+        """The row of a method, unless it is the one under way."""
+        there = self.rows[:-1] if self.phase == RUNNING and not self.rows[-1].done else self.rows
+        return next((row for row in there if row.method == method), None)
 
     def begin_row(self, method: str, folder: Path) -> Row:
         """A row without steps."""

@@ -13,6 +13,13 @@ from milr_core.settings import KNOBS, Knob, recommended_settings
 SLIDERS = ("text_ratio", "image_ratio", "lr")
 """In sight at all times, each with the value in force beside it."""
 
+CAPTIONS = {
+    "text_ratio": "Share of the words moved.",
+    "image_ratio": "Share of the image cells moved.",
+    "lr": "How far a step moves them.",
+}
+"""Of the sliders in sight, in fewer words than a knob's help."""
+
 LIVE = tuple(name for name, knob in KNOBS.items() if knob.live)
 """Settings that act on a running search."""
 
@@ -41,6 +48,7 @@ class Controls:
     judge: gr.Textbox
     paid: gr.Group
     dice: gr.Button
+    fork: gr.Button
 
     @property
     def judges(self) -> list[gr.components.Component]:
@@ -54,7 +62,7 @@ class Controls:
 
 def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
     """A dropdown, a number field or a slider, whatever the knob's type and range ask for."""
-    common = {"label": knob.label, "info": knob.help, "value": value, "elem_id": f"knob-{name}"}
+    common = {"label": knob.label, "info": CAPTIONS.get(name, knob.help), "value": value, "elem_id": f"knob-{name}"}
     if knob.choices:
         return gr.Dropdown(list(knob.choices), **common)
     high = max(COMFORTABLE.get(name, knob.high), value)
@@ -65,44 +73,46 @@ def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
 
 
 def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
-    """Live sliders in sight; then strategy, critic and seed; the rest in an accordion."""
+    """Live sliders in sight, with the fork that takes them over; critic and the rest in accordions."""
     values = recommended_settings(recommended).as_dict()
     knobs, in_force = {}, {}
-    gr.HTML("<h2>Live settings</h2><p class='hint'>Move them while a search runs: they act from its next step.</p>")
-    for name in SLIDERS:
-        with gr.Column(elem_classes="card"):
+    with gr.Column(elem_classes="card", elem_id="live"):
+        gr.HTML("<h2>Live settings</h2><p class='hint'>Moved during a run, they act from its next step.</p>")
+        for name in SLIDERS:
             knobs[name] = knob_control(name, KNOBS[name], values[name])
             in_force[name] = gr.HTML("", elem_id=f"in-force-{name}")
-    with gr.Accordion("Critic", open=False, elem_id="critics"):
-        judges = _critic_controls(critic)
+        fork = gr.Button("Fork the step shown, with these settings", size="sm", interactive=False, elem_id="fork")
+    judges = _critic_controls(critic)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         for name, knob in KNOBS.items():
             if name not in SLIDERS and name != "seed":
                 knobs[name] = knob_control(name, knob, values[name])
         knobs["seed"] = knob_control("seed", KNOBS["seed"], values["seed"])
         dice = gr.Button("🎲 Random seed", size="sm", elem_id="dice")
-    return Controls(knobs={name: knobs[name] for name in KNOBS}, in_force=in_force, dice=dice, **judges)
+    return Controls(knobs={name: knobs[name] for name in KNOBS}, in_force=in_force, dice=dice, fork=fork, **judges)
 
 
 def _critic_controls(critic: str) -> dict[str, Any]:
     named = [(f"{name}: {what}", name) for name, what in CRITICS.items()]
-    made: dict[str, Any] = {
-        "critic": gr.Dropdown(
+    made: dict[str, Any] = {}
+    with gr.Accordion("Critic", open=False, elem_id="critics"):
+        made["critic"] = gr.Dropdown(
             named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
             info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
-        ),
-        "observer": gr.Dropdown(
+        )  # fmt: skip
+        made["observer"] = gr.Dropdown(
             [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", elem_id="observer",
             info="Scores every step as well, and the search never hears it: where it falls while the score rises, the "
             "score is being exploited.",
-        ),
-    }  # fmt: skip
+        )  # fmt: skip
     with gr.Group(visible=False, elem_id="paid") as made["paid"]:
         made["key"] = gr.Textbox(
             "", label="API key", type="password", elem_id="api-key",
             info="Used for this visit's calls only; never stored, logged or exported.",
         )  # fmt: skip
-        made["url"] = gr.Textbox("", label="Base URL", info="Of an OpenAI-compatible service; empty: OpenAI's.")
+        made["url"] = gr.Textbox(
+            "", label="Base URL", info="Of an OpenAI-compatible service; empty: OpenAI's.", elem_id="api-url"
+        )
         made["judge"] = gr.Textbox("", label="Judge model", info="Empty: the critic's own default.")
     return made
 

@@ -16,12 +16,13 @@ from ui.studio import Studio, paid
 from ui.views.status import estimate, status
 
 EXAMPLES = (
+    "three small blue circles and two large orange squares",
     "two red circles left of a blue square",
     "three green triangles",
     "a triangle the color of grass",
     "as many squares as wheels on a car",
-    "a purple cross above a yellow circle",
 )
+"""The first is what a new visitor runs: with the first settings it is wrong, then gets better."""
 ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 COMPUTES: dict[str, Any] = {
     "concurrency_id": "search", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private",
@@ -43,7 +44,9 @@ def build_inspector(studio: Studio, critic: str) -> tuple[dict[str, Any], Contro
             parts |= build_panels()
             build_export(parts)
         with gr.Column(elem_id="settings-column"):
+            parts["estimate"] = gr.HTML("", elem_id="estimate", padding=False)
             controls = build_controls(studio.model.recommended, critic)
+    parts["fork"] = controls.fork
     parts |= {f"{name}_in_force": controls.in_force[name] for name in SLIDERS}
     return parts, controls
 
@@ -56,9 +59,6 @@ def _ask(parts: dict[str, Any]) -> None:
         max_lines=3,
         elem_id="prompt",
     )
-    with gr.Row(elem_id="examples"):
-        parts["examples"] = [gr.Button(text, size="sm", elem_classes="chip") for text in EXAMPLES]
-    build_replay(parts)
     with gr.Row(elem_id="buttons"):
         parts["run"] = gr.Button("Run", variant="primary", min_width=70, elem_id="run")
         parts["pause"] = gr.Button("Pause", interactive=False, min_width=70, elem_id="pause")
@@ -66,12 +66,12 @@ def _ask(parts: dict[str, Any]) -> None:
         parts["one_step"] = gr.Button("Step", min_width=70, elem_id="one-step")
         parts["stop"] = gr.Button("Stop", interactive=False, min_width=70, elem_id="stop")
         parts["leave"] = gr.Button("Leave", visible=False, min_width=70, elem_id="leave")
-    parts["fork"] = gr.Button(
-        "Fork: continue from the step shown, with these settings", size="sm", interactive=False, elem_id="fork"
-    )
-    parts["status"] = gr.HTML(status(IDLE, [], None), elem_id="status", js_on_load=ANNOUNCED)
-    parts["notice"] = gr.HTML("", elem_id="notice")
-    parts["estimate"] = gr.HTML("", elem_id="estimate")
+    parts["status"] = gr.HTML(status(IDLE, [], None), elem_id="status", js_on_load=ANNOUNCED, padding=False)
+    parts["notice"] = gr.HTML("", elem_id="notice", padding=False)
+    with gr.Row(elem_id="examples", elem_classes="chips"):
+        gr.HTML("Try", elem_classes="before-chips", padding=False)
+        parts["examples"] = [gr.Button(text, size="sm", elem_classes="chip") for text in EXAMPLES]
+    build_replay(parts)
 
 
 def wire_inspector(

@@ -1,6 +1,7 @@
 """Composes the page out of its tabs."""
 
 from html import escape
+from pathlib import Path
 
 import gradio as gr
 
@@ -8,11 +9,15 @@ from milr_core import Janus
 from ui.api import build_api
 from ui.comparing import build_comparing, wire_comparing
 from ui.inspector import ASKS, AT_ONCE, COMPUTES, build_inspector, wire_inspector
-from ui.page import OUTPUTS
+from ui.page import OUTPUTS, url
 from ui.panels import PLOTLY, WEB
 from ui.session import Session
 from ui.studio import Studio
 from ui.views.about import DRAWING, METHOD
+from ui.views.results import results
+
+PUBLISHED = Path(__file__).resolve().parent.parent / "docs" / "results.md"
+"""Written by `python -m bench report`, with its pictures in a folder beside it; not in an installed package."""
 
 
 def launch_options() -> dict:
@@ -21,6 +26,7 @@ def launch_options() -> dict:
         primary_hue="indigo",
         secondary_hue="indigo",
         neutral_hue="slate",
+        spacing_size="sm",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     ).set(
@@ -36,7 +42,7 @@ def launch_options() -> dict:
 
 def build_demo(model: Janus, critic: str = "oracle", seconds_a_step: float | None = None) -> gr.Blocks:
     """The page for one loaded model; `critic` is the one chosen at first. seconds_a_step: where it is known already."""
-    gr.set_static_paths([PLOTLY])
+    gr.set_static_paths([PLOTLY, PUBLISHED.with_suffix("")])
     studio = Studio(model)
     studio.seconds_a_step = seconds_a_step
     with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 7200)) as demo:
@@ -47,6 +53,8 @@ def build_demo(model: Janus, critic: str = "oracle", seconds_a_step: float | Non
                 parts, controls = build_inspector(studio, critic)
             with gr.Tab("Compare", id="compare"):
                 compared = build_comparing()
+            with gr.Tab("Results", id="results"):
+                _results()
             with gr.Tab("About", id="about"):
                 _about(model)
         wire_inspector(demo, studio, session, ticket, parts, controls)
@@ -68,9 +76,14 @@ def _header(model: Janus) -> None:
     )
 
 
+def _results() -> None:
+    text = PUBLISHED.read_text(encoding="utf-8") if PUBLISHED.is_file() else None
+    gr.Markdown(results(text, lambda name: url(PUBLISHED.parent / name)), elem_id="results-page")
+
+
 def _about(model: Janus) -> None:
     gr.HTML(
-        f"<h2>How it works</h2><p>{METHOD}</p>{DRAWING}<h2>What this model draws</h2>"
+        f"<h2>How it works</h2><p>{' '.join(METHOD)}</p>{DRAWING}<h2>What this model draws</h2>"
         f"<p>{escape(model.can_draw) or 'Anything; it is a general model.'}</p>",
         elem_id="about",
         padding=True,

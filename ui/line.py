@@ -17,6 +17,11 @@ class Line:
             if not any(other is session for other in self._waiting):
                 self._waiting.append(session)
 
+    def serve(self, session: Session) -> None:
+        """Someone who computes already, whatever the order in which others came: a call of the endpoint."""
+        with self._lock:
+            self._waiting.insert(0, session)
+
     def leave(self, session: Session) -> None:
         with self._lock:
             self._waiting = [other for other in self._waiting if other is not session]

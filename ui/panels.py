@@ -19,7 +19,7 @@ from ui.views.strip import stepper
 
 WEB = Path(__file__).parent / "web"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-LABELLED = {"show_label": True, "container": True, "padding": True}
+LABELLED = {"show_label": True, "container": True, "padding": False}
 
 STEPPER = """<div class="bar">
 <button type="button" class="first" aria-label="First step">«</button>
@@ -28,7 +28,7 @@ STEPPER = """<div class="bar">
 <button type="button" class="on" aria-label="Step on">›</button>
 <button type="button" class="last" aria-label="Last step">»</button>
 <button type="button" class="play" aria-pressed="false">Play</button>
-</div><p class="words"><output></output><span class="follow"></span></p>
+<p class="words"><output></output><span class="follow"></span></p></div>
 <span class="announced" role="status" aria-live="polite"></span>"""
 
 STAGE = f"""<div class="nothing">{DRAWING}<p>Press <b>Run</b>, or open a recorded run:
@@ -40,23 +40,23 @@ nothing is computed for that.</p></div>
 <pattern id="milr-hatch" width="0.16" height="0.16" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
 <rect class="pattern dark" width="0.16" height="0.16"/>
 <rect class="pattern light" width="0.08" height="0.16"/></pattern>
-</defs></svg></div>
+</defs></svg>
+<a class="save" href="#" title="Save as PNG, with prompt, model and settings in its metadata">PNG ↓</a></div>
 <label class="reveal" hidden><span class="name"></span>
 <input type="range" min="0" max="100" value="0" step="1"></label>
-<fieldset class="overlays"><legend>Tokens of the image</legend>
-<label><input type="radio" name="overlay" value="none" checked> hidden</label>
+<fieldset class="overlays"><legend>Tokens</legend>
+<label><input type="radio" name="overlay" value="none" checked> none</label>
 <label><input type="radio" name="overlay" value="prefix"> optimised</label>
 <label><input type="radio" name="overlay" value="changed"> changed</label>
 <label><input type="radio" name="overlay" value="probability"> probability</label>
 <label><input type="radio" name="overlay" value="entropy"> entropy</label></fieldset>
-<p class="told" aria-live="polite"></p>
-<p class="tools"><a class="save" href="#">Save image (PNG with its settings inside)</a></p></div>"""
+<p class="told" aria-live="polite"></p></div>"""
 
 STRIP = '<ol aria-label="Steps"></ol><p class="empty">One tile for each step appears here.</p>'
 
 PLOT = """<div class="plot" role="img"></div><p class="tools"><button type="button" class="home">Whole run</button>
-<button type="button" data-format="svg">Save plot as SVG</button>
-<button type="button" data-format="png">as PNG</button></p>"""
+<button type="button" data-format="svg" aria-label="Save the plot as SVG">SVG ↓</button>
+<button type="button" data-format="png" aria-label="Save the plot as PNG">PNG ↓</button></p>"""
 
 
 def script(name: str) -> str:
@@ -74,22 +74,22 @@ def build_panels() -> dict[str, Any]:
     made["runs"] = scripted("runs", '<div class="runs" role="group" aria-label="Runs"></div>', [])
     made["stepper"] = scripted("stepper", STEPPER, stepper(0, [], None, 0))
     with gr.Row(elem_id="now"):
-        with gr.Column(min_width=300, elem_id="picture"):
-            made["stage"] = scripted("stage", STAGE, {}, label="Image", **LABELLED)
+        with gr.Column(min_width=300, elem_id="picture", elem_classes="card"):
+            made["stage"] = scripted("stage", STAGE, {}, padding=False)
             with gr.Row(elem_id="against-row"):
                 made["against"] = gr.Radio(list(AGAINST), value=AGAINST[0], label="Compare with", elem_id="against")
                 made["against_step"] = gr.Number(
                     0, precision=0, minimum=0, label="Step", visible=False, min_width=80, elem_id="against-step"
                 )
-        with gr.Column(min_width=300):
+        with gr.Column(min_width=300, elem_id="words"):
             made["score"] = gr.HTML(score(None), label="Score", elem_id="score", **LABELLED)
             made["flags"] = gr.HTML("", elem_id="flags")
             made["reasoning"] = gr.HTML(reasoning(None), label="Reasoning", elem_id="reasoning", **LABELLED)
-            with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
-                made["settings"] = gr.HTML(settings([], 0), elem_id="settings")
     made["plot"] = scripted(
         "plot", PLOT, reward_figure([], None) | {"run": 0}, label="Reward",
         head=f'<script src="gradio_api/file={PLOTLY}"></script>', **LABELLED,
     )  # fmt: skip
     made["strip"] = scripted("strip", STRIP, {"run": 0, "tiles": []}, label="Trajectory", **LABELLED)
+    with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
+        made["settings"] = gr.HTML(settings([], 0), elem_id="settings")
     return made

@@ -71,13 +71,14 @@ class Replaying:
 
 
 def build_replay(parts: dict[str, Any]) -> None:
-    gr.HTML("<h2>Recorded runs</h2><p class='hint'>Opened in an instant, without computing anything.</p>")
-    with gr.Row(elem_id="recorded"):
+    with gr.Row(elem_id="recorded", elem_classes="chips"):
+        gr.HTML("Recorded", elem_classes="before-chips", padding=False)
         parts["recorded"] = [
-            (gr.Button(about["title"], size="sm", elem_classes="chip"), about["file"]) for about in shipped()
+            (gr.Button(about["title"].partition(":")[0], size="sm", elem_classes="chip"), about["file"])
+            for about in shipped()
         ]
         parts["open"] = gr.UploadButton(
-            "Open a run file…", file_types=[".zip"], size="sm", elem_classes="chip", elem_id="open"
+            "Open a file…", file_types=[".zip"], size="sm", elem_classes="chip", elem_id="open"
         )
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from milr_core.cli.arguments import add_critic_options, critic_options
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic
+from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
 from milr_core.janus import load_model
 from milr_core.search import reason
@@ -104,7 +105,7 @@ def run_reason(args: argparse.Namespace) -> int:
     total = settings.steps + 1
     with tqdm(total=total, initial=len(run or ()), disable=args.json or not sys.stderr.isatty(), unit="step") as bar:
         for step in steps:
-            image = str(run.append(step.state)) if run is not None else None
+            image = str(run.append(inspected(model, step.state))) if run is not None else None
             if args.json:
                 sys.stdout.write(_line(step, image) + "\n")
                 sys.stdout.flush()

@@ -34,7 +34,13 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def app_log() -> list[str]:
+    """What the app has said, line by line."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory, app_log: list[str]) -> Iterator[str]:
     """`python app.py` on a free port, once it says where it listens."""
     temp = str(tmp_path_factory.mktemp("gradio"))
     env = os.environ | {"PORT": str(free_port()), "HOST": "127.0.0.1", "GRADIO_TEMP_DIR": temp, "OMP_NUM_THREADS": "1"}
@@ -42,15 +48,14 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     watchdog = threading.Timer(START_SECONDS, process.kill)
     watchdog.start()
-    said = []
     for line in process.stdout:
-        said.append(line)
+        app_log.append(line)
         if "MILR Studio" in line:
             break
     watchdog.cancel()
-    url = said[-1].split()[-1] if said and "http://" in said[-1] else ""
-    assert url, "the app did not start:\n" + "".join(said)
-    threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop the app
+    url = app_log[-1].split()[-1] if app_log and "http://" in app_log[-1] else ""
+    assert url, "the app did not start:\n" + "".join(app_log)
+    threading.Thread(target=lambda: app_log.extend(process.stdout), daemon=True).start()
     assert urllib.request.urlopen(url).status == 200
     yield url
     process.terminate()

@@ -2,50 +2,14 @@
 
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
+
+from tests.browser.visits import NOW, STATUS, STEP, TILES, Visit, button, fill_number, prepared, reach, run, step_in
 
 pytestmark = pytest.mark.browser
-Visit = Callable[..., Page]
-expect.set_options(timeout=20_000)
-
-STATUS, NOTICE, TILES, NOW = "#status", "#notice", "#strip li button", "#stepper output"
-STEP = "#stepper input[type=range]"
-PROMPT = "two+red+circles+left+of+a+blue+square"
-
-
-def button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def fill_number(page: Page, knob: str, value: str) -> None:
-    field = page.locator(f"#knob-{knob} input[type=number]")
-    field.fill(value)
-    field.blur()
-
-
-def prepared(visit: Visit, steps: int, prompt: str = PROMPT, width: int = 1440) -> Page:
-    """A page that a link has set up for a run of exactly that many steps: no score passes a threshold of 1."""
-    page = visit(width=width, query=f"?prompt={prompt}&steps={steps}&threshold=1&seed=1")
-    expect(page.get_by_label("Prompt")).to_have_value(prompt.replace("+", " "))
-    expect(page.locator("#estimate")).to_contain_text(re.compile(rf"step 0 and {steps} steps? of search"))
-    return page
-
-
-def run(page: Page) -> None:
-    button(page, "Run").click()
-    expect(page.locator(STATUS)).to_contain_text("Finished", timeout=60_000)
-
-
-def reach(page: Page, step: int) -> None:
-    expect(page.locator(TILES).nth(step)).to_be_visible()
-
-
-def step_in(text: str) -> int:
-    return int(re.search(r"step (\d+)", text)[1])
 
 
 def test_live_setting_takes_effect_at_a_later_step_of_a_running_search(visit: Visit):

@@ -1,12 +1,13 @@
 """What MILR is, for those who never read the paper: four sentences and a drawing."""
 
 METHOD = (
-    "The model first writes down what the picture has to contain, then draws it, and a critic scores the drawing "
-    "between 0 and 1. If the score is not good enough, the search moves the hidden states behind a part of the words "
-    "and of the image a little, in the direction that makes a failed attempt less likely (REINFORCE), and the model "
-    "writes and draws again from there. Its weights never change: all of the learning happens while you watch, for "
-    "this one prompt. The best-scoring attempt is the answer."
+    "The model first writes a plan of the picture and then draws it, and a critic scores the drawing between 0 and 1.",
+    "While the score is too low, the search nudges the hidden vectors behind the first few words of the plan and the "
+    "first few cells of the image, away from what has just failed (REINFORCE).",
+    "The model then writes and draws again from there, and each attempt is scored, kept and shown.",
+    "The best-scoring attempt is the answer; no weight of the model changes, so all of this is for your prompt alone.",
 )
+"""One sentence each."""
 
 _BOX = '<rect x="{x}" y="{y}" width="112" height="54" rx="10" class="box{kind}"/>'
 _WORDS = '<text x="{x}" y="{y}" class="{kind}">{text}</text>'

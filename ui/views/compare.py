@@ -9,7 +9,7 @@ from ui.views.words import best_value
 COLUMNS = ("", "Method", "Step 0", "Best", "Last", "Images", "Text tokens", "Critic calls", "Seconds", "")
 
 
-def _row(row: Row, url: Callable[[str], str], winner: bool) -> str:
+def _row(row: Row, url: Callable[[str], str], winner: bool, running: bool) -> str:
     run, spent = row.run, row.cost
     head = f'<th scope="row"><b>{row.method}</b><span class="what">{METHODS[row.method]}</span></th>'
     if not run.steps:
@@ -29,16 +29,15 @@ def _row(row: Row, url: Callable[[str], str], winner: bool) -> str:
         f"{spent.seconds:.1f}",
     )
     cells = "".join(f'<td data-name="{name}">{figure}</td>' for name, figure in zip(COLUMNS[2:9], figures, strict=True))
-    state = (
-        f'<button type="button" data-method="{row.method}">Inspect</button>'
-        if row.done
-        else '<span class="empty">running</span>'
-    )
-    return f"<tr><td>{image}</td>{head}{cells}<td>{state}</td></tr>"
+    button = f'<button type="button" data-method="{row.method}">Inspect</button>'
+    if not row.done:
+        button = '<span class="empty">running</span>' if running else f'<span class="empty">unfinished</span> {button}'
+    return f"<tr><td>{image}</td>{head}{cells}<td>{button}</td></tr>"
 
 
-def table(rows: Sequence[Row], url: Callable[[str], str]) -> str:
-    """url: from a file to where the browser finds it."""
+def table(rows: Sequence[Row], url: Callable[[str], str], running: bool = False) -> str:
+    """url: from a file to where the browser finds it. running: rows are being made; else one that is not done never
+    will be."""
     if not rows:
         return (
             '<p class="empty">One prompt and one seed through every method: what is it worth to search in text, in the '
@@ -48,7 +47,7 @@ def table(rows: Sequence[Row], url: Callable[[str], str]) -> str:
     # The best score; among equals the one that took fewer images.
     top = max(done, key=lambda r: (best_value(r.run.steps), -r.cost.image_rollouts), default=None)
     clear = top is not None and len(done) > 1
-    body = "".join(_row(row, url, clear and row is top) for row in rows)
+    body = "".join(_row(row, url, clear and row is top, running) for row in rows)
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     return (
         f'<div class="scroll"><table class="compared"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -67,4 +66,5 @@ def progress(phase: str, rows: Sequence[Row], wanted: int, waiting: str) -> str:
         return f"Comparing, {done} of {wanted} methods done{at}."
     if phase == "idle":
         return "Ready. The prompt and all settings are those of the Inspector."
-    return f"{phase.capitalize()}: {done} of {wanted} methods."
+    cut = "".join(f", {row.method} unfinished" for row in rows if not row.done)
+    return f"{phase.capitalize()}: {done} of {wanted} methods{cut}."

@@ -41,7 +41,7 @@ def reward_figure(
     """
     x = [step.index for step in steps]
     longest = max([len(steps), *(len(s) for _, s in others)]) - 1
-    last = max(planned.steps if planned else 1, longest, 1)
+    last = max((planned or SearchSettings()).steps, longest, 1)
     thresholds = [step.settings.threshold for step in steps] + [planned.threshold] * 2 if planned else []
     scores = [step.reward for step in steps]
     data = [
@@ -89,7 +89,7 @@ def _layout(last: int, moved: Sequence[tuple[int, list[str]]]) -> dict[str, Any]
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "fixedrange": False}
     return {
         "uirevision": "run",
-        "height": 250,
+        "height": 212,
         "margin": {"l": 44, "r": 12, "t": 8, "b": 40},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

@@ -30,9 +30,10 @@ def status(
     if phase == REPLAYED:
         return f"A recorded run, nothing is computed: {where}."
     if phase == FINISHED:
-        passed = last.reward > planned.threshold
-        why = f"the score passed the threshold {number(planned.threshold)}" if passed else "all steps are done"
-        return f"Finished, {why}: {where}."
+        why = ", all steps are done" if last.index >= planned.steps else ""
+        if last.reward > planned.threshold:
+            why = f", the score passed the threshold {number(planned.threshold)}"
+        return f"Finished{why}: {where}."
     return f"{'Paused' if phase == PAUSED else STOPPED.capitalize()}: {where}."
 
 

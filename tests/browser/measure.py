@@ -1,0 +1,143 @@
+"""Measures the page's bars against a running app, and writes them: python -m tests.browser.measure URL [--write].
+
+The engine's own time is that of the same search in this process, in turns with the page's: both compute alone.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import sys
+import time
+from datetime import date
+
+import torch
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from bench.performance import write_section
+from bench.speed import machine
+from milr_core import Critic, Janus, SearchSettings, load_critic, load_model, reason
+from tests.browser.visits import STATUS, Wire, button, fill_number
+
+PROMPT, STEPS, SEED = "two red circles left of a blue square", 16, 1
+PATIENCE_MS = 300_000
+WATCH = """() => {
+  window.updates = [];
+  const watch = () => {
+    const count = document.querySelectorAll('#strip li').length;
+    while (window.updates.length < count) window.updates.push(performance.now() / 1000);
+  };
+  new MutationObserver(watch).observe(document.querySelector('#strip ol'), {childList: true});
+}"""
+ABOUT = f"""\
+Written by `python -m tests.browser.measure URL --write`, a headless Chromium against the app on the same machine. The
+time of a step is that from one new tile of the gallery to the next, over a search of {STEPS} steps; the engine's own
+is that of the same search in a process without a page, in turns with it, both with one torch thread. Bytes are those
+on the wire, from Run to the last answer, headers and images included.
+"""
+
+
+def engine(model: Janus, critic: Critic) -> float:
+    """Seconds a step of the search itself, from step 0 to the last."""
+    times = []
+    for _ in reason(model, critic, PROMPT, SearchSettings(steps=STEPS, threshold=1.0, seed=SEED)):
+        times.append(time.perf_counter())
+    return (times[-1] - times[0]) / STEPS
+
+
+def opened(browser: Browser, url: str, steps: int) -> Page:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{url}?prompt={PROMPT.replace(' ', '+')}&steps={steps}&threshold=1&seed={SEED}")
+    expect(page.locator("#estimate")).to_contain_text(f"{steps} steps of search")
+    page.wait_for_load_state("networkidle")
+    return page
+
+
+def searched(browser: Browser, url: str) -> tuple[float, float, float]:
+    """(seconds a step between updates of the page, bytes a step, seconds from Run to the first image)."""
+    page = opened(browser, url, STEPS)
+    wire = Wire(page)
+    page.evaluate(WATCH)
+    started = time.perf_counter()
+    button(page, "Run").click()
+    page.wait_for_function("document.querySelector('#stage img.now').naturalWidth > 0", polling=20)
+    first = time.perf_counter() - started
+    expect(page.locator(STATUS)).to_contain_text("Finished")
+    page.wait_for_load_state("networkidle")
+    updates = page.evaluate("window.updates")
+    weight = wire.bytes / (STEPS + 1)
+    page.close()
+    return (updates[-1] - updates[0]) / (len(updates) - 1), weight, first
+
+
+def lags(browser: Browser, url: str, count: int) -> list[int]:
+    """Steps from the newest one on the screen when a slider is moved to the first with the new value.
+
+    2 at most where a change acts at the next step: the one under way has begun already.
+    """
+    page, found = opened(browser, url, 1000), []
+    button(page, "Run").click()
+    for at in range(count):
+        expect(page.locator("#strip li").nth(4 * at + 2)).to_be_attached()
+        value = f"{0.01 * (at + 5):.2f}"
+        newest = page.locator("#strip li").count() - 1
+        fill_number(page, "lr", value)
+        page.wait_for_function(
+            "v => document.querySelector('#in-force-lr').innerText.trim().endsWith(v) && "
+            "document.querySelector('#in-force-lr').innerText.includes('since')", arg=f": {value.rstrip('0')}",
+        )  # fmt: skip
+        said = page.locator("#in-force-lr").inner_text()
+        found.append(int(said.split("since step ")[1].split(":")[0]) - newest)
+    button(page, "Stop").click()
+    expect(page.locator(STATUS)).to_contain_text("Stopped")
+    page.close()
+    return found
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="write the table to docs/performance.md")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    expect.set_options(timeout=PATIENCE_MS)
+    model, critic = load_model("janus-shapes", "cpu"), load_critic("oracle")
+    with sync_playwright() as playwright:
+        executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        engine(model, critic), searched(browser, args.url)  # both warm up
+        rounds = [
+            (engine(model, critic), searched(browser, args.url), engine(model, critic)) for _ in range(args.rounds)
+        ]
+        acted = lags(browser, args.url, 8)
+        browser.close()
+    ours = [(before + after) / 2 for before, _, after in rounds]
+    seen, weights, firsts = zip(*(measured for _, measured, _ in rounds), strict=True)
+    more = statistics.median(a / b - 1 for a, b in zip(seen, ours, strict=True))
+    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else platform.system()
+    rows = [
+        ("engine alone, ms a step", f"{1e3 * statistics.median(ours):.0f}", ""),
+        ("page, ms from update to update", f"{1e3 * statistics.median(seen):.0f}", ""),
+        ("what the page adds to a step (median of the rounds' ratios)", f"{100 * more:+.0f}%", "10%"),
+        ("of all rounds", f"{100 * min(a / b - 1 for a, b in zip(seen, ours, strict=True)):+.0f}% to "
+         f"{100 * max(a / b - 1 for a, b in zip(seen, ours, strict=True)):+.0f}%", ""),
+        ("on the wire, kB a step", f"{max(weights) / 1e3:.1f}", "40"),
+        ("from Run to the first image, s (median)", f"{statistics.median(firsts):.2f}", "3"),
+        ("a moved slider acts after, steps (newest on screen to first with it; one is under way)",
+         f"{min(acted)} to {max(acted)}", "2"),
+    ]  # fmt: skip
+    lines = [f"{date.today().isoformat()}, {machine('cpu')}, {os.cpu_count()} cores, {load}; {args.rounds} rounds.", ""]
+    lines += [f"    python -m tests.browser.measure {' '.join(argv)}", "", "| | measured | bar |", "|---|---|---|"]
+    lines += [f"| {name} | {value} | {bar} |" for name, value, bar in rows]
+    table = "\n".join(lines) + "\n"
+    sys.stdout.write(table)
+    if args.write:
+        write_section("The page", f"{ABOUT}\n{table}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,65 @@
+"""What the browser tests do over and over."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+Visit = Callable[..., Page]
+expect.set_options(timeout=20_000)
+
+STATUS, NOTICE, TILES, NOW = "#status", "#notice", "#strip li button", "#stepper output"
+STEP = "#stepper input[type=range]"
+PROMPT = "two+red+circles+left+of+a+blue+square"
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def fill_number(page: Page, knob: str, value: str) -> None:
+    field = page.locator(f"#knob-{knob} input[type=number]")
+    field.fill(value)
+    field.blur()
+
+
+def prepared(visit: Visit, steps: int, prompt: str = PROMPT, width: int = 1440) -> Page:
+    """A page that a link has set up for a run of exactly that many steps: no score passes a threshold of 1."""
+    page = visit(width=width, query=f"?prompt={prompt}&steps={steps}&threshold=1&seed=1")
+    expect(page.get_by_label("Prompt")).to_have_value(prompt.replace("+", " "))
+    expect(page.locator("#estimate")).to_contain_text(re.compile(rf"step 0 and {steps} steps? of search"))
+    return page
+
+
+def run(page: Page) -> None:
+    button(page, "Run").click()
+    expect(page.locator(STATUS)).to_contain_text("Finished", timeout=60_000)
+
+
+def reach(page: Page, step: int) -> None:
+    expect(page.locator(TILES).nth(step)).to_be_visible()
+
+
+def step_in(text: str) -> int:
+    return int(re.search(r"step (\d+)", text)[1])
+
+
+class Wire:
+    """Bytes that come to the browser from now on, as they are on the wire, images and headers included."""
+
+    def __init__(self, page: Page):
+        self._received: dict[str, float] = {}
+        self._whole: dict[str, float] = {}
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.dataReceived", self._data)
+        session.on("Network.loadingFinished", lambda e: self._whole.update({e["requestId"]: e["encodedDataLength"]}))
+
+    def _data(self, event: dict) -> None:
+        name = event["requestId"]
+        self._received[name] = self._received.get(name, 0) + (event["encodedDataLength"] or event["dataLength"])
+
+    @property
+    def bytes(self) -> float:
+        """A request that has not finished counts with what has come of it."""
+        return sum((self._received | self._whole).values())

@@ -1,0 +1,33 @@
+"""The published results, as `python -m bench report … --docs docs/results.md` writes them, for the page."""
+
+import re
+from collections.abc import Callable
+from html import escape
+
+MISSING = (
+    "No results are published here: an installed package has none, a checkout has them in `docs/results.md`. "
+    "They are made by\n\n"
+    "    python -m bench run --suite shapes --methods step0,joint,best-of-n-early --limit 100 --seeds 3 --out RUN\n"
+    "    python -m bench report RUN --docs docs/results.md\n"
+)
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^()\s]+)\)")
+FINDING = re.compile(r"\*\*[^*]+\*\*\W*\w.*")
+
+
+def findings(text: str) -> list[str]:
+    """What each section found, first of all in it: a sentence that begins with the method in bold."""
+    found = []
+    for section in re.split(r"^## ", text, flags=re.M)[1:]:
+        title, *lines = section.splitlines()
+        found += [f"- {title.strip()}. {line}" for line in lines if FINDING.fullmatch(line)][:1]
+    return found
+
+
+def results(text: str | None, url: Callable[[str], str]) -> str:
+    """Markdown: the findings, then the page as it was written. url: from a picture's name to its address."""
+    if text is None:
+        return MISSING
+    body = re.sub(r"\A# .*\n", "", text)
+    body = PICTURE.sub(lambda m: f'<img src="{escape(url(m[2]))}" alt="{escape(m[1])}" loading="lazy">', body)
+    found = findings(text)
+    return ("## Main findings\n\n" + "\n".join(found) + "\n\n" if found else "") + body.lstrip()
