@@ -25,10 +25,10 @@ EXAMPLES = (
 )
 ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 COMPUTES: dict[str, Any] = {
-    "concurrency_id": "search", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private",
+    "concurrency_id": "search", "show_progress": "hidden", "api_visibility": "private",
     "trigger_mode": "multiple",
 }  # fmt: skip
-"""What computes: one at a time, whoever asked."""
+"""What computes: as many at a time as the engine can, whoever asked."""
 ASKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 """A press that may hand out a ticket. The browser sees a State's change only in answers that came through the queue."""
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -76,14 +76,20 @@ def _ask(parts: dict[str, Any]) -> None:
 
 
 def wire_inspector(
-    demo: gr.Blocks, studio: Studio, session: gr.State, ticket: gr.State, parts: dict[str, Any], controls: Controls
+    demo: gr.Blocks,
+    studio: Studio,
+    session: gr.State,
+    ticket: gr.State,
+    parts: dict[str, Any],
+    controls: Controls,
+    computes: dict[str, Any],
 ) -> None:
     search, looking = Search(studio), Looking()
     page = [parts[name] for name in OUTPUTS]
     panel = [parts[name] for name in PANEL]
     asked = [session, parts["prompt"], *controls.asked]
     # A press that wants computing hands out a ticket; the ticket's change, not the press, then waits in the queue.
-    drive = ticket.change(search.drive, [ticket, session], page, **COMPUTES)
+    drive = ticket.change(search.drive, [ticket, session], page, **computes)
     gr.on([parts["run"].click, parts["prompt"].submit], search.press_run, asked, [ticket, *page], **ASKS)
     parts["one_step"].click(search.press_step, asked, [ticket, *page], **ASKS)
     parts["fork"].click(search.press_fork, asked, [ticket, *page], **ASKS)
@@ -113,7 +119,7 @@ def wire_inspector(
         """What a run will take, and whether the fields for a service's key are needed."""
         asked_for_money = paid(judges)
         return [
-            estimate(int(steps or 0), studio.seconds_a_step, asked_for_money),
+            estimate(int(steps or 0), studio.seconds_a_step, asked_for_money, studio.engine.cost(int(steps or 0))),
             gr.update(visible=asked_for_money > 0),
         ]
 

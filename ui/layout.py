@@ -49,10 +49,11 @@ def build_demo(engine: Engine, critic: str = "oracle", seconds_a_step: float | N
                 compared = build_comparing()
             with gr.Tab("About", id="about"):
                 _about(engine.facts)
-        wire_inspector(demo, studio, session, ticket, parts, controls)
+        computes = COMPUTES | {"concurrency_limit": engine.at_once}
+        wire_inspector(demo, studio, session, ticket, parts, controls, computes)
         asked, page = [parts["prompt"], *controls.asked], [parts[name] for name in OUTPUTS]
-        wire_comparing(studio, session, compared, asked, tabs, page, COMPUTES, ASKS, AT_ONCE)
-        gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=1)
+        wire_comparing(studio, session, compared, asked, tabs, page, computes, ASKS, AT_ONCE)
+        gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
         demo.unload(studio.unload)
     return demo
 
