@@ -76,6 +76,9 @@ class Janus:
             "guidance": generation.guidance_scale or PAPER_GUIDANCE,
             **extra["recommended"],
         }
+        # The longest thing decoded, but for the prompt: instruction or chat markup, reasoning, then the image.
+        around = max(len(self.reasoning_ids("")), self.image_ids("", "").shape[-1])
+        self.most_prompt_tokens: int = self.stack.max_positions - around - self.max_text_tokens - self.num_image_tokens
 
     @cached_property
     def weights_hash(self) -> str:
@@ -102,11 +105,10 @@ class Janus:
         prompt = prompt.strip()
         tokenizer = self.processor.tokenizer
         ids = tokenizer(prompt, add_special_tokens=False).input_ids
-        # The longest thing decoded: instruction or chat markup, prompt, reasoning, then the image.
-        overhead = max(len(self.reasoning_ids("")), len(self.image_ids("", "")))
-        room = self.stack.max_positions - overhead - self.max_text_tokens - self.num_image_tokens
-        if len(ids) > room:
-            raise InputError(f"The prompt has {len(ids)} tokens; {self.name} takes at most {room}. Shorten it.")
+        if len(ids) > self.most_prompt_tokens:
+            raise InputError(
+                f"The prompt has {len(ids)} tokens; {self.name} takes at most {self.most_prompt_tokens}. Shorten it."
+            )
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
             words = [
                 w for w in prompt.split() if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False).input_ids

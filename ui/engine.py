@@ -145,6 +145,10 @@ class Judges:
                 there[name] = load()
             return there[name]
 
+    def forked(self) -> None:
+        """In a forked process: whoever held the lock is not there to give it back."""
+        self._lock = threading.Lock()
+
     def of(self, job: Job) -> tuple[Critic, list[Critic]]:
         """The critic and the observers."""
         made = [self.critic(name, job.options) for name in (job.critic, *job.observers)]
