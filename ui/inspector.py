@@ -1,5 +1,6 @@
 """The Inspector tab: a prompt, the controls of a search, and every step of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -76,7 +77,7 @@ def _ask(parts: dict[str, Any]) -> None:
 
 
 def wire_inspector(
-    demo: gr.Blocks,
+    opened: Callable[..., Any],
     studio: Studio,
     session: gr.State,
     ticket: gr.State,
@@ -84,6 +85,7 @@ def wire_inspector(
     controls: Controls,
     computes: dict[str, Any],
 ) -> None:
+    """opened: takes what is to happen when a page is opened."""
     search, looking = Search(studio), Looking()
     page = [parts[name] for name in OUTPUTS]
     panel = [parts[name] for name in PANEL]
@@ -128,4 +130,4 @@ def wire_inspector(
     drive.then(expect, weighed, weighing, **AT_ONCE)
     gr.on([c.change for c in weighed], expect, weighed, weighing, trigger_mode="always_last", **AT_ONCE)
     linked = [parts["prompt"], *controls.judges, *controls.knobs.values(), parts["notice"]]
-    demo.load(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **AT_ONCE)
+    opened(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **AT_ONCE)
