@@ -1,4 +1,4 @@
-"""The header: which model is loaded for everybody, how far the loading of another one is, and the choice of one."""
+"""Which model is loaded for everybody, how far the loading of another one is, and the choice of one."""
 
 from html import escape
 from typing import Any
@@ -19,19 +19,19 @@ SECONDS = 2.0
 """How often a page looks whether the model has changed."""
 
 
-def header(facts: ModelFacts) -> str:
+def header(facts: ModelFacts, models: Models | None) -> str:
+    """models: where others may be loaded; a loading under way, or why the last one failed, stands below."""
     return (
         '<header><h1>MILR Studio</h1><p class="lead">It draws, is scored, and gets better by thinking again.</p>'
         f'<p class="model">Model <b>{escape(facts.name)}</b>: ready, on {escape(facts.device)}, {escape(facts.dtype)}, '
-        f"{facts.weights_bytes / (1 << 20):.0f} MiB of weights</p></header>"
+        f"{facts.weights_bytes / (1 << 20):.0f} MiB of weights</p></header>{_progress(models)}"
     )
 
 
-def progress(models: Models) -> str:
-    """A loading under way, or why the last one failed."""
-    if models.said is None:
-        return notice(models.problem)
-    return f'<div class="loading" role="status">{escape(models.said.words)}</div>'
+def _progress(models: Models | None) -> str:
+    if models is None or models.said is None:
+        return notice(models.problem if models else "")
+    return f'<p class="loading" role="status">{escape(models.said.words)}</p>'
 
 
 class Choosing:
@@ -48,9 +48,9 @@ class Choosing:
         return self.shown(session)
 
     def tick(self, session: Session) -> list[Any]:
-        """Header, About, progress, accordion, dropdown, button, then the knobs; nothing where nothing has changed."""
+        """Header, About, accordion, dropdown, button, then the knobs; nothing where nothing has changed."""
         if session.models_version == self.models.version:
-            return [gr.skip()] * (6 + len(KNOBS))
+            return [gr.skip()] * (5 + len(KNOBS))
         return self.shown(session)
 
     def shown(self, session: Session) -> list[Any]:
@@ -58,12 +58,13 @@ class Choosing:
         session.models_version, facts = self.models.version, self.studio.engine.facts
         idle = self.models.said is None
         static = [
-            header(facts), about(facts.can_draw), progress(self.models),
+            header(facts, self.models), about(facts.can_draw),
             gr.update(visible=len(self.models.choices) > 1),
             gr.update(choices=self.models.choices, interactive=idle), gr.update(interactive=idle),
         ]  # fmt: skip
         if session.model == facts.weights_hash:
             return [*static, *[gr.skip()] * len(KNOBS)]
+        static[3] |= {"value": self.models.loaded}
         session.model, values = facts.weights_hash, recommended_settings(dict(facts.recommended)).as_dict()
         self._recommended |= set(facts.recommended)
         return [*static, *(restored(k, values[k]) if k in self._recommended else gr.skip() for k in KNOBS)]
@@ -84,24 +85,21 @@ class Choosing:
         return ""
 
 
-def build_header(facts: ModelFacts, models: Models | None) -> dict[str, Any]:
-    made: dict[str, Any] = {"header": gr.HTML(header(facts), elem_id="header")}
-    if models is None:
-        return made
-    made["progress"] = gr.HTML(progress(models), elem_id="model-progress", padding=False)
+def build_choice(models: Models) -> dict[str, Any]:
+    """Empty of other models, it is not seen."""
+    made: dict[str, Any] = {}
     several = len(models.choices) > 1
-    with gr.Accordion("Another model", open=False, visible=several, elem_id="models") as made["models"]:
-        with gr.Row():
-            made["model"] = gr.Dropdown(
-                models.choices, value=models.loaded, label="Model", elem_id="model", min_width=200, scale=3,
-                info="One is loaded at a time, for all visitors.",
-            )  # fmt: skip
-            made["load"] = gr.Button("Load", elem_id="load-model", min_width=70, scale=0)
+    with gr.Accordion("Model", open=False, visible=several, elem_id="models") as made["models"]:
+        made["model"] = gr.Dropdown(
+            models.choices, value=models.loaded, label="Model", elem_id="model",
+            info="One is loaded at a time, for all visitors.",
+        )  # fmt: skip
         made["needs"] = gr.HTML("", elem_id="model-needs", padding=False)
+        made["load"] = gr.Button("Load", size="sm", elem_id="load-model")
     return made
 
 
-def wire_header(
+def wire_choice(
     demo: gr.Blocks,
     studio: Studio,
     models: Models,
@@ -112,7 +110,7 @@ def wire_header(
 ) -> gr.events.Dependency:
     """What happens first when a page is opened."""
     choosing = Choosing(studio, models)
-    outputs = [*(made[name] for name in ("header", "about", "progress", "models", "model", "load")), *knobs]
+    outputs = [*(made[name] for name in ("header", "about", "models", "model", "load")), *knobs]
     gr.Timer(SECONDS).tick(choosing.tick, session, outputs, **at_once)
     made["model"].change(choosing.look, made["model"], made["needs"], **at_once)
     pressed = made["load"].click(choosing.press_load, made["model"], made["needs"], **at_once)

@@ -40,7 +40,7 @@ class Comparing:
         if not methods:
             return [gr.skip(), *self.shown(session, "Choose at least one method.")]
         try:
-            template = self.studio.begun(self.studio.asked(*controls), session)
+            template = self.studio.begun(session, *controls)
         except (InputError, CriticError) as error:
             return [gr.skip(), *self.shown(session, str(error))]
         self.studio.register(request, session)

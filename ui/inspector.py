@@ -5,10 +5,12 @@ from typing import Any
 
 import gradio as gr
 
+from ui.choosing import build_choice
 from ui.controls import LIVE, SLIDERS, Controls, build_controls, random_seed
 from ui.engine import paid
 from ui.exporting import Exporting, build_export, wire_export
 from ui.looking import Looking
+from ui.models import Models
 from ui.page import IN_FORCE, OUTPUTS, PANEL
 from ui.panels import build_panels
 from ui.replaying import build_replay, wire_replay
@@ -35,7 +37,7 @@ ASKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "a
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
-def build_inspector(studio: Studio, critic: str) -> tuple[dict[str, Any], Controls]:
+def build_inspector(studio: Studio, critic: str, models: Models | None) -> tuple[dict[str, Any], Controls]:
     """Left what is asked and set, right what comes of it."""
     parts: dict[str, Any] = {"clock": gr.Timer(2, active=False)}
     with gr.Row(elem_id="studio"):
@@ -46,6 +48,8 @@ def build_inspector(studio: Studio, critic: str) -> tuple[dict[str, Any], Contro
             build_export(parts)
         with gr.Column(elem_id="settings-column"):
             controls = build_controls(studio.engine.facts.recommended, critic)
+            if models is not None:
+                parts |= build_choice(models)
     parts |= {f"{name}_in_force": controls.in_force[name] for name in SLIDERS}
     return parts, controls
 

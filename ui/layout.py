@@ -1,14 +1,10 @@
 """Composes the page out of its tabs."""
 
-from collections.abc import Callable
-from typing import Any
-
 import gradio as gr
 
 from ui.api import build_api
-from ui.choosing import build_header, wire_header
+from ui.choosing import header, wire_choice
 from ui.comparing import build_comparing, wire_comparing
-from ui.controls import Controls
 from ui.engine import Engine
 from ui.inspector import ASKS, AT_ONCE, COMPUTES, build_inspector, wire_inspector
 from ui.limits import Limits
@@ -58,36 +54,27 @@ def build_demo(
     cleaned = (3600, 3600 * limits.cache_hours)
     with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True, delete_cache=cleaned) as demo:
         session, ticket = gr.State(Session(keep=limits.runs_kept)), gr.State(0)
-        head = build_header(engine.facts, models)
+        top = gr.HTML(header(engine.facts, models), elem_id="header")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Inspector", id="inspector"):
-                parts, controls = build_inspector(studio, critic)
+                parts, controls = build_inspector(studio, critic, models)
                 steps = controls.knobs["steps"]
                 steps.maximum = min(steps.maximum, limits.steps_at_most)
                 steps.value = min(steps.value, limits.steps_at_most)
             with gr.Tab("Compare", id="compare"):
                 compared = build_comparing()
             with gr.Tab("About", id="about"):
-                head["about"] = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True)
+                told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True)
         computes = COMPUTES | {"concurrency_limit": engine.at_once}
-        opened = demo.load if models is None else _follow(demo, studio, models, session, head, controls)
+        opened = demo.load
+        if models is not None:
+            models.use = studio.use
+            parts |= {"header": top, "about": told}
+            knobs = list(controls.knobs.values())
+            opened = wire_choice(demo, studio, models, session, parts, knobs, AT_ONCE).then
         wire_inspector(opened, studio, session, ticket, parts, controls, computes)
         asked, page = [parts["prompt"], *controls.asked], [parts[name] for name in OUTPUTS]
         wire_comparing(studio, session, compared, asked, tabs, page, computes, ASKS, AT_ONCE)
         gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
         demo.unload(studio.unload)
     return demo
-
-
-def _follow(
-    demo: gr.Blocks,
-    studio: Studio,
-    models: Models,
-    session: gr.State,
-    head: dict[str, Any],
-    controls: Controls,
-) -> Callable[..., Any]:
-    """Let the page follow the model that is loaded; what listens to a page that was opened and is up to date."""
-    models.use = studio.use
-    knobs = list(controls.knobs.values())
-    return wire_header(demo, studio, models, session, head, knobs, AT_ONCE).then

@@ -51,10 +51,10 @@ class Search:
             return [gr.skip(), *UNCHANGED]
         source, at = session.shown, session.looked_at
         try:
+            self.studio.admit(session)
             self.studio.check_model(source)
             source.state(at)
             job = self.studio.asked(source.prompt, *controls[1:])
-            self.studio.admit(session)
             fork = source.fork(at, job.settings, self.studio.folder(session))
         except (InputError, CriticError) as error:
             return self._refuse(session, error)
@@ -65,6 +65,7 @@ class Search:
                 f"From step {at} these settings leave nothing to search: its score is above the threshold, or it is "
                 "the last step. Raise τ or K, or choose an earlier step.",
             )
+        session.searches += 1
         self.studio.register(request, session)
         session.begin(fork)
         return self._queue(session, fork, single=False)
@@ -75,7 +76,7 @@ class Search:
         if session.busy:
             return self._refuse(session, "A comparison of yours is under way: wait for it, or cancel it first.")
         try:
-            run = self.studio.begun(self.studio.asked(*controls), session)
+            run = self.studio.begun(session, *controls)
         except (InputError, CriticError) as error:
             return self._refuse(session, error)
         self.studio.register(request, session)

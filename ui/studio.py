@@ -63,20 +63,18 @@ class Studio:
         if steps > self.limits.steps_at_most:
             raise InputError(f"Steps K lies in [0, {self.limits.steps_at_most}] on this page; got {steps}.")
 
-    def begun(self, job: Job, session: Session) -> Run:
-        """A run for a job, without steps. Raises as `admit` does."""
+    def begun(self, session: Session, *controls: Any) -> Run:
+        """A run as the controls say, without steps. Raises as `admit` and `asked` do."""
         self.admit(session)
+        job = self.asked(*controls)
+        session.searches += 1
         return Run(
             job.prompt, job.settings, self.folder(session), self.engine.facts.made_by, job.critic, job.observers,
             job.options,
         )  # fmt: skip
 
     def admit(self, session: Session) -> None:
-        """Let a session start a search.
-
-        Raises:
-            InputError: it may not start another, or its controls are still set for another model.
-        """
+        """Raise InputError if a session may not start another search, or its controls are set for another model."""
         facts = self.engine.facts
         if session.model not in ("", facts.weights_hash):
             raise InputError(
@@ -87,7 +85,6 @@ class Studio:
             raise InputError(
                 f"This session has started its {self.limits.searches} searches, which is all that this page allows."
             )
-        session.searches += 1
 
     def check_model(self, run: Run) -> None:
         """Raise InputError unless the run was made with the weights that are here."""
