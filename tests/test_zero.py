@@ -17,6 +17,7 @@ from ui.engine import EngineError, Job, LocalEngine, Options
 from ui.search import Search
 from ui.session import FINISHED, PAUSED, STOPPED, Session
 from ui.studio import Studio
+from ui.views.status import estimate
 from ui.zero import LEAST, MOST, UNKNOWN, ZeroEngine
 
 JOB = Job(PROMPT, SETTINGS, "redness")
@@ -171,6 +172,7 @@ def test_cost_and_duration_follow_what_was_measured(zero: ZeroEngine, lending: L
     assert zero.cost(4).startswith("About 80 s of GPU time, in 5 calls of 1 steps")
     zero.seconds_a_step = 1.0
     assert zero.steps_a_call == 2 and zero.cost(4).startswith("About 23 s of GPU time, in 3 calls of 2 steps")
+    assert "in 3 calls" in estimate(4, 1.0, 0, zero.cost(4)) and "PRO 40" in estimate(4, 1.0, 0, zero.cost(4))
     zero.seconds_a_step = 1000.0
     assert zero.steps_a_call == 1 and zero.duration(1) == MOST
     with pytest.raises(EngineError):
