@@ -91,6 +91,14 @@ def first_engine(planned: Plan, zero: bool) -> tuple[Engine, Models]:
     return ZeroEngine(local, spaces.GPU) if zero else local, Models(name, problem=problem)
 
 
+def follow(models: Models, planned: Plan, limits: Limits) -> None:
+    """With the page open: what visitors may load, and the model that it was planned for."""
+    models.offer(limits.models or fitting())
+    if planned.then:
+        models.offer([planned.then])
+        models.load(models.shown(planned.then))
+
+
 def seconds_a_step(engine: Engine, critic: str) -> float | None:
     """How long a step takes here; None where it is not worth the wait. The first of two steps warms the model up."""
     if not isinstance(engine, LocalEngine) or engine.facts.weights_bytes > SMALL:
@@ -143,9 +151,7 @@ def main(argv: list[str] | None = None) -> int:
         return refuse(error)
     print(f"MILR Studio with {engine.facts.name} on {engine.facts.device}: {url}", flush=True)
     if not zero:
-        models.offer((planned.then,) * bool(planned.then) + (limits.models or tuple(fitting())))
-        if planned.then:
-            models.load(Models.shown(planned.then))
+        follow(models, planned, limits)
     demo.block_thread()
     return 0
 

@@ -103,7 +103,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before(
 ):
     broken = write_tiny_janus(tmp_path / "hidden" / "broken")
     (broken / "model.safetensors").write_bytes(b"nothing")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     models = Models(str(tiny_folder), [str(broken), "nobody/has-this"])
     choosing, before = Choosing(search.studio, models), search.studio.engine
     for name in ("broken", "nobody/has-this"):
@@ -209,6 +209,19 @@ def test_on_a_space_the_embedded_model_takes_the_place_of_one_that_fails():
     assert "no-such-model was not loaded, and janus-shapes takes its place. There is no model" in models.problem
     with pytest.raises(InputError, match="There is no model"):
         app.first_engine(app.Plan("no-such-model"), zero=False)
+
+
+@pytest.mark.parametrize("name", ["deepseek-ai/Janus-Pro-1B", "no-such-model"])
+def test_what_a_space_was_to_have_is_loaded_with_the_page_open_or_it_says_why(
+    name: str, tiny_folder: Path, search: Search, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    models = Models(str(tiny_folder))
+    app.follow(models, app.Plan(str(tiny_folder), then=name), Limits(models=(EMBEDDED,)))
+    models.thread.join()
+    shown = name.replace("deepseek-ai", "deepseek-community")
+    assert [name for _, name in models.choices] == [tiny_folder.name, EMBEDDED, shown]
+    assert models.problem.startswith(f"{shown} was not loaded, and {tiny_folder.name} stays.")
 
 
 def test_the_help_lists_every_setting(capsys: pytest.CaptureFixture):

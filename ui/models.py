@@ -88,7 +88,7 @@ class Models:
         self._names: dict[str, str] = {}
         self._make, self._lock = make, threading.Lock()
         self.use: Callable[[Engine], None] = lambda _: None
-        self.loaded = self.shown(ALIASES.get(loaded, loaded))
+        self.loaded = self.shown(loaded)
         self.said: Loading | None = None
         self.problem, self.version = problem, 0
         self.thread: threading.Thread | None = None
@@ -96,13 +96,13 @@ class Models:
 
     def offer(self, names: Iterable[str]) -> None:
         """More models that may be loaded."""
-        names = [ALIASES.get(name, name) for name in names]
-        self._names |= {self.shown(name): name for name in names}
+        self._names |= {self.shown(name): ALIASES.get(name, name) for name in names}
         self.version += 1
 
     @staticmethod
     def shown(name: str) -> str:
-        """A name for visitors: a folder without the path to it."""
+        """A name for visitors: an alias's own, a folder's without the path to it."""
+        name = ALIASES.get(name, name)
         return Path(name).resolve().name if Path(name).is_dir() else name
 
     @property
