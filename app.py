@@ -150,6 +150,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:  # the port is taken, or the address is not this machine's
         return refuse(error)
     print(f"MILR Studio with {engine.facts.name} on {engine.facts.device}: {url}", flush=True)
+    del engine  # another model may take its place, and its memory
     if not zero:
         follow(models, planned, limits)
     demo.block_thread()

@@ -1,6 +1,8 @@
 """Which model is loaded for everybody: the loading of another one, what a deployment allows, and how the app starts."""
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +185,17 @@ def test_limits_hold(search: Search, tmp_path: Path):
     session.touched -= 61
     press(search, "press_run", Session())
     assert session.runs == [] and "Nothing was computed here for 1 minutes" in session.notice
+
+
+def test_nothing_keeps_a_model_that_was_replaced(tiny, tiny_folder: Path):
+    before, models = LocalEngine(tiny), Models(str(tiny_folder))
+    demo, gone = build_demo(before, models=models), weakref.ref(before)
+    del before
+    gc.collect()
+    assert gone() is not None and demo.fns
+    models.use(LocalEngine(tiny))
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_page_is_built_within_its_limits(tiny, tiny_folder: Path):
