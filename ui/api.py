@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 
 from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
-from ui.engine import Job
+from ui.engine import Engine, Job
 from ui.studio import Studio
 
 MOST_STEPS = 64
@@ -65,15 +65,16 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
                 guidance=guidance or None,
             )  # fmt: skip
             observers = (observer,) if observer else ()
-            yield from _search(studio, studio.engine.check(Job(prompt, settings, critic, observers)))
+            engine = studio.engine
+            yield from _search(studio, engine, engine.check(Job(prompt, settings, critic, observers)))
         except (InputError, CriticError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     return search_image
 
 
-def _search(studio: Studio, job: Job) -> Iterator[dict]:
-    engine, control = studio.engine, SearchControl()
+def _search(studio: Studio, engine: Engine, job: Job) -> Iterator[dict]:
+    control = SearchControl()
     folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
     bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
     steps = []

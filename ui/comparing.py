@@ -80,8 +80,7 @@ class Comparing:
             return
         made.phase, message = RUNNING, ""
         try:
-            self.studio.check_model(made.template)
-            engine = self.studio.engine
+            engine = self.studio.engine_for(made.template)
             for method in made.methods:
                 row = made.begin_row(method, self.studio.folder(session))
                 yield self.shown(session)

@@ -52,7 +52,7 @@ class Search:
         source, at = session.shown, session.looked_at
         try:
             self.studio.admit(session)
-            self.studio.check_model(source)
+            self.studio.engine_for(source)
             source.state(at)
             job = self.studio.asked(source.prompt, *controls[1:])
             fork = source.fork(at, job.settings, self.studio.folder(session))
@@ -144,9 +144,9 @@ class Search:
         run.phase, message = RUNNING, ""
         yield page(session)
         try:
-            self.studio.check_model(run)
+            engine = self.studio.engine_for(run)
             state = run.state(run.newest) if run.steps else None
-            for step in self.studio.engine.reason(run.job, run.control, state):
+            for step in engine.reason(run.job, run.control, state):
                 if session.ticket != ticket:
                     return
                 self.studio.keep(run, step)

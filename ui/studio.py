@@ -66,12 +66,10 @@ class Studio:
     def begun(self, session: Session, *controls: Any) -> Run:
         """A run as the controls say, without steps. Raises as `admit` and `asked` do."""
         self.admit(session)
+        made_by = self.engine.facts.made_by  # another model that comes now is noticed when the run's turn comes
         job = self.asked(*controls)
         session.searches += 1
-        return Run(
-            job.prompt, job.settings, self.folder(session), self.engine.facts.made_by, job.critic, job.observers,
-            job.options,
-        )  # fmt: skip
+        return Run(job.prompt, job.settings, self.folder(session), made_by, job.critic, job.observers, job.options)
 
     def admit(self, session: Session) -> None:
         """Raise InputError if a session may not start another search, or its controls are set for another model."""
@@ -86,14 +84,19 @@ class Studio:
                 f"This session has started its {self.limits.searches} searches, which is all that this page allows."
             )
 
-    def check_model(self, run: Run) -> None:
-        """Raise InputError unless the run was made with the weights that are here."""
-        facts = self.engine.facts
-        if run.model["weights_hash"] != facts.weights_hash:
+    def engine_for(self, run: Run) -> Engine:
+        """What goes on with a run.
+
+        Raises:
+            InputError: it was made with other weights than are here.
+        """
+        engine = self.engine
+        if run.model["weights_hash"] != engine.facts.weights_hash:
             raise InputError(
-                f"This run was made by {run.model['id']} with other weights than {facts.name} has here, so it can be "
-                "looked at but not continued."
+                f"This run was made by {run.model['id']} with other weights than {engine.facts.name} has here, so it "
+                "can be looked at but not continued."
             )
+        return engine
 
     def register(self, request: gr.Request, session: Session) -> None:
         """Remember whose session it is, for when the tab is closed; clear those that have done nothing for long."""
