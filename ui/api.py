@@ -10,8 +10,9 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory, reason
-from milr_core.diagnostics import flags, inspected
+from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory
+from milr_core.diagnostics import flags
+from ui.engine import Engine, Job
 from ui.session import Session
 from ui.studio import Studio
 
@@ -59,13 +60,15 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
         try:
             if steps > MOST_STEPS:
                 raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
+            studio.check_steps(steps)
             settings = SearchSettings(
                 strategy=strategy, steps=steps, seed=seed, threshold=threshold, temperature=temperature,
                 text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None,
                 guidance=guidance or None,
             )  # fmt: skip
-            observers = [studio.critic(observer)] if observer else []
-            yield from _search(studio, prompt, critic, settings, observers)
+            observers = (observer,) if observer else ()
+            engine = studio.engine
+            yield from _search(studio, engine, engine.check(Job(prompt, settings, critic, observers)))
         except (InputError, CriticError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -79,17 +82,16 @@ class Call:
     left: int
 
 
-def _search(studio: Studio, prompt: str, critic: str, settings: SearchSettings, observers: list) -> Iterator[dict]:
-    control, scoring = SearchControl(), studio.critic(critic)
+def _search(studio: Studio, engine: Engine, job: Job) -> Iterator[dict]:
+    control = SearchControl()
     folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
-    steps, bundle, caller = [], None, Session(active=Call(settings.steps + 1))
+    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
+    steps, caller = [], Session(active=Call(job.settings.steps + 1))
     studio.line.serve(caller)
     try:
-        for step in reason(studio.model, scoring, prompt, settings, control, observers=observers):
-            bundle = bundle or Trajectory.create(folder / "run", studio.model, critic, step.state.prompt)
-            state = inspected(studio.model, step.state)
-            bundle.append(state)
-            steps.append(state.step)
+        for step in engine.reason(job, control):
+            bundle.append(step.state)
+            steps.append(step)
             studio.took(step.cost.seconds)
             caller.active.left -= 1
             yield _told(steps)

@@ -7,12 +7,13 @@ An answer outside the queue can reach the browser after a later one of `drive`, 
 holds only what belongs to its own control.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from milr_core import CriticError, InputError, reason
+from milr_core import CriticError, InputError
 from milr_core.settings import check
 from ui.controls import LIVE
 from ui.page import OUTPUTS, beside, page
@@ -50,23 +51,21 @@ class Search:
             return [gr.skip(), *UNCHANGED]
         source, at = session.shown, session.looked_at
         try:
-            if source.model["weights_hash"] != self.studio.made_by["weights_hash"]:
-                raise InputError(
-                    f"This run was made by {source.model['id']} with other weights than {self.studio.model.name} has "
-                    "here, so it can be looked at but not continued."
-                )
+            self.studio.admit(session)
+            self.studio.engine_for(source)
             source.state(at)
-            asked = self.studio.asked(source.prompt, *controls[1:])
-            fork = source.fork(at, asked.settings, self.studio.folder(session))
+            job = self.studio.asked(source.prompt, *controls[1:])
+            fork = source.fork(at, job.settings, self.studio.folder(session))
         except (InputError, CriticError) as error:
             return self._refuse(session, error)
-        fork.critic, fork.critic_name, fork.observers = asked.critic, asked.critic_name, asked.observers
+        fork.critic, fork.observers, fork.options = job.critic, job.observers, job.options
         if fork.complete:
             return self._refuse(
                 session,
                 f"From step {at} these settings leave nothing to search: its score is above the threshold, or it is "
                 "the last step. Raise τ or K, or choose an earlier step.",
             )
+        session.searches += 1
         self.studio.register(request, session)
         session.begin(fork)
         return self._queue(session, fork, single=False)
@@ -77,13 +76,9 @@ class Search:
         if session.busy:
             return self._refuse(session, "A comparison of yours is under way: wait for it, or cancel it first.")
         try:
-            asked = self.studio.asked(*controls)
+            run = self.studio.begun(session, *controls)
         except (InputError, CriticError) as error:
             return self._refuse(session, error)
-        run = Run(
-            asked.prompt, asked.settings, asked.critic, self.studio.folder(session), self.studio.made_by,
-            asked.critic_name, asked.observers,
-        )  # fmt: skip
         self.studio.register(request, session)
         session.begin(run)
         return self._queue(session, run, single)
@@ -125,6 +120,7 @@ class Search:
         if run is not None and run.phase in (WAITING, RUNNING, PAUSED):
             try:
                 wanted = {name: check(name, value) for name, value in zip(LIVE, values, strict=True)}
+                self.studio.check_steps(wanted.get("steps", 0))
                 run.change(**{n: v for n, v in wanted.items() if v != getattr(run.planned, n)})
                 session.notice = ""
             except InputError as error:
@@ -148,10 +144,9 @@ class Search:
         run.phase, message = RUNNING, ""
         yield page(session)
         try:
+            engine = self.studio.engine_for(run)
             state = run.state(run.newest) if run.steps else None
-            for step in reason(
-                self.studio.model, run.critic, run.prompt, run.planned, run.control, state, run.observers
-            ):
+            for step in engine.reason(run.job, run.control, state):
                 if session.ticket != ticket:
                     return
                 self.studio.keep(run, step)
@@ -162,6 +157,7 @@ class Search:
             message = broke_off(error, "The search")
         finally:
             self.studio.line.leave(session)
+            session.touched = time.monotonic()
             if session.ticket == ticket:
                 run.phase = STOPPED  # unless it gets to the next lines: the tab was closed at a yield
         if session.ticket != ticket:

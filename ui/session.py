@@ -1,13 +1,13 @@
 """What belongs to one visitor: runs, and which step of which is looked at. Knows nothing about gradio."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from milr_core import Critic, InputError, SearchControl, SearchSettings, State, Step, Trajectory
+from milr_core import InputError, SearchControl, SearchSettings, State, Step, Trajectory
 from milr_core.trajectory import stamp
+from ui.engine import Job, Options
 
 IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running", "paused", "stopped", "finished"
 """Phases: no search yet, in the line, computing, held, ended by the visitor or an error, ended itself."""
@@ -15,26 +15,24 @@ IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running"
 REPLAYED = "replayed"
 """Phase of a run that was loaded from a bundle."""
 
-RUNS_AT_MOST = 12
-"""Runs kept in a session; beyond them the oldest goes."""
-
 
 @dataclass
 class Run:
     """One search: what was asked, what came of it, and the hand on it.
 
     number: from 1, in the session. origin: where it comes from, in words. model: `id` and `weights_hash`.
-    critic: None for a recorded run. changes: live settings moved since it began; they survive a pause.
+    critic, observers: names or mixtures. options: the visitor's own, for those that ask a service. changes: live
+    settings moved since it began; they survive a pause.
     paths: each step's image. bundle: where the states of steps without one can be read, if anywhere.
     """
 
     prompt: str
     settings: SearchSettings
-    critic: Critic | None
     folder: Path
     model: dict[str, str]
-    critic_name: str = ""
-    observers: Sequence[Critic] = ()
+    critic: str = ""
+    observers: tuple[str, ...] = ()
+    options: Options = field(default_factory=Options)
     origin: str = ""
     number: int = 0
     phase: str = IDLE
@@ -48,6 +46,11 @@ class Run:
     def planned(self) -> SearchSettings:
         """Settings that the next step is made with."""
         return replace(self.settings, **self.changes)
+
+    @property
+    def job(self) -> Job:
+        """What is to be computed next."""
+        return Job(self.prompt, self.planned, self.critic, self.observers, self.options)
 
     @property
     def complete(self) -> bool:
@@ -123,7 +126,9 @@ class Session:
     shown: the run looked at. active: what waits or computes, a run or a comparison. ticket: number of the latest
     request to compute; an older one that reaches the front of the line is void. single: compute one step only.
     wanted: "pause" or "stop" once the visitor asked for it. pinned: the step looked at; None follows the newest.
-    against, against_step: what that step is compared with. notice: what went wrong last, in words.
+    against, against_step: what that step is compared with. notice: what went wrong last, in words. keep: runs at most;
+    beyond them the oldest goes. searches: started so far. touched: when, last. model: hash of the weights that the
+    page's controls are set for, where it follows them. models_version: of `Models`, as the page shows it.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -140,6 +145,11 @@ class Session:
     folder: Path | None = None
     begun: int = 0
     rooms: int = 0
+    keep: int = 12
+    searches: int = 0
+    touched: float = 0.0
+    model: str = ""
+    models_version: int = -1
 
     @property
     def phase(self) -> str:
@@ -166,7 +176,7 @@ class Session:
         self.begun += 1
         run.number = self.begun
         self.runs.append(run)
-        del self.runs[:-RUNS_AT_MOST]
+        del self.runs[: -self.keep]
         self.shown, self.pinned, self.notice = run, None, ""
 
     def show(self, number: int) -> None:
