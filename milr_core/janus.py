@@ -58,7 +58,10 @@ class Janus:
         tokenizer = self.processor.tokenizer
         self.end_token: int = tokenizer.eos_token_id
         generation = self.hf.generation_config
-        self.pad_token: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
+        if tokenizer.bos_token is not None and tokenizer("").input_ids[:1] != [tokenizer.bos_token_id]:
+            tokenizer.add_bos_token = True  # every Janus begins with it, whatever its tokenizer's files say
+        # What transformers pads the row without a condition with; the tokenizer may pad with something else.
+        self.pad_token: int = generation.pad_token_id if generation.pad_token_id is not None else tokenizer.pad_token_id
         path = folder / "milr.json"
         extra = {**DEFAULTS, **(json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})}
         self.reasoning_template: str = extra["reasoning_template"]
