@@ -11,9 +11,7 @@ from milr_core.models.conversion import convert
 
 def add(commands: Any) -> None:
     command = commands.add_parser("convert", help="write a checkpoint of DeepSeek's format in transformers'")
-    command.add_argument(
-        "source", type=Path, help="its folder: config.json, tokenizer, weights"
-    )
+    command.add_argument("source", type=Path, help="its folder: config.json, tokenizer, weights")
     command.add_argument("target", type=Path, help="a folder that does not exist")
     command.set_defaults(run=run)
 

@@ -15,18 +15,17 @@ from typing import Any
 import torch
 from huggingface_hub.constants import HF_HOME
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import GenerationConfig, JanusConfig, JanusProcessor, PreTrainedTokenizerFast
 from transformers.models.janus.image_processing_pil_janus import JanusImageProcessorPil
 
 from milr_core.errors import InputError
 from milr_core.models import deepseek
+from milr_core.models.files import write_weights
 from milr_core.models.known import config_from, read_config, shapes_of
 from milr_core.models.progress import Loading, Progress, silent
 
 CACHE = Path(HF_HOME) / "milr-converted"  # beside the hub's own cache: on a Space, what is kept
-FILE_BYTES = 1 << 30  # of weights in one file of the result
 TAGS = {"image_token": "<image_placeholder>", "boi_token": "<begin_of_image>", "eoi_token": "<end_of_image>"}
 PAD = "<｜▁pad▁｜>"
 CHAT_TEMPLATE = (
@@ -146,10 +145,16 @@ def convert(source: str | Path, target: str | Path, progress: Progress = silent)
         raise InputError(f"'{target}' exists: give a folder that does not.")
     config = config_from(read, str(source))
     partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
+
+    def converting(done: float) -> None:
+        progress(Loading("convert", done, f"Converting {source.name}: {done:.0%}"))
+
     try:
         partial.mkdir(parents=True)
         _write_files(source, partial, config)
-        _write_weights(source, partial, config, progress)
+        shapes = dict(shapes_of(config))
+        parameters = sum(torch.Size(shape).numel() for shape in shapes.values())
+        write_weights(partial, _renamed(source, shapes), parameters, converting)
         partial.rename(target)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
@@ -170,41 +175,10 @@ def converted(source: Path, name: str, progress: Progress = silent) -> Path:
     return target
 
 
-def _write_weights(source: Path, target: Path, config: JanusConfig, progress: Progress) -> None:
-    shapes = dict(shapes_of(config))
-    whole = sum(torch.Size(shape).numel() for shape in shapes.values())
-    files: list[list[str]] = []
-    held: dict[str, Tensor] = {}
-    done = size = total = 0
-
-    def flush() -> None:
-        save_file(held, target / f"part-{len(files)}", metadata={"format": "pt"})
-        files.append(list(held))
-        held.clear()
-        progress(Loading("convert", done / whole, f"Converting {source.name}: {done / whole:.0%}"))
-
-    for name, tensor in _renamed(source, shapes):
-        held[name] = tensor.contiguous().clone()
-        done, size, total = done + tensor.numel(), size + tensor.nbytes, total + tensor.nbytes
-        if size >= FILE_BYTES:
-            flush()
-            size = 0
-    if held:
-        flush()
-    weight_map = {}
-    for i, names in enumerate(files):
-        name = f"model-{i + 1:05}-of-{len(files):05}.safetensors" if len(files) > 1 else "model.safetensors"
-        (target / f"part-{i}").rename(target / name)
-        weight_map |= dict.fromkeys(names, name)
-    if len(files) > 1:
-        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-        (target / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
-
-
 def _write_files(source: Path, target: Path, config: JanusConfig) -> None:
     """Tokenizer, processor, chat template, configuration with the tokenizer's ids, and how images are drawn."""
-    added = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
-    ids = {token["content"]: token["id"] for token in added}
+    written = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    ids = {**written["model"]["vocab"], **{token["content"]: token["id"] for token in written["added_tokens"]}}
     tokenizer = PreTrainedTokenizerFast.from_pretrained(source, extra_special_tokens=TAGS)
     if missing := [token for token in (*TAGS.values(), "<|User|>", "<|Assistant|>") if token not in ids]:
         raise ValueError(f"the tokenizer does not know {', '.join(missing)}")

@@ -20,7 +20,7 @@ from milr_core.models.memory import layer_parameters, memory_of
 REST = ("model.vision_model", "model.aligner", "model.vqmodel", "model.generation_embeddings",
         "model.generation_aligner", "model.generation_head", "model.language_model.embed_tokens",
         "model.language_model.norm", "model.language_model.rotary_emb", "lm_head")  # fmt: skip
-SIXTEEN_BITS = [name.removeprefix("model.") for name in REST if "language_model" not in name]
+SIXTEEN_BITS = [name for name in REST if "language_model" not in name]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def placement_of(
     check_quantization(quantization, device)
     need, free = memory_of(config, dtype, quantization).peak, free_bytes(device)
     if need <= free:
-        return Placement(_quantized(quantization, dtype, device) if quantization else {})
+        return Placement(quantized(quantization, dtype, device) if quantization else {})
     layers, fix = config.text_config.num_hidden_layers, ""
     if torch.device(device).type == "cuda" and not quantization:
         size = layer_parameters(config) * dtype.itemsize
@@ -73,7 +73,8 @@ def spread(layers: int, here: int, device: str, elsewhere: str) -> dict[str, str
     return dict.fromkeys(REST, device) | places
 
 
-def _quantized(quantization: str, dtype: torch.dtype, device: str) -> dict[str, Any]:
+def quantized(quantization: str, dtype: torch.dtype, device: str) -> dict[str, Any]:
+    """Options under which transformers loads the language model's layers in 8 or 4 bits."""
     if quantization == "8bit":
         # It says at every call that it computes in float16.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)

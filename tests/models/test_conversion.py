@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from milr_core import InputError, SearchSettings, load_model, memory_needed, reason
 from milr_core.cli import main
-from milr_core.models import conversion, deepseek
+from milr_core.models import conversion, deepseek, files
 from tests.models.deepseek_format import BOS, DRAWER, PAD, TOWER, old_tensors, write_deepseek
 
 
@@ -19,7 +19,7 @@ def tiny_parts(monkeypatch, tmp_path):
     monkeypatch.setitem(deepseek.TOWERS, "siglip_tiny", TOWER)
     monkeypatch.setitem(deepseek.DRAWERS, "VQ-tiny", DRAWER)
     monkeypatch.setattr(conversion, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(conversion, "FILE_BYTES", 200_000)
+    monkeypatch.setattr(files, "FILE_BYTES", 200_000)
 
 
 @pytest.fixture
@@ -63,7 +63,8 @@ def test_what_stands_before_text_and_image_is_what_deepseeks_code_writes(source)
     model = load_model(str(source[0]), "cpu", torch.bfloat16)
     tokenizer = model.processor.tokenizer
     text, bare = model.image_ids("two red circles", "left of a square.")
-    assert tokenizer.decode(text) == f"{BOS}<|User|>: two red circles. left of a square.\n\n<|Assistant|>:<begin_of_image>"
+    said = "<|User|>: two red circles. left of a square.\n\n<|Assistant|>:<begin_of_image>"
+    assert tokenizer.decode(text) == BOS + said
     assert tokenizer.decode(bare) == BOS + PAD * (len(bare) - 2) + "<begin_of_image>"
     assert tokenizer.decode(model.reasoning_ids("a cat")).endswith("\n\n<|Assistant|>:")
     assert "Ġleft" in tokenizer.convert_ids_to_tokens(text), "byte-level, as its file says, not as its class would"
@@ -73,7 +74,8 @@ def test_what_stands_before_text_and_image_is_what_deepseeks_code_writes(source)
         {"role": "user", "content": [{"type": "text", "text": "sure?"}]},
     ]
     assert model.processor.apply_chat_template(chat, add_generation_prompt=True) == (
-        "<|User|>: <image_placeholder>\na cat?\n\n<|Assistant|>: yes<｜end▁of▁sentence｜><|User|>: sure?\n\n<|Assistant|>:"
+        "<|User|>: <image_placeholder>\na cat?\n\n<|Assistant|>: yes<｜end▁of▁sentence｜>"
+        "<|User|>: sure?\n\n<|Assistant|>:"
     )
     image = Image.fromarray(np.full((20, 30, 3), 200, dtype=np.uint8))
     assert 0 < float(model.yes_probability([image], "a cat?")) < 1
