@@ -149,7 +149,7 @@ def _run(args: argparse.Namespace, argv: list[str]) -> int:
     placement_of(SIZES[args.size], config, args.device, dtype, args.quantization)  # before gigabytes are written
     room = shutil.disk_usage(args.out.absolute().parent).free
     if not args.out.exists():
-        if memory_of(config, torch.bfloat16).weights > room:
+        if memory_of(config, "cuda", torch.bfloat16).weights > room:
             raise InputError(f"{args.out} has {room / 1e9:.1f} GB free; the checkpoint needs more.")
         write_checkpoint(args.out, args.size, args.side, args.text)
     try:

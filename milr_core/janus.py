@@ -49,6 +49,8 @@ class Janus:
         hf = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype, **options)
         self.hf = (hf if "device_map" in options else hf.to(device)).eval()
         self.hf.requires_grad_(False)
+        if torch.device(device).type == "cpu":
+            self.hf.model.vqmodel.float()  # convolutions in 16 bits take minutes on a CPU without instructions for them
         self.device, self.dtype = torch.device(device), dtype
         self.stack = LanguageStack(self.hf.model.language_model)
         self.embed = self.hf.get_input_embeddings()

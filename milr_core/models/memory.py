@@ -13,6 +13,7 @@ PROMPT = 256  # positions for instruction, chat markup and prompt
 TEXT = 256  # positions for a reasoning text
 MAPS = 8  # feature maps at full image size that decoding an image holds at once
 OVERHEAD = 300 << 20  # libraries' own workspaces
+FIRST_LAYER = "model.language_model.layers.0."
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,15 @@ def memory_needed(
         InputError: there is no such model.
     """
     device = str(device or default_device())
-    return memory_of(config_of(name)[1], dtype or default_dtype(device), quantization)
+    return memory_of(config_of(name)[1], device, dtype or default_dtype(device), quantization)
 
 
-def memory_of(config: JanusConfig, dtype: torch.dtype, quantization: str | None = None) -> Memory:
+def memory_of(config: JanusConfig, device: str, dtype: torch.dtype, quantization: str | None = None) -> Memory:
     """As `memory_needed`, of a configuration."""
     text, vision, vq = config.text_config, config.vision_config, config.vq_config
     weights = bytes_of(config, quantization or str(dtype).removeprefix("torch."))
+    if torch.device(device).type == "cpu":  # there the VQ model computes in float32
+        weights += (4 - dtype.itemsize) * parameters_of(config, "model.vqmodel.")
     positions = min(text.max_position_embeddings, PROMPT + TEXT) + 2 * min(
         text.max_position_embeddings, PROMPT + TEXT + vision.num_image_tokens
     )
@@ -66,11 +69,10 @@ def memory_of(config: JanusConfig, dtype: torch.dtype, quantization: str | None 
     cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head * positions * dtype.itemsize
     tables = vq.num_embeddings * text.hidden_size + 2 * text.max_position_embeddings * head
     maps = MAPS * vq.base_channels * max(vq.channel_multiplier[:2]) * vision.image_size**2
-    layer = layer_parameters(config)  # twice there while it is fused
+    layer = parameters_of(config, FIRST_LAYER)  # twice there while it is fused
     return Memory(weights, cache, weights + cache + (tables + max(maps, layer)) * dtype.itemsize + OVERHEAD)
 
 
-def layer_parameters(config: JanusConfig) -> int:
-    """Parameters of one layer of the language model."""
-    first = "model.language_model.layers.0."
-    return sum(torch.Size(shape).numel() for name, shape in shapes_of(config).items() if name.startswith(first))
+def parameters_of(config: JanusConfig, prefix: str) -> int:
+    """Parameters of the part whose names begin so."""
+    return sum(torch.Size(shape).numel() for name, shape in shapes_of(config).items() if name.startswith(prefix))

@@ -15,7 +15,7 @@ from transformers import BitsAndBytesConfig, JanusConfig
 from milr_core.devices import free_bytes
 from milr_core.errors import InputError
 from milr_core.models.known import MODELS, QUANTIZATIONS
-from milr_core.models.memory import layer_parameters, memory_of
+from milr_core.models.memory import FIRST_LAYER, memory_of, parameters_of
 
 REST = ("model.vision_model", "model.aligner", "model.vqmodel", "model.generation_embeddings",
         "model.generation_aligner", "model.generation_head", "model.language_model.embed_tokens",
@@ -40,12 +40,12 @@ def placement_of(
         InputError: it does not fit in any way (what does is said), or a package is missing.
     """
     check_quantization(quantization, device)
-    need, free = memory_of(config, dtype, quantization).peak, free_bytes(device)
+    need, free = memory_of(config, device, dtype, quantization).peak, free_bytes(device)
     if need <= free:
         return Placement(quantized(quantization, dtype, device) if quantization else {})
     layers, fix = config.text_config.num_hidden_layers, ""
     if torch.device(device).type == "cuda" and not quantization:
-        size = layer_parameters(config) * dtype.itemsize
+        size = parameters_of(config, FIRST_LAYER) * dtype.itemsize
         waiting = -(-(need + size - free) // size)  # one more: the layer that is being used
         if waiting <= layers and waiting * size <= free_bytes("cpu"):
             if find_spec("accelerate") is not None:
@@ -97,7 +97,7 @@ def _too_large(
         choices += [(f"quantization {bits}", config, dtype, bits) for bits in QUANTIZATIONS if bits != quantization]
     smaller = [info for info in reversed(MODELS.values()) if info.name != name]
     choices += [(info.name, info.config, dtype, None) for info in smaller]
-    fits = [said for said, *choice in choices if memory_of(*choice).peak <= min(free, need)]
+    fits = [said for said, other, *how in choices if memory_of(other, device, *how).peak <= min(free, need)]
     return f"{name} needs {need / 1e9:.1f} GB on {device}, and {free / 1e9:.1f} GB are free. " + (
         f"What fits: {', '.join(fits)}." if fits else "Nothing smaller fits either: free some memory."
     )
