@@ -1,7 +1,7 @@
 """The decode loop: prefill, decode one, decode n, rewind, on static caches, one row or many.
 
-Reads the weights of a `LlamaModel` and calls none of its code: q, k and v are one projection, gate and up
-another, rotary tables and key/value caches are allocated once. Knows nothing of prompts, critics or latents;
+Reads the weights of a `LlamaModel` and calls its modules only where it must (`layers.py`): rotary tables and key/value
+caches are allocated once. Knows nothing of prompts, critics or latents;
 where a search wants a token at a position, it says so (`forced`), and the loop decodes around it.
 
 Shapes: B rows, S new positions, D hidden size, H heads, K key/value heads, E head size, V tokens.
@@ -12,34 +12,16 @@ from functools import wraps
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import LlamaModel
 
+from milr_core.layers import layer_of, rms_norm
 from milr_core.runtime import runtime_for
 
 FREE = -1  # in `forced`: this position is the model's to decide
 
 Poll = Callable[[], None]
 """Called between tokens; raises to leave the loop."""
-
-
-def _fuse(*linears: nn.Linear) -> Tensor:
-    """One weight for several projections of the same input. The modules become views of it: no second copy."""
-    fused = torch.cat([linear.weight.data for linear in linears])
-    for linear, part in zip(linears, fused.split([linear.out_features for linear in linears]), strict=True):
-        linear.weight.data = part
-    return fused
-
-
-class _Layer:
-    def __init__(self, layer: nn.Module):
-        attention, mlp = layer.self_attn, layer.mlp
-        self.qkv = _fuse(attention.q_proj, attention.k_proj, attention.v_proj)
-        self.out = attention.o_proj.weight
-        self.gate_up = _fuse(mlp.gate_proj, mlp.up_proj)
-        self.down = mlp.down_proj.weight
-        self.attention_norm = layer.input_layernorm.weight
-        self.mlp_norm = layer.post_attention_layernorm.weight
 
 
 class Cache:
@@ -78,7 +60,7 @@ class LanguageStack:
 
     def __init__(self, llama: LlamaModel):
         config = llama.config
-        self.layers = [_Layer(layer) for layer in llama.layers]
+        self.layers = [layer_of(layer, config.rms_norm_eps) for layer in llama.layers]
         self.final_norm = llama.norm.weight
         self.eps = config.rms_norm_eps
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
@@ -92,11 +74,6 @@ class LanguageStack:
         self.cos, self.sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
         self.runtime = runtime_for(self)
         self.look_every = 16 if self.device.type == "cuda" else 1
-
-    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        wide = x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return (wide * scale).to(x.dtype) * weight
 
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
         """(B, S, D) embeddings -> (B, S, D) last-layer outputs; appends S positions to every row of the cache."""
@@ -115,8 +92,7 @@ class LanguageStack:
         rotated = self.heads + self.kv_heads
         half = self.head_size // 2
         for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
-            qkv = F.linear(self._norm(x, layer.attention_norm), layer.qkv)
-            qkv = qkv.view(rows, new, -1, self.head_size).transpose(1, 2)  # [B, H + 2K, S, E]
+            qkv = layer.attention_in(x).view(rows, new, -1, self.head_size).transpose(1, 2)  # [B, H + 2K, S, E]
             qk = qkv[:, :rotated]
             qk = qk * cos + torch.cat([qk[..., half:], qk[..., :half]], dim=-1) * sin
             keys[row, :, at] = qk[:, self.heads :].transpose(1, 2)
@@ -128,10 +104,9 @@ class LanguageStack:
                 attn_mask=mask,
                 enable_gqa=self.heads != self.kv_heads,
             )
-            x = x + F.linear(seen.transpose(1, 2).reshape(rows, new, -1), layer.out)
-            gate, up = F.linear(self._norm(x, layer.mlp_norm), layer.gate_up).chunk(2, -1)
-            x = x + F.linear(F.silu(gate) * up, layer.down)
-        return self._norm(x, self.final_norm)
+            x = x + layer.attention_out(seen.transpose(1, 2).reshape(rows, new, -1))
+            x = x + layer.mlp(x)
+        return rms_norm(x, self.final_norm, self.eps)
 
 
 def pick(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:

@@ -6,6 +6,7 @@ Sizes, token ids, chat template and guidance come from the checkpoint's own file
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,8 @@ class Janus:
         hf = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype, **options)
         self.hf = (hf if "device_map" in options else hf.to(device)).eval()
         self.hf.requires_grad_(False)
+        if torch.device(device).type == "cpu":
+            self.hf.model.vqmodel.float()  # convolutions in 16 bits take minutes on a CPU without instructions for them
         self.device, self.dtype = torch.device(device), dtype
         self.stack = LanguageStack(self.hf.model.language_model)
         self.embed = self.hf.get_input_embeddings()
@@ -58,7 +61,10 @@ class Janus:
         tokenizer = self.processor.tokenizer
         self.end_token: int = tokenizer.eos_token_id
         generation = self.hf.generation_config
-        self.pad_token: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
+        if tokenizer.bos_token is not None and tokenizer("").input_ids[:1] != [tokenizer.bos_token_id]:
+            tokenizer.add_bos_token = True  # every Janus begins with it, whatever its tokenizer's files say
+        # What transformers pads the row without a condition with; the tokenizer may pad with something else.
+        self.pad_token: int = generation.pad_token_id if generation.pad_token_id is not None else tokenizer.pad_token_id
         path = folder / "milr.json"
         extra = {**DEFAULTS, **(json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})}
         self.reasoning_template: str = extra["reasoning_template"]
@@ -75,13 +81,9 @@ class Janus:
 
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 of the weight files, in name order; says whether a saved run was made by these weights."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.glob("*.safetensors")):
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        return digest.hexdigest()
+        """SHA-256 of the weight file, or of the hashes of several; says whether these weights made a saved run."""
+        hashes = [_hash(path) for path in sorted(self.folder.glob("*.safetensors"))]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def _chat(self, text: str, with_image: bool = False) -> str:
         content = [{"type": "image"}] * with_image + [{"type": "text", "text": text}]
@@ -169,3 +171,15 @@ class Janus:
         probabilities = torch.softmax(logits, dim=-1).cpu()
         yes, no = (probabilities[:, ids].sum(-1) for ids in self._answers)
         return yes / (yes + no)
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of a file. The hub's cache names files by it: nothing to read there, and files are large."""
+    name = path.resolve().name
+    if path.is_symlink() and re.fullmatch("[0-9a-f]{64}", name):
+        return name
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -3,7 +3,7 @@
 - `GraphRuntime`: on a CPU, a model of moderate size in float32: ONNX Runtime, eight fused operations a layer instead
   of some forty, which is what a token costs at this size. It works on the cache's own buffers.
 - `CudaRuntime`: on CUDA, the token step is captured once as a CUDA graph and replayed, so that no launch is waited for.
-- `EagerRuntime`: everywhere else.
+- `EagerRuntime`: everywhere else; and where layers are quantised or wait in main memory.
 
 All compute the same: a runtime is a matter of speed. New positions are appended at each row's own length.
 """
@@ -19,6 +19,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
+from milr_core.layers import CalledLayer
+
 if TYPE_CHECKING:
     from milr_core.decoding import Cache, LanguageStack
 
@@ -28,6 +30,8 @@ WINDOW = 128  # positions: attention looks at whole windows, one captured graph 
 
 
 def runtime_for(stack: "LanguageStack") -> "EagerRuntime | GraphRuntime | CudaRuntime":
+    if any(isinstance(layer, CalledLayer) for layer in stack.layers):
+        return EagerRuntime(stack)  # what the modules do is not ours to capture
     if stack.device.type == "cuda":
         return CudaRuntime(stack)
     size = 4 * sum(w.numel() for layer in stack.layers for w in (layer.qkv, layer.out, layer.gate_up, layer.down))

@@ -4,8 +4,6 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,12 @@ import torch
 from tqdm import tqdm
 
 from milr_core.cli.arguments import add_critic_options, critic_options
+from milr_core.cli.loading import loading_bar
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
-from milr_core.models import Loading, Progress, load_model
+from milr_core.models import load_model
 from milr_core.models.known import DTYPES, QUANTIZATIONS
 from milr_core.search import reason
 from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings
@@ -79,21 +78,6 @@ def _settings(args: argparse.Namespace, before: SearchSettings) -> SearchSetting
     return SearchSettings(**{**before.as_dict(), **PRESETS.get(args.preset, {}), **given})
 
 
-@contextmanager
-def _loading_bar(quiet: bool) -> Iterator[Progress]:
-    """A bar on a terminal, gone once the model is loaded."""
-    with tqdm(
-        total=1.0, disable=quiet or not sys.stderr.isatty(), leave=False, bar_format="{desc} |{bar}| {elapsed}"
-    ) as bar:
-
-        def show(loading: Loading) -> None:
-            bar.set_description_str(loading.words, refresh=False)
-            bar.n = loading.done or 0.0
-            bar.refresh()
-
-        yield show
-
-
 def run_reason(args: argparse.Namespace) -> int:
     """The `reason` command; returns the exit code."""
     if args.resume and (args.out or args.prompt):
@@ -105,7 +89,7 @@ def run_reason(args: argparse.Namespace) -> int:
     settings = _settings(args, state.settings if state else SearchSettings())
     name = args.model or (run.model["id"] if run is not None else "janus-shapes")
     dtype = getattr(torch, args.dtype) if args.dtype else None
-    with _loading_bar(args.json) as progress:
+    with loading_bar(args.json) as progress:
         model = load_model(name, args.device, dtype, args.quantization, progress)
     if state is None and args.preset is None:
         settings = _settings(args, recommended_settings(model.recommended))

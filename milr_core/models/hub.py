@@ -1,19 +1,12 @@
 """Checkpoints from the Hugging Face hub: fetched once, with progress, and with errors that say what to do."""
 
-import threading
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 from tqdm import tqdm
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, Stopped
 from milr_core.models.progress import Loading, Progress, silent
 
 FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
@@ -57,29 +50,31 @@ def fetch(name: str, model_type: str, progress: Progress = silent) -> Path:
 def _snapshot(name: str, patterns: list[str], progress: Progress = silent) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=patterns, tqdm_class=_bar_for(name, progress)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (InputError, Stopped):
+        raise  # from `progress`: someone does not want to wait
+    except Exception as error:  # each network library has its own
         raise _failed(name, error) from error
 
 
 def _bar_for(name: str, progress: Progress) -> type[tqdm]:
-    """A tqdm that shows nothing and tells `progress` of the bytes written."""
+    """A tqdm that shows nothing and tells `progress` of the bytes that have come."""
 
     class Told(tqdm):
-        _lock_told = threading.Lock()
-        _said = -1.0
+        said = -1.0
 
         def __init__(self, *args, **kwargs):
-            self._bytes = kwargs.get("unit") == "B" and "Reconstructing" in (kwargs.get("desc") or "")
+            # Of the hub's bars this is the one that knows its total, of all files together.
+            self.counts = kwargs.get("unit") == "B" and kwargs.get("desc") != "Downloading bytes"
             super().__init__(*args, **{**kwargs, "disable": True})
 
         def update(self, n: float | None = 1) -> None:
-            with self._lock_told:
-                self.n += n or 0
-                done = min(1.0, self.n / self.total) if self.total else None
-                if not self._bytes or (done is not None and abs(done - Told._said) < 0.005):
-                    return
-                Told._said = done if done is not None else -1.0
-                whole = f"of {self.total / 1e9:.2f} GB" if self.total else "GB"
-                progress(Loading("download", done, f"Downloading {name}: {self.n / 1e9:.2f} {whole}"))
+            self.n += n or 0
+            if not self.counts or not self.total:
+                return
+            done = min(1.0, self.n / self.total)
+            if done >= 1.0 or not 0 <= done - self.said < 0.005:  # the total grows as files begin: it may fall back
+                self.said = done
+                words = f"Downloading {name}: {self.n / 1e9:.2f} of {self.total / 1e9:.2f} GB"
+                progress(Loading("download", done, words))
 
     return Told
