@@ -10,7 +10,7 @@ from io import StringIO
 from transformers.utils import logging as transformers_logging
 
 from milr_core import CriticError, InputError, Janus, SearchSettings, load_critic, load_model, start
-from ui import EXAMPLES, LARGEST_FILE, build_demo, launch_options
+from ui import EXAMPLES, LARGEST_FILE, LocalEngine, build_demo, launch_options
 
 PORT = 7860
 SMALL = 50_000_000
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         load_critic(args.critic, model=model)
     except (InputError, CriticError) as error:
         return refuse(error)
-    demo = build_demo(model, args.critic, seconds_a_step(model, args.critic))
+    demo = build_demo(LocalEngine(model), args.critic, seconds_a_step(model, args.critic))
     demo.queue(max_size=WAITING_AT_MOST)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours

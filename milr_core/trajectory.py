@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
@@ -116,6 +116,13 @@ def _check_fields(data: Any, wanted: dict[str, Any], where: str) -> None:
             raise InputError(f"{where} has no valid '{name}': the run bundle is damaged or not one.")
 
 
+class MadeBy(NamedTuple):
+    """What a run says of the model that made it."""
+
+    name: str
+    weights_hash: str
+
+
 class Trajectory:
     """A run bundle on disk. Make one with `create`, `open` or `from_zip`; add steps with `append`."""
 
@@ -123,7 +130,7 @@ class Trajectory:
         self.folder, self._header = folder, header
 
     @classmethod
-    def create(cls, folder: str | Path, model: Janus, critic: str, prompt: str) -> "Trajectory":
+    def create(cls, folder: str | Path, model: Janus | MadeBy, critic: str, prompt: str) -> "Trajectory":
         """A new bundle without steps.
 
         Raises:

@@ -19,6 +19,7 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 from milr_core import Critic, Janus, Score, load_model
 from shapes.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
 from shapes.train import CHECKPOINT
+from ui.engine import LocalEngine
 from ui.search import Search
 from ui.studio import Studio
 
@@ -96,6 +97,6 @@ def redness() -> Redness:
 def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
     """The page's handlers on the tiny model."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    studio = Studio(tiny)
-    studio._critics["redness"] = redness
-    return Search(studio)
+    engine = LocalEngine(tiny)
+    engine.judges.shared["redness"] = redness
+    return Search(Studio(engine))

@@ -1,5 +1,6 @@
 """The handlers, driven as gradio drives them; and the app around them."""
 
+import gc
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -15,17 +16,17 @@ from milr_core.settings import KNOBS
 from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, event, finish, press, request
 from ui.comparing import Comparing
 from ui.controls import LIVE, build_controls, random_seed
+from ui.engine import Job, LocalEngine, Options, paid, singles
 from ui.layout import build_demo
 from ui.line import Line
 from ui.looking import Looking
 from ui.page import IN_FORCE, OUTPUTS, PANEL
 from ui.search import Search
 from ui.session import FINISHED, PAUSED, RUNS_AT_MOST, STOPPED, Session
-from ui.studio import paid, singles
 
 
 def undisturbed(search: Search, settings: SearchSettings = SETTINGS) -> list[Step]:
-    return list(reason(search.studio.model, search.studio.critic("redness"), PROMPT, settings))
+    return list(reason(search.studio.engine.model, search.studio.engine.judges.critic("redness"), PROMPT, settings))
 
 
 def same(ours: list[Step], theirs: list[Step]) -> bool:
@@ -136,7 +137,7 @@ def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(search: Search,
                 raise error
             return redness.score(images, prompt)
 
-    search.studio._critics["redness"] = Flaky()
+    search.studio.engine.judges.shared["redness"] = Flaky()
     session = Session()
     pages = list(drive(search, press(search, "press_run", session), session))
     assert session.phase == PAUSED and session.shown.newest == 1
@@ -293,11 +294,18 @@ def test_line_counts_who_is_ahead():
 def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(search: Search, tiny: Janus):
     assert singles("0.5*oracle + 0.5*gpt-4o") == ["oracle", "gpt-4o"] and singles(None) == []
     assert paid(["oracle", "none"]) == 0 and paid(["0.5*oracle+0.5*gpt-4o", "gpt-4o"]) == 2
-    options = {"key": "sk-secret", "base_url": "http://127.0.0.1:9"}
-    assert search.studio.judge("oracle", options) is search.studio.judge("oracle", {})
-    search.studio.judge("gpt-4o", options)
-    search.studio.judge("0.5*oracle+0.5*gpt-4o", options)
-    assert list(search.studio._critics) == ["redness", "oracle"]
+    judges = search.studio.engine.judges
+    options, theirs = (Options(key="sk-secret", base_url="http://127.0.0.1:9") for _ in range(2))
+    assert judges.critic("oracle", options) is judges.critic("oracle")
+    mine = judges.critic("gpt-4o", options)
+    assert judges.critic("gpt-4o", options) is mine and judges.critic("gpt-4o", theirs) is not mine
+    judges.critic("0.5*oracle+0.5*gpt-4o", options)
+    assert list(judges.shared) == ["redness", "oracle"]
+    job = Job(PROMPT, SETTINGS, "gpt-4o", options=options)
+    assert "sk-secret" not in repr(job) + str(options)
+    del options, job
+    gc.collect()
+    assert len(judges._own) == 1
 
 
 # The page and the app
@@ -318,7 +326,7 @@ def test_every_knob_has_a_control_with_its_default():
 
 
 def test_everything_that_computes_shares_one_turn_and_one_endpoint_is_public(tiny: Janus):
-    demo = build_demo(tiny)
+    demo = build_demo(LocalEngine(tiny))
     computing = [fn for fn in demo.fns.values() if fn.concurrency_id == "search"]
     assert sorted(fn.name for fn in computing) == ["drive", "drive", "search_image"]
     assert {fn.concurrency_limit for fn in computing} == {1}

@@ -9,8 +9,9 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory, reason
-from milr_core.diagnostics import flags, inspected
+from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory
+from milr_core.diagnostics import flags
+from ui.engine import Job
 from ui.studio import Studio
 
 MOST_STEPS = 64
@@ -62,24 +63,23 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
                 text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None,
                 guidance=guidance or None,
             )  # fmt: skip
-            observers = [studio.critic(observer)] if observer else []
-            yield from _search(studio, prompt, critic, settings, observers)
+            observers = (observer,) if observer else ()
+            yield from _search(studio, studio.engine.check(Job(prompt, settings, critic, observers)))
         except (InputError, CriticError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     return search_image
 
 
-def _search(studio: Studio, prompt: str, critic: str, settings: SearchSettings, observers: list) -> Iterator[dict]:
-    control, scoring = SearchControl(), studio.critic(critic)
+def _search(studio: Studio, job: Job) -> Iterator[dict]:
+    engine, control = studio.engine, SearchControl()
     folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
-    steps, bundle = [], None
+    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
+    steps = []
     try:
-        for step in reason(studio.model, scoring, prompt, settings, control, observers=observers):
-            bundle = bundle or Trajectory.create(folder / "run", studio.model, critic, step.state.prompt)
-            state = inspected(studio.model, step.state)
-            bundle.append(state)
-            steps.append(state.step)
+        for step in engine.reason(job, control):
+            bundle.append(step.state)
+            steps.append(step)
             studio.took(step.cost.seconds)
             yield _told(steps)
         images = [folder / "run" / record["image"] for record in bundle.records]

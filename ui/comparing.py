@@ -9,7 +9,7 @@ from milr_core import CriticError, InputError
 from ui.comparison import METHODS, Comparison
 from ui.page import page, url
 from ui.panels import script
-from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Run, Session
+from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
 from ui.studio import Studio, broke_off
 from ui.views.compare import progress, table
 from ui.views.status import notice, status
@@ -39,13 +39,9 @@ class Comparing:
         if not methods:
             return [gr.skip(), *self.shown(session, "Choose at least one method.")]
         try:
-            asked = self.studio.asked(*controls)
+            template = self.studio.begun(self.studio.asked(*controls), session)
         except (InputError, CriticError) as error:
             return [gr.skip(), *self.shown(session, str(error))]
-        template = Run(
-            asked.prompt, asked.settings, asked.critic, self.studio.folder(session), self.studio.made_by,
-            asked.critic_name, asked.observers,
-        )  # fmt: skip
         self.studio.register(request, session)
         session.comparison = Comparison(template, [name for name in METHODS if name in methods])
         ticket = session.ask(session.comparison)
@@ -86,7 +82,7 @@ class Comparing:
             for method in made.methods:
                 row = made.begin_row(method, self.studio.folder(session))
                 yield self.shown(session)
-                for step in made.attempts(self.studio.model, row):
+                for step in made.attempts(self.studio.engine, row):
                     if session.ticket != ticket:
                         return
                     self.studio.keep(row.run, step)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from milr_core import Cost, Janus, SearchControl, Step, best_of_n, reason
+from milr_core import Cost, SearchControl, Step
+from ui.engine import Engine
 from ui.session import IDLE, Run
 
 METHODS = {
@@ -60,21 +61,18 @@ class Comparison:
         self.rows.append(Row(method, run))
         return self.rows[-1]
 
-    def attempts(self, model: Janus, row: Row) -> Iterator[Step]:
-        """The steps of one method. Searches go on from the step 0 that another row has made: it is the same."""
+    def attempts(self, engine: Engine, row: Row) -> Iterator[Step]:
+        """The steps of one method. All go on from the step 0 that another row has made: it is the same."""
         run, first = row.run, next((r.run.steps[0] for r in self.rows[:-1] if r.run.steps), None)
-        if row.method == "best-of-n":
-            count = run.settings.steps + 1
-            yield from best_of_n(
-                model, run.critic, run.prompt, count, run.settings, control=self.control, observers=run.observers
-            )
-            return
         if first is not None:
             yield first
         if first is not None and (row.method == "step 0" or first.reward > run.settings.threshold):
             return
-        state = first.state if first is not None else None
-        for step in reason(model, run.critic, run.prompt, run.settings, self.control, state, run.observers):
+        state = None if first is None else replace(first.state, settings=run.settings)
+        if row.method == "best-of-n":
+            yield from engine.best_of_n(run.job, run.settings.steps + 1, self.control, state)
+            return
+        for step in engine.reason(run.job, self.control, state):
             yield step
             if row.method == "step 0":
                 return

@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
-from milr_core import InputError, Janus, Step, Trajectory
+from milr_core import InputError, Step, Trajectory
 from milr_core.settings import KNOBS
+from milr_core.trajectory import MadeBy
 from ui.controls import COMFORTABLE
 from ui.session import REPLAYED, Run, Session
 from ui.studio import Studio
@@ -37,7 +38,7 @@ def animation(steps: Sequence[Step], file: Path) -> Path:
     return file
 
 
-def bundle(model: Janus, run: Run, file: Path) -> Path:
+def bundle(run: Run, file: Path) -> Path:
     """The run as a zip, with all that is needed to go on from any of its steps; a recorded run as it was.
 
     Raises:
@@ -47,7 +48,9 @@ def bundle(model: Janus, run: Run, file: Path) -> Path:
         there = all((run.bundle.folder / record["state"]).is_file() for record in run.bundle.records)
         return run.bundle.to_zip(file, states=there)
     states = [replace(run.state(i), probabilities=step.probabilities) for i, step in enumerate(run.steps)]
-    made = Trajectory.create(file.with_suffix(""), model, run.critic_name, run.prompt)
+    made = Trajectory.create(
+        file.with_suffix(""), MadeBy(run.model["id"], run.model["weights_hash"]), run.critic, run.prompt
+    )
     for state in states:
         made.append(state)
     return made.to_zip(file)
@@ -71,19 +74,19 @@ class Exporting:
         run = session.shown
         if run is None or not run.steps:
             return [*[gr.skip()] * 5, notice("There is nothing to export yet: make or open a run first.")]
-        about = (run.prompt, run.model["id"], run.critic_name, run.steps, run.planned)
+        about = (run.prompt, run.model["id"], run.critic, run.steps, run.planned)
         folder = self.studio.folder(session)
         folder.mkdir(parents=True)
         texts = [as_json(*about), as_command(*about), as_python(*about)]
         (folder / "settings.json").write_text(texts[0], encoding="utf-8")
         files, said = [folder / "settings.json", animation(run.steps, folder / "trajectory.webp")], ""
         try:
-            files.insert(0, bundle(self.studio.model, run, folder / "run.zip"))
+            files.insert(0, bundle(run, folder / "run.zip"))
         except InputError as error:
             said = str(error)
         page = request.headers.get("referer", "").partition("?")[0]
         observer = next((name for name in run.steps[0].observed), "")
-        link = f"{page}?{query(run.prompt, run.critic_name, observer, run.planned.as_dict())}"
+        link = f"{page}?{query(run.prompt, run.critic, observer, run.planned.as_dict())}"
         return [[str(file) for file in files], *texts, link, notice(said)]
 
     def restore(self, request: gr.Request) -> list[Any]:

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from ui.controls import LIVE, SLIDERS, Controls, build_controls, random_seed
+from ui.engine import paid
 from ui.exporting import Exporting, build_export, wire_export
 from ui.looking import Looking
 from ui.page import IN_FORCE, OUTPUTS, PANEL
@@ -12,7 +13,7 @@ from ui.panels import build_panels
 from ui.replaying import build_replay, wire_replay
 from ui.search import Search
 from ui.session import IDLE
-from ui.studio import Studio, paid
+from ui.studio import Studio
 from ui.views.status import estimate, status
 
 EXAMPLES = (
@@ -43,7 +44,7 @@ def build_inspector(studio: Studio, critic: str) -> tuple[dict[str, Any], Contro
             parts |= build_panels()
             build_export(parts)
         with gr.Column(elem_id="settings-column"):
-            controls = build_controls(studio.model.recommended, critic)
+            controls = build_controls(studio.engine.facts.recommended, critic)
     parts |= {f"{name}_in_force": controls.in_force[name] for name in SLIDERS}
     return parts, controls
 

@@ -67,9 +67,9 @@ def panel(session: Session) -> list[Any]:
     return [
         picture(run.steps, at, other, [url(p) for p in run.paths], run.prompt),
         reasoning(step, run.steps[other] if other != at else None),
-        score(step, best, run.critic_name),
+        score(step, best, run.critic),
         flagged(run.steps, at),
-        settings(run.steps, at, run.prompt, run.critic_name, run.model["id"]),
+        settings(run.steps, at, run.prompt, run.critic, run.model["id"]),
     ]
 
 

@@ -34,7 +34,7 @@ def recorded(file: str | Path, folder: Path) -> Run:
     steps = replay(bundle)
     made_by = {name: str(bundle.model.get(name, "?"))[:200] for name in ("id", "weights_hash")}
     run = Run(
-        bundle.prompt, steps[-1].settings, None, folder, made_by, bundle.critic[:200], origin="recorded",
+        bundle.prompt, steps[-1].settings, folder, made_by, bundle.critic[:200], origin="recorded",
         phase=REPLAYED, bundle=bundle,
     )  # fmt: skip
     for step in steps:

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from milr_core import CriticError, InputError, reason
+from milr_core import CriticError, InputError
 from milr_core.settings import check
 from ui.controls import LIVE
 from ui.page import OUTPUTS, beside, page
@@ -50,17 +50,13 @@ class Search:
             return [gr.skip(), *UNCHANGED]
         source, at = session.shown, session.looked_at
         try:
-            if source.model["weights_hash"] != self.studio.made_by["weights_hash"]:
-                raise InputError(
-                    f"This run was made by {source.model['id']} with other weights than {self.studio.model.name} has "
-                    "here, so it can be looked at but not continued."
-                )
+            self.studio.check_model(source)
             source.state(at)
-            asked = self.studio.asked(source.prompt, *controls[1:])
-            fork = source.fork(at, asked.settings, self.studio.folder(session))
+            job = self.studio.asked(source.prompt, *controls[1:])
+            fork = source.fork(at, job.settings, self.studio.folder(session))
         except (InputError, CriticError) as error:
             return self._refuse(session, error)
-        fork.critic, fork.critic_name, fork.observers = asked.critic, asked.critic_name, asked.observers
+        fork.critic, fork.observers, fork.options = job.critic, job.observers, job.options
         if fork.complete:
             return self._refuse(
                 session,
@@ -77,13 +73,9 @@ class Search:
         if session.busy:
             return self._refuse(session, "A comparison of yours is under way: wait for it, or cancel it first.")
         try:
-            asked = self.studio.asked(*controls)
+            run = self.studio.begun(self.studio.asked(*controls), session)
         except (InputError, CriticError) as error:
             return self._refuse(session, error)
-        run = Run(
-            asked.prompt, asked.settings, asked.critic, self.studio.folder(session), self.studio.made_by,
-            asked.critic_name, asked.observers,
-        )  # fmt: skip
         self.studio.register(request, session)
         session.begin(run)
         return self._queue(session, run, single)
@@ -149,9 +141,7 @@ class Search:
         yield page(session)
         try:
             state = run.state(run.newest) if run.steps else None
-            for step in reason(
-                self.studio.model, run.critic, run.prompt, run.planned, run.control, state, run.observers
-            ):
+            for step in self.studio.engine.reason(run.job, run.control, state):
                 if session.ticket != ticket:
                     return
                 self.studio.keep(run, step)

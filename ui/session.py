@@ -1,13 +1,13 @@
 """What belongs to one visitor: runs, and which step of which is looked at. Knows nothing about gradio."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from milr_core import Critic, InputError, SearchControl, SearchSettings, State, Step, Trajectory
+from milr_core import InputError, SearchControl, SearchSettings, State, Step, Trajectory
 from milr_core.trajectory import stamp
+from ui.engine import Job, Options
 
 IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running", "paused", "stopped", "finished"
 """Phases: no search yet, in the line, computing, held, ended by the visitor or an error, ended itself."""
@@ -24,17 +24,18 @@ class Run:
     """One search: what was asked, what came of it, and the hand on it.
 
     number: from 1, in the session. origin: where it comes from, in words. model: `id` and `weights_hash`.
-    critic: None for a recorded run. changes: live settings moved since it began; they survive a pause.
+    critic, observers: names or mixtures. options: the visitor's own, for those that ask a service. changes: live
+    settings moved since it began; they survive a pause.
     paths: each step's image. bundle: where the states of steps without one can be read, if anywhere.
     """
 
     prompt: str
     settings: SearchSettings
-    critic: Critic | None
     folder: Path
     model: dict[str, str]
-    critic_name: str = ""
-    observers: Sequence[Critic] = ()
+    critic: str = ""
+    observers: tuple[str, ...] = ()
+    options: Options = field(default_factory=Options)
     origin: str = ""
     number: int = 0
     phase: str = IDLE
@@ -48,6 +49,11 @@ class Run:
     def planned(self) -> SearchSettings:
         """Settings that the next step is made with."""
         return replace(self.settings, **self.changes)
+
+    @property
+    def job(self) -> Job:
+        """What is to be computed next."""
+        return Job(self.prompt, self.planned, self.critic, self.observers, self.options)
 
     @property
     def complete(self) -> bool:

@@ -1,21 +1,17 @@
-"""What all visitors share: the model, its critics, the line, and how long a step takes here."""
+"""What all visitors share: the engine, the line, and how long a step takes here."""
 
 import logging
 import secrets
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from milr_core import Critic, CriticError, InputError, Janus, SearchSettings, Step, load_critic
-from milr_core.critics import CRITICS, critic_class
-from milr_core.diagnostics import inspected
+from milr_core import CriticError, InputError, SearchSettings, Step
 from milr_core.settings import KNOBS, check
 from ui.controls import NO_OBSERVER
+from ui.engine import Engine, Job, Options
 from ui.line import Line
 from ui.session import Run, Session
 
@@ -23,33 +19,6 @@ logger = logging.getLogger(__name__)
 
 RECENT = 0.3
 """Weight of the newest step in the mean of seconds a step."""
-
-
-@dataclass
-class Asked:
-    """What the controls say, checked."""
-
-    prompt: str
-    settings: SearchSettings
-    critic: Critic
-    critic_name: str
-    observers: list[Critic]
-
-
-def singles(name: str | None) -> list[str]:
-    """The critics in a name or a mixture that there are."""
-    terms = [term.rpartition("*")[2].strip() for term in (name or "").split("+")]
-    return [term for term in terms if term in CRITICS]
-
-
-def is_remote(name: str) -> bool:
-    """Whether a critic asks a judge over the network, who may charge for it."""
-    return critic_class(name).about.remote
-
-
-def paid(names: Sequence[str]) -> int:
-    """How many of these critics, or of those mixed in them, ask a judge over the network at every step."""
-    return sum(is_remote(single) for name in names for single in singles(name))
 
 
 def broke_off(error: Exception, what: str) -> str:
@@ -63,50 +32,38 @@ def broke_off(error: Exception, what: str) -> str:
 class Studio:
     """Shared by every session; all else belongs to one."""
 
-    def __init__(self, model: Janus):
-        self.model = model
-        self.made_by = {"id": model.name, "weights_hash": model.weights_hash}
+    def __init__(self, engine: Engine):
+        self.engine = engine
         self.line = Line()
         self.seconds_a_step: float | None = None
-        self._critics: dict[str, Critic] = {}
         self._sessions: dict[str, Session] = {}
-        self._lock = threading.Lock()
 
-    def critic(self, name: str, **options: str) -> Critic:
-        """A critic by name, loaded once; with options of a visitor's own (a key above all) never kept here.
-
-        Raises:
-            InputError: there is no such critic, or it lacks something.
-        """
-        if options:
-            return load_critic(name, model=self.model, **options)
-        with self._lock:
-            if name not in self._critics:
-                self._critics[name] = load_critic(name, model=self.model)
-            return self._critics[name]
-
-    def asked(self, prompt: str, critic: str, observer: str, key: str, url: str, judge: str, *knobs: Any) -> Asked:
+    def asked(self, prompt: str, critic: str, observer: str, key: str, url: str, judge: str, *knobs: Any) -> Job:
         """The controls' values, in the order of `Controls.asked`, all checked before anyone waits for them.
 
         Raises:
             InputError: any of them cannot be used.
         """
         given = {name: check(name, value) for name, value in zip(KNOBS, knobs, strict=True)}
-        settings = SearchSettings(**given).resolve(self.model.recommended)
         options = {k: v.strip() for k, v in (("key", key), ("base_url", url), ("judge", judge)) if v and v.strip()}
-        scoring = self.judge(critic, options)
-        prompt = self.model.check_prompt(prompt)
-        observers = [] if observer in (None, "", NO_OBSERVER) else [self.judge(observer, options)]
-        for judging in (scoring, *observers):
-            judging.check_prompt(prompt)
-        return Asked(prompt, settings, scoring, critic, observers)
+        observers = () if observer in (None, "", NO_OBSERVER) else (observer,)
+        return self.engine.check(Job(prompt, SearchSettings(**given), critic, observers, Options(options)))
 
-    def judge(self, name: str, options: dict[str, str]) -> Critic:
-        """A critic by name or a mixture; the options go to those that ask a service over the network."""
-        asking = [single for single in singles(name) if is_remote(single)]
-        if not options or not asking:
-            return self.critic(name)
-        return self.critic(name, **(options if name.strip() in asking else dict.fromkeys(asking, options)))
+    def begun(self, job: Job, session: Session) -> Run:
+        """A run for a job, without steps."""
+        return Run(
+            job.prompt, job.settings, self.folder(session), self.engine.facts.made_by, job.critic, job.observers,
+            job.options,
+        )  # fmt: skip
+
+    def check_model(self, run: Run) -> None:
+        """Raise InputError unless the run was made with the weights that are here."""
+        facts = self.engine.facts
+        if run.model["weights_hash"] != facts.weights_hash:
+            raise InputError(
+                f"This run was made by {run.model['id']} with other weights than {facts.name} has here, so it can be "
+                "looked at but not continued."
+            )
 
     def register(self, request: gr.Request, session: Session) -> None:
         """Remember whose session it is, for when the tab is closed."""
@@ -117,8 +74,8 @@ class Studio:
         return session.room(Path(get_upload_folder()) / "milr" / secrets.token_hex(16))
 
     def keep(self, run: Run, step: Step) -> None:
-        """Add a step to a run, with its tokens' probabilities, its tensors in main memory; note how long it took."""
-        run.add(inspected(self.model, step.state).to("cpu").step)
+        """Add a step to a run; note how long it took."""
+        run.add(step)
         self.took(step.cost.seconds)
 
     def took(self, seconds: float) -> None:
