@@ -70,10 +70,6 @@ class Job:
     options: Options = field(default_factory=Options)
 
 
-class EngineLost(RuntimeError):
-    """What computes went away in the middle of a step; the steps before it stay valid, and can be gone on from."""
-
-
 class Engine(Protocol):
     """Computes searches for one model, one at a time.
 

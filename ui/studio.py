@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 from milr_core import CriticError, InputError, SearchSettings, Step
 from milr_core.settings import KNOBS, check
 from ui.controls import NO_OBSERVER
-from ui.engine import Engine, EngineLost, Job, Options
+from ui.engine import Engine, Job, Options
 from ui.line import Line
 from ui.session import Run, Session
 
@@ -23,7 +23,7 @@ RECENT = 0.3
 
 def broke_off(error: Exception, what: str) -> str:
     """What to say of an error that ended some computing. Ours say it themselves; any other is a fault, and logged."""
-    if isinstance(error, (InputError, CriticError, EngineLost)):
+    if isinstance(error, (InputError, CriticError)):
         return str(error)
     logger.error("%s failed.", what, exc_info=error)
     return f"{what} broke off: {type(error).__name__}: {error}"
