@@ -5,27 +5,38 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from io import StringIO
+
+try:  # on ZeroGPU it stands in for CUDA, and has to come before torch
+    import spaces
+except ImportError:
+    spaces = None
 
 from transformers.utils import logging as transformers_logging
 
-from milr_core import CriticError, InputError, Janus, SearchSettings, load_critic, load_model, start
-from ui import EXAMPLES, LARGEST_FILE, LocalEngine, build_demo, launch_options
+from milr_core import CriticError, InputError, SearchSettings, load_critic, start
+from milr_core.devices import default_device
+from milr_core.models.known import local_folder
+from ui import EXAMPLES, LARGEST_FILE, Engine, Limits, LocalEngine, Models, ZeroEngine, build_demo, launch_options
+from ui.models import EMBEDDED, JANUS_PRO, fitting, make_local, needs
 
 PORT = 7860
-SMALL = 50_000_000
-"""Parameters of a model up to which a step is made before the page opens."""
-
-WAITING_AT_MOST = 50
-"""Visitors' events in the queue before new ones are turned away."""
+SMALL = 200_000_000
+"""Bytes of weights of a model up to which a step is made before the page opens."""
 
 
 def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
     """Flags, with the environment's values as defaults."""
-    parser = argparse.ArgumentParser(description="MILR Studio: watch test-time reasoning draw.")
-    parser.add_argument(
-        "--model", default=env.get("MILR_MODEL", "janus-shapes"), help="embedded name, folder or hub id"
+    parser = argparse.ArgumentParser(
+        description="MILR Studio: watch test-time reasoning draw.",
+        epilog=f"Settings of a deployment, from the environment:\n{Limits.told()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--model", default=env.get("MILR_MODEL") or None, metavar="NAME",
+        help=f"embedded name, folder or hub id; default: {EMBEDDED}, and Janus-Pro-1B where there is a GPU for it",
+    )  # fmt: skip
     parser.add_argument("--critic", default=env.get("MILR_CRITIC", "oracle"), help="critic chosen at first")
     parser.add_argument("--host", default=host(env), help="address to listen at")
     parser.add_argument("--port", type=int, default=env.get("PORT") or env.get("GRADIO_SERVER_PORT") or PORT)
@@ -37,12 +48,56 @@ def host(env: Mapping[str, str]) -> str:
     return env.get("HOST") or env.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if env.get("SPACE_ID") else "127.0.0.1")
 
 
-def seconds_a_step(model: Janus, critic: str) -> float | None:
+def on_zero_gpu(env: Mapping[str, str]) -> bool:
+    """As the package `spaces` reads it."""
+    return env.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """first: the model loaded before the page opens. then: one that is loaded while it is open already.
+
+    stay: whether the embedded model takes the place of a first one that cannot be loaded, with a notice why.
+    """
+
+    first: str
+    then: str = ""
+    stay: bool = False
+
+
+def plan(asked: str | None, space: bool, zero: bool, pro_fits: bool) -> Plan:
+    """asked: the model that the operator named. pro_fits: whether a GPU has room for Janus-Pro-1B."""
+    if zero:  # what is loaded after the page has opened never reaches the GPU
+        return Plan(asked or JANUS_PRO, stay=True)
+    if asked:
+        return Plan(EMBEDDED, then=asked) if space and asked != EMBEDDED else Plan(asked, stay=space)
+    return Plan(EMBEDDED, then=JANUS_PRO if pro_fits else "")
+
+
+def first_engine(planned: Plan, zero: bool) -> tuple[Engine, Models]:
+    """What computes at first, and what may follow.
+
+    Raises:
+        InputError: the model cannot be loaded, and no other is to take its place.
+    """
+    name, problem = planned.first, ""
+    try:
+        local = make_local(name, lambda _: None)
+    except InputError as error:
+        if not planned.stay or name == EMBEDDED:
+            raise
+        name, problem = EMBEDDED, f"{name} was not loaded, and {EMBEDDED} takes its place. {error}"
+        local = make_local(name, lambda _: None)
+    return ZeroEngine(local, spaces.GPU) if zero else local, Models(name, problem=problem)
+
+
+def seconds_a_step(engine: Engine, critic: str) -> float | None:
     """How long a step takes here; None where it is not worth the wait. The first of two steps warms the model up."""
-    if sum(p.numel() for p in model.hf.parameters()) > SMALL:
+    if not isinstance(engine, LocalEngine) or engine.facts.weights_bytes > SMALL:
         return None
     try:
-        states = [start(model, load_critic(critic, model=model), EXAMPLES[0], SearchSettings()) for _ in range(2)]
+        judging = engine.judges.critic(critic)
+        states = [start(engine.model, judging, EXAMPLES[0], SearchSettings()) for _ in range(2)]
     except (InputError, CriticError):
         return None
     return states[-1].cost.seconds
@@ -55,15 +110,21 @@ def refuse(error: Exception) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parse(argv, os.environ)
+    env = os.environ
+    args, zero = parse(argv, env), on_zero_gpu(env)
     transformers_logging.disable_progress_bar()
     try:
-        model = load_model(args.model)
-        load_critic(args.critic, model=model)
+        limits = Limits.read(env)
+        for name in limits.models:
+            local_folder(name)
+        gpu = not zero and not args.model and default_device() == "cuda"
+        planned = plan(args.model, bool(env.get("SPACE_ID")), zero, gpu and needs(JANUS_PRO).fits)
+        engine, models = first_engine(planned, zero)
+        load_critic(args.critic, model=engine.local.model if zero else engine.model)
     except (InputError, CriticError) as error:
         return refuse(error)
-    demo = build_demo(LocalEngine(model), args.critic, seconds_a_step(model, args.critic))
-    demo.queue(max_size=WAITING_AT_MOST)
+    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models)
+    demo.queue(max_size=limits.queue)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
             _, url, _ = demo.launch(
@@ -80,7 +141,11 @@ def main(argv: list[str] | None = None) -> int:
             )
     except OSError as error:  # the port is taken, or the address is not this machine's
         return refuse(error)
-    print(f"MILR Studio with {model.name} on {model.device.type}: {url}", flush=True)
+    print(f"MILR Studio with {engine.facts.name} on {engine.facts.device}: {url}", flush=True)
+    if not zero:
+        models.offer((planned.then,) * bool(planned.then) + (limits.models or tuple(fitting())))
+        if planned.then:
+            models.load(Models.shown(planned.then))
     demo.block_thread()
     return 0
 

@@ -3,8 +3,10 @@
 from milr_core.baselines import best_of_n, plain, text_enhanced
 from milr_core.control import SearchControl
 from milr_core.critics import Critic, Mixture, Score, load_critic
+from milr_core.devices import free_bytes
 from milr_core.errors import CriticError, InputError
-from milr_core.janus import Janus, load_model
+from milr_core.janus import Janus
+from milr_core.models import MODELS, Loading, Memory, ModelInfo, load_model, memory_needed
 from milr_core.rollout import Workspace
 from milr_core.search import advance, reason, start
 from milr_core.settings import SearchSettings, preset
@@ -14,12 +16,16 @@ from milr_core.together import reason_together
 from milr_core.trajectory import Trajectory
 
 __all__ = [
+    "MODELS",
     "Cost",
     "Critic",
     "CriticError",
     "InputError",
     "Janus",
+    "Loading",
+    "Memory",
     "Mixture",
+    "ModelInfo",
     "Score",
     "SearchControl",
     "SearchSettings",
@@ -29,8 +35,10 @@ __all__ = [
     "Workspace",
     "advance",
     "best_of_n",
+    "free_bytes",
     "load_critic",
     "load_model",
+    "memory_needed",
     "plain",
     "preset",
     "reason",

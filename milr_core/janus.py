@@ -1,4 +1,4 @@
-"""Janus through transformers: load, prompts, heads, image tokens to pixels, yes/no questions about an image.
+"""Janus through transformers: prompts, heads, image tokens to pixels, yes/no questions about an image.
 
 Sizes, token ids, chat template and guidance come from the checkpoint's own files. What MILR adds to a checkpoint
 (recommended settings, the instructions it was trained with) stands in an optional `milr.json` beside them.
@@ -6,15 +6,12 @@ Sizes, token ids, chat template and guidance come from the checkpoint's own file
 
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from PIL import Image
 from torch import Tensor
 from transformers import JanusForConditionalGeneration, JanusProcessor
@@ -23,13 +20,7 @@ from milr_core.decoding import Cache, LanguageStack
 from milr_core.errors import InputError
 from milr_core.reinforce import guided
 
-logger = logging.getLogger(__name__)
-
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-ALIASES = {
-    "deepseek-ai/Janus-Pro-1B": "deepseek-community/Janus-Pro-1B",
-    "deepseek-ai/Janus-Pro-7B": "deepseek-community/Janus-Pro-7B",
-}
 DEFAULTS: dict[str, Any] = {
     "reasoning_template": (
         "Someone wants a picture of: {prompt}\n"
@@ -50,10 +41,12 @@ class Janus:
     `text_head`, `image_head`: last-layer outputs to logits. `recommended`: search settings the checkpoint asks for.
     """
 
-    def __init__(self, name: str, folder: Path, device: str | torch.device, dtype: torch.dtype):
+    def __init__(self, name: str, folder: Path, device: str | torch.device, dtype: torch.dtype, **options: Any):
+        """options: of transformers' `from_pretrained`; where they place or quantise the weights, this does not."""
         self.name, self.folder = name, folder
         self.processor = JanusProcessor.from_pretrained(folder)
-        self.hf = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype).to(device).eval()
+        hf = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype, **options)
+        self.hf = (hf if "device_map" in options else hf.to(device)).eval()
         self.hf.requires_grad_(False)
         self.device, self.dtype = torch.device(device), dtype
         self.stack = LanguageStack(self.hf.model.language_model)
@@ -76,6 +69,9 @@ class Janus:
             "guidance": generation.guidance_scale or PAPER_GUIDANCE,
             **extra["recommended"],
         }
+        # The longest thing decoded, but for the prompt: instruction or chat markup, reasoning, then the image.
+        around = max(len(self.reasoning_ids("")), self.image_ids("", "").shape[-1])
+        self.most_prompt_tokens: int = self.stack.max_positions - around - self.max_text_tokens - self.num_image_tokens
 
     @cached_property
     def weights_hash(self) -> str:
@@ -102,11 +98,10 @@ class Janus:
         prompt = prompt.strip()
         tokenizer = self.processor.tokenizer
         ids = tokenizer(prompt, add_special_tokens=False).input_ids
-        # The longest thing decoded: instruction or chat markup, prompt, reasoning, then the image.
-        overhead = max(len(self.reasoning_ids("")), len(self.image_ids("", "")))
-        room = self.stack.max_positions - overhead - self.max_text_tokens - self.num_image_tokens
-        if len(ids) > room:
-            raise InputError(f"The prompt has {len(ids)} tokens; {self.name} takes at most {room}. Shorten it.")
+        if len(ids) > self.most_prompt_tokens:
+            raise InputError(
+                f"The prompt has {len(ids)} tokens; {self.name} takes at most {self.most_prompt_tokens}. Shorten it."
+            )
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
             words = [
                 w for w in prompt.split() if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False).input_ids
@@ -174,65 +169,3 @@ class Janus:
         probabilities = torch.softmax(logits, dim=-1).cpu()
         yes, no = (probabilities[:, ids].sum(-1) for ids in self._answers)
         return yes / (yes + no)
-
-
-def _folder_of(name: str) -> Path:
-    if Path(name).is_dir():
-        return Path(name)
-    if (ASSETS / name / "config.json").is_file():
-        return ASSETS / name
-    if name.count("/") != 1 or name.startswith(("/", ".")):
-        known = ", ".join(sorted(p.parent.name for p in ASSETS.glob("*/config.json")))
-        raise InputError(
-            f"There is no model '{name}': give an embedded one ({known}), a folder, or a Hugging Face id such as "
-            "deepseek-community/Janus-Pro-1B."
-        )
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.safetensors", "*.txt", "*.model"]))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(
-            f"Cannot get '{name}' from the Hugging Face hub: {error}. Check the id and the network."
-        ) from error
-
-
-def default_device() -> str:
-    """The best device of this machine."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def default_dtype(device: str) -> torch.dtype:
-    """float32 on a CPU; bfloat16 on a GPU that has it, float16 on others and on MPS."""
-    kind = torch.device(device).type
-    if kind == "cpu":
-        return torch.float32
-    return torch.bfloat16 if kind == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
-
-
-def load_model(name: str, device: str | None = None, dtype: torch.dtype | None = None) -> Janus:
-    """Load a Janus checkpoint: an embedded one by name, a folder, or a Hugging Face id.
-
-    device: default the best there is (cuda, mps, cpu). dtype: default by what the device can do (`default_dtype`).
-
-    Raises:
-        InputError: no such model, or a checkpoint that is no Janus.
-    """
-    if not isinstance(name, str) or not name:
-        raise InputError("Name a model: janus-shapes, deepseek-community/Janus-Pro-1B, or a folder.")
-    folder = _folder_of(ALIASES.get(name, name))
-    device = device or default_device()
-    dtype = dtype or default_dtype(device)
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"'{name}' has no readable config.json, so it is no checkpoint: {error}.") from error
-    if kind != "janus":
-        raise InputError(
-            f"'{name}' is a checkpoint of type '{kind}', not 'janus'. MILR needs a Janus in transformers' format, "
-            "such as deepseek-community/Janus-Pro-1B."
-        )
-    try:
-        return Janus(Path(name).name if Path(name).is_dir() else name, folder, device, dtype)
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-        raise InputError(f"'{name}' cannot be loaded: {error}") from error

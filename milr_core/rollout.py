@@ -4,13 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
 import torch
 from PIL import Image
 from torch import Tensor
 
 from milr_core.critics.base import Critic, Score, Usage
 from milr_core.decoding import FREE, Cache, Poll, decode_images, decode_texts
+from milr_core.devices import free_bytes
 from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus
 from milr_core.settings import SearchSettings
@@ -20,14 +20,6 @@ from milr_core.steps import Cost
 
 def keep_going() -> None:
     """The poll of a search that nobody interrupts."""
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can be allocated on a device."""
-    if device.type == "cuda":
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + unused
-    return psutil.virtual_memory().available
 
 
 class Workspace:
@@ -48,7 +40,7 @@ class Workspace:
         if cache is None or cache.capacity < capacity or len(cache.lengths) != rows:
             room = min(-(-capacity // 64) * 64, self.model.stack.max_positions)
             self._caches.pop(kind, None)
-            need, free = Cache.size(self.model.stack, rows, room), free_memory(self.model.device)
+            need, free = Cache.size(self.model.stack, rows, room), free_bytes(self.model.device)
             if need > free:
                 raise InputError(
                     f"{rows} rows of {room} positions need {need / 2**30:.1f} GiB; {free / 2**30:.1f} GiB of memory is "

@@ -8,6 +8,7 @@
 All compute the same: a runtime is a matter of speed. New positions are appended at each row's own length.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -104,12 +105,14 @@ class GraphRuntime:
 
     def __init__(self, stack: "LanguageStack"):
         graph = _graph(stack)
+        self._process = os.getpid()
         self._few = self._many = _session(graph, 1)
         if torch.get_num_threads() > 1:
             self._many = _session(graph, torch.get_num_threads())
 
     def session(self, positions: int) -> onnxruntime.InferenceSession:
-        return self._few if positions <= FEW else self._many
+        """A forked process has no threads but its own: there the session that needs no others runs everything."""
+        return self._few if positions <= FEW or os.getpid() != self._process else self._many
 
     @contextmanager
     def loop(self) -> Iterator[None]:

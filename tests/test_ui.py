@@ -22,7 +22,7 @@ from ui.line import Line
 from ui.looking import Looking
 from ui.page import IN_FORCE, OUTPUTS, PANEL
 from ui.search import Search
-from ui.session import FINISHED, PAUSED, RUNS_AT_MOST, STOPPED, Session
+from ui.session import FINISHED, PAUSED, STOPPED, Session
 
 
 def undisturbed(search: Search, settings: SearchSettings = SETTINGS) -> list[Step]:
@@ -197,11 +197,11 @@ def test_a_fork_that_leaves_nothing_to_do_is_refused(search: Search):
 
 
 def test_runs_stay_beside_each_other_up_to_a_number(search: Search):
-    session = Session()
+    session = Session(keep=6)
     quick = replace(SETTINGS, steps=0)
-    for _ in range(RUNS_AT_MOST + 1):
+    for _ in range(7):
         finish(search, session, quick)
-    assert [run.number for run in session.runs] == list(range(2, RUNS_AT_MOST + 2)) and RUNS_AT_MOST >= 6
+    assert [run.number for run in session.runs] == list(range(2, 8)) and Session().keep >= 6
 
 
 def test_a_comparison_puts_every_method_through_the_same_start(search: Search):

@@ -58,6 +58,7 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
         try:
             if steps > MOST_STEPS:
                 raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
+            studio.check_steps(steps)
             settings = SearchSettings(
                 strategy=strategy, steps=steps, seed=seed, threshold=threshold, temperature=temperature,
                 text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None,

@@ -1,5 +1,6 @@
 """The Compare tab: its controls, its handlers, and the drive that fills the table."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ class Comparing:
         if not methods:
             return [gr.skip(), *self.shown(session, "Choose at least one method.")]
         try:
-            template = self.studio.begun(self.studio.asked(*controls), session)
+            template = self.studio.begun(session, *controls)
         except (InputError, CriticError) as error:
             return [gr.skip(), *self.shown(session, str(error))]
         self.studio.register(request, session)
@@ -79,10 +80,12 @@ class Comparing:
             return
         made.phase, message = RUNNING, ""
         try:
+            self.studio.check_model(made.template)
+            engine = self.studio.engine
             for method in made.methods:
                 row = made.begin_row(method, self.studio.folder(session))
                 yield self.shown(session)
-                for step in made.attempts(self.studio.engine, row):
+                for step in made.attempts(engine, row):
                     if session.ticket != ticket:
                         return
                     self.studio.keep(row.run, step)
@@ -94,6 +97,7 @@ class Comparing:
             message = broke_off(error, "The comparison")
         finally:
             self.studio.line.leave(session)
+            session.touched = time.monotonic()
             if session.ticket == ticket:
                 made.phase = STOPPED
         if session.ticket != ticket:

@@ -109,3 +109,10 @@ def _critic_controls(critic: str) -> dict[str, Any]:
 
 def random_seed() -> int:
     return random.randint(0, LARGEST_SEED)
+
+
+def restored(name: str, value: Any) -> Any:
+    """The value of a control; a slider reaches as far as it has to."""
+    if name in COMFORTABLE and value > COMFORTABLE[name]:
+        return gr.update(value=value, maximum=value)
+    return gr.update(value=value)

@@ -70,8 +70,12 @@ class Job:
     options: Options = field(default_factory=Options)
 
 
+class EngineError(RuntimeError):
+    """An engine could not go on: no machine, no quota. The message says what to do; the steps so far stay."""
+
+
 class Engine(Protocol):
-    """Computes searches for one model, one at a time.
+    """Computes searches for one model, `at_once` of them at the same time.
 
     Steps that were yielded stay valid whatever comes after. `control` works from another thread as in `milr_core`: a
     stop acts after the token, live settings from the next step; an engine that cannot be reached while it computes
@@ -79,6 +83,10 @@ class Engine(Protocol):
     """
 
     facts: ModelFacts
+    at_once: int
+
+    def cost(self, steps: int) -> str:
+        """What a search of so many steps takes besides time, in a sentence for the visitor; empty for nothing."""
 
     def check(self, job: Job) -> Job:
         """The job with its prompt stripped and its settings resolved; before anyone waits for it.
@@ -88,10 +96,10 @@ class Engine(Protocol):
         """
 
     def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        """As `milr_core.reason`. Raises as that does."""
+        """As `milr_core.reason`. Raises as that does, and EngineError."""
 
     def best_of_n(self, job: Job, n: int, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        """As `milr_core.best_of_n`. Raises as that does."""
+        """As `milr_core.best_of_n`. Raises as that does, and EngineError."""
 
 
 def singles(name: str | None) -> list[str]:
@@ -137,6 +145,10 @@ class Judges:
                 there[name] = load()
             return there[name]
 
+    def forked(self) -> None:
+        """In a forked process: whoever held the lock is not there to give it back."""
+        self._lock = threading.Lock()
+
     def of(self, job: Job) -> tuple[Critic, list[Critic]]:
         """The critic and the observers."""
         made = [self.critic(name, job.options) for name in (job.critic, *job.observers)]
@@ -146,10 +158,15 @@ class Judges:
 class LocalEngine:
     """Searches in this process."""
 
+    at_once = 1
+
     def __init__(self, model: Janus):
         self.model = model
         self.facts = ModelFacts.of(model)
         self.judges = Judges(model)
+
+    def cost(self, steps: int) -> str:
+        return ""
 
     def check(self, job: Job) -> Job:
         settings = job.settings.resolve(self.model.recommended)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from milr_core import InputError, Step, Trajectory
 from milr_core.settings import KNOBS
 from milr_core.trajectory import MadeBy
-from ui.controls import COMFORTABLE
+from ui.controls import restored
 from ui.session import REPLAYED, Run, Session
 from ui.studio import Studio
 from ui.views.export import as_command, as_json, as_python, from_query, query
@@ -54,13 +54,6 @@ def bundle(run: Run, file: Path) -> Path:
     for state in states:
         made.append(state)
     return made.to_zip(file)
-
-
-def restored(name: str, value: Any) -> Any:
-    """The value of a control; a slider reaches as far as it has to."""
-    if name in COMFORTABLE and value > COMFORTABLE[name]:
-        return gr.update(value=value, maximum=value)
-    return gr.update(value=value)
 
 
 class Exporting:

@@ -1,13 +1,16 @@
 """The Inspector tab: a prompt, the controls of a search, and every step of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
+from ui.choosing import build_choice
 from ui.controls import LIVE, SLIDERS, Controls, build_controls, random_seed
 from ui.engine import paid
 from ui.exporting import Exporting, build_export, wire_export
 from ui.looking import Looking
+from ui.models import Models
 from ui.page import IN_FORCE, OUTPUTS, PANEL
 from ui.panels import build_panels
 from ui.replaying import build_replay, wire_replay
@@ -25,16 +28,16 @@ EXAMPLES = (
 )
 ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 COMPUTES: dict[str, Any] = {
-    "concurrency_id": "search", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private",
+    "concurrency_id": "search", "show_progress": "hidden", "api_visibility": "private",
     "trigger_mode": "multiple",
 }  # fmt: skip
-"""What computes: one at a time, whoever asked."""
+"""What computes: as many at a time as the engine can, whoever asked."""
 ASKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 """A press that may hand out a ticket. The browser sees a State's change only in answers that came through the queue."""
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
-def build_inspector(studio: Studio, critic: str) -> tuple[dict[str, Any], Controls]:
+def build_inspector(studio: Studio, critic: str, models: Models | None) -> tuple[dict[str, Any], Controls]:
     """Left what is asked and set, right what comes of it."""
     parts: dict[str, Any] = {"clock": gr.Timer(2, active=False)}
     with gr.Row(elem_id="studio"):
@@ -45,6 +48,8 @@ def build_inspector(studio: Studio, critic: str) -> tuple[dict[str, Any], Contro
             build_export(parts)
         with gr.Column(elem_id="settings-column"):
             controls = build_controls(studio.engine.facts.recommended, critic)
+            if models is not None:
+                parts |= build_choice(models)
     parts |= {f"{name}_in_force": controls.in_force[name] for name in SLIDERS}
     return parts, controls
 
@@ -76,14 +81,21 @@ def _ask(parts: dict[str, Any]) -> None:
 
 
 def wire_inspector(
-    demo: gr.Blocks, studio: Studio, session: gr.State, ticket: gr.State, parts: dict[str, Any], controls: Controls
+    opened: Callable[..., Any],
+    studio: Studio,
+    session: gr.State,
+    ticket: gr.State,
+    parts: dict[str, Any],
+    controls: Controls,
+    computes: dict[str, Any],
 ) -> None:
+    """opened: takes what is to happen when a page is opened."""
     search, looking = Search(studio), Looking()
     page = [parts[name] for name in OUTPUTS]
     panel = [parts[name] for name in PANEL]
     asked = [session, parts["prompt"], *controls.asked]
     # A press that wants computing hands out a ticket; the ticket's change, not the press, then waits in the queue.
-    drive = ticket.change(search.drive, [ticket, session], page, **COMPUTES)
+    drive = ticket.change(search.drive, [ticket, session], page, **computes)
     gr.on([parts["run"].click, parts["prompt"].submit], search.press_run, asked, [ticket, *page], **ASKS)
     parts["one_step"].click(search.press_step, asked, [ticket, *page], **ASKS)
     parts["fork"].click(search.press_fork, asked, [ticket, *page], **ASKS)
@@ -113,7 +125,7 @@ def wire_inspector(
         """What a run will take, and whether the fields for a service's key are needed."""
         asked_for_money = paid(judges)
         return [
-            estimate(int(steps or 0), studio.seconds_a_step, asked_for_money),
+            estimate(int(steps or 0), studio.seconds_a_step, asked_for_money, studio.engine.cost(int(steps or 0))),
             gr.update(visible=asked_for_money > 0),
         ]
 
@@ -122,4 +134,4 @@ def wire_inspector(
     drive.then(expect, weighed, weighing, **AT_ONCE)
     gr.on([c.change for c in weighed], expect, weighed, weighing, trigger_mode="always_last", **AT_ONCE)
     linked = [parts["prompt"], *controls.judges, *controls.knobs.values(), parts["notice"]]
-    demo.load(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **AT_ONCE)
+    opened(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **AT_ONCE)

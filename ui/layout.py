@@ -1,18 +1,21 @@
 """Composes the page out of its tabs."""
 
-from html import escape
-
 import gradio as gr
 
 from ui.api import build_api
+from ui.choosing import header, wire_choice
 from ui.comparing import build_comparing, wire_comparing
-from ui.engine import Engine, ModelFacts
+from ui.engine import Engine
 from ui.inspector import ASKS, AT_ONCE, COMPUTES, build_inspector, wire_inspector
+from ui.limits import Limits
+from ui.models import Models
 from ui.page import OUTPUTS
 from ui.panels import PLOTLY, WEB
 from ui.session import Session
 from ui.studio import Studio
-from ui.views.about import DRAWING, METHOD
+from ui.views.about import about
+
+DEFAULT_LIMITS = Limits()
 
 
 def launch_options() -> dict:
@@ -34,42 +37,44 @@ def launch_options() -> dict:
     return {"theme": theme, "css_paths": [WEB / "style.css"], "footer_links": ["api", "gradio", "settings"]}
 
 
-def build_demo(engine: Engine, critic: str = "oracle", seconds_a_step: float | None = None) -> gr.Blocks:
-    """The page for an engine; `critic` is the one chosen at first. seconds_a_step: where it is known already."""
+def build_demo(
+    engine: Engine,
+    critic: str = "oracle",
+    seconds_a_step: float | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    models: Models | None = None,
+) -> gr.Blocks:
+    """The page for an engine; `critic` is the one chosen at first.
+
+    seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
+    """
     gr.set_static_paths([PLOTLY])
-    studio = Studio(engine)
+    studio = Studio(engine, limits)
     studio.seconds_a_step = seconds_a_step
-    with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 7200)) as demo:
-        session, ticket = gr.State(Session()), gr.State(0)
-        _header(engine.facts)
+    cleaned = (3600, 3600 * limits.cache_hours)
+    with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True, delete_cache=cleaned) as demo:
+        session, ticket = gr.State(Session(keep=limits.runs_kept)), gr.State(0)
+        top = gr.HTML(header(engine.facts, models), elem_id="header")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Inspector", id="inspector"):
-                parts, controls = build_inspector(studio, critic)
+                parts, controls = build_inspector(studio, critic, models)
+                steps = controls.knobs["steps"]
+                steps.maximum = min(steps.maximum, limits.steps_at_most)
+                steps.value = min(steps.value, limits.steps_at_most)
             with gr.Tab("Compare", id="compare"):
                 compared = build_comparing()
             with gr.Tab("About", id="about"):
-                _about(engine.facts)
-        wire_inspector(demo, studio, session, ticket, parts, controls)
+                told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True)
+        computes = COMPUTES | {"concurrency_limit": engine.at_once}
+        opened = demo.load
+        if models is not None:
+            models.use = studio.use
+            parts |= {"header": top, "about": told}
+            knobs = list(controls.knobs.values())
+            opened = wire_choice(demo, studio, models, session, parts, knobs, AT_ONCE).then
+        wire_inspector(opened, studio, session, ticket, parts, controls, computes)
         asked, page = [parts["prompt"], *controls.asked], [parts[name] for name in OUTPUTS]
-        wire_comparing(studio, session, compared, asked, tabs, page, COMPUTES, ASKS, AT_ONCE)
-        gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=1)
+        wire_comparing(studio, session, compared, asked, tabs, page, computes, ASKS, AT_ONCE)
+        gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
         demo.unload(studio.unload)
     return demo
-
-
-def _header(facts: ModelFacts) -> None:
-    gr.HTML(
-        '<header><h1>MILR Studio</h1><p class="lead">It draws, is scored, and gets better by thinking again.</p>'
-        f'<p class="model">Model <b>{escape(facts.name)}</b>: ready, on {escape(facts.device)}, {facts.dtype}, '
-        f"{facts.weights_bytes / (1 << 20):.0f} MiB of weights</p></header>",
-        elem_id="header",
-    )
-
-
-def _about(facts: ModelFacts) -> None:
-    gr.HTML(
-        f"<h2>How it works</h2><p>{METHOD}</p>{DRAWING}<h2>What this model draws</h2>"
-        f"<p>{escape(facts.can_draw) or 'Anything; it is a general model.'}</p>",
-        elem_id="about",
-        padding=True,
-    )

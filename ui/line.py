@@ -30,3 +30,7 @@ class Line:
     def ahead(self, session: Session) -> int:
         """How many there are."""
         return len(self.before(session))
+
+    @property
+    def empty(self) -> bool:
+        return not self._waiting

@@ -7,6 +7,7 @@ An answer outside the queue can reach the browser after a later one of `drive`, 
 holds only what belongs to its own control.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,7 @@ class Search:
             return [gr.skip(), *UNCHANGED]
         source, at = session.shown, session.looked_at
         try:
+            self.studio.admit(session)
             self.studio.check_model(source)
             source.state(at)
             job = self.studio.asked(source.prompt, *controls[1:])
@@ -63,6 +65,7 @@ class Search:
                 f"From step {at} these settings leave nothing to search: its score is above the threshold, or it is "
                 "the last step. Raise τ or K, or choose an earlier step.",
             )
+        session.searches += 1
         self.studio.register(request, session)
         session.begin(fork)
         return self._queue(session, fork, single=False)
@@ -73,7 +76,7 @@ class Search:
         if session.busy:
             return self._refuse(session, "A comparison of yours is under way: wait for it, or cancel it first.")
         try:
-            run = self.studio.begun(self.studio.asked(*controls), session)
+            run = self.studio.begun(session, *controls)
         except (InputError, CriticError) as error:
             return self._refuse(session, error)
         self.studio.register(request, session)
@@ -117,6 +120,7 @@ class Search:
         if run is not None and run.phase in (WAITING, RUNNING, PAUSED):
             try:
                 wanted = {name: check(name, value) for name, value in zip(LIVE, values, strict=True)}
+                self.studio.check_steps(wanted.get("steps", 0))
                 run.change(**{n: v for n, v in wanted.items() if v != getattr(run.planned, n)})
                 session.notice = ""
             except InputError as error:
@@ -140,6 +144,7 @@ class Search:
         run.phase, message = RUNNING, ""
         yield page(session)
         try:
+            self.studio.check_model(run)
             state = run.state(run.newest) if run.steps else None
             for step in self.studio.engine.reason(run.job, run.control, state):
                 if session.ticket != ticket:
@@ -152,6 +157,7 @@ class Search:
             message = broke_off(error, "The search")
         finally:
             self.studio.line.leave(session)
+            session.touched = time.monotonic()
             if session.ticket == ticket:
                 run.phase = STOPPED  # unless it gets to the next lines: the tab was closed at a yield
         if session.ticket != ticket:

@@ -15,9 +15,6 @@ IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running"
 REPLAYED = "replayed"
 """Phase of a run that was loaded from a bundle."""
 
-RUNS_AT_MOST = 12
-"""Runs kept in a session; beyond them the oldest goes."""
-
 
 @dataclass
 class Run:
@@ -129,7 +126,9 @@ class Session:
     shown: the run looked at. active: what waits or computes, a run or a comparison. ticket: number of the latest
     request to compute; an older one that reaches the front of the line is void. single: compute one step only.
     wanted: "pause" or "stop" once the visitor asked for it. pinned: the step looked at; None follows the newest.
-    against, against_step: what that step is compared with. notice: what went wrong last, in words.
+    against, against_step: what that step is compared with. notice: what went wrong last, in words. keep: runs at most;
+    beyond them the oldest goes. searches: started so far. touched: when, last. model: hash of the weights that the
+    page's controls are set for, where it follows them. models_version: of `Models`, as the page shows it.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -146,6 +145,11 @@ class Session:
     folder: Path | None = None
     begun: int = 0
     rooms: int = 0
+    keep: int = 12
+    searches: int = 0
+    touched: float = 0.0
+    model: str = ""
+    models_version: int = -1
 
     @property
     def phase(self) -> str:
@@ -172,7 +176,7 @@ class Session:
         self.begun += 1
         run.number = self.begun
         self.runs.append(run)
-        del self.runs[:-RUNS_AT_MOST]
+        del self.runs[: -self.keep]
         self.shown, self.pinned, self.notice = run, None, ""
 
     def show(self, number: int) -> None:

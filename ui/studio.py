@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from gradio.utils import get_upload_folder
 from milr_core import CriticError, InputError, SearchSettings, Step
 from milr_core.settings import KNOBS, check
 from ui.controls import NO_OBSERVER
-from ui.engine import Engine, Job, Options
+from ui.engine import Engine, EngineError, Job, Options
+from ui.limits import Limits
 from ui.line import Line
 from ui.session import Run, Session
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_LIMITS = Limits()
 
 RECENT = 0.3
 """Weight of the newest step in the mean of seconds a step."""
@@ -23,7 +27,7 @@ RECENT = 0.3
 
 def broke_off(error: Exception, what: str) -> str:
     """What to say of an error that ended some computing. Ours say it themselves; any other is a fault, and logged."""
-    if isinstance(error, (InputError, CriticError)):
+    if isinstance(error, (InputError, CriticError, EngineError)):
         return str(error)
     logger.error("%s failed.", what, exc_info=error)
     return f"{what} broke off: {type(error).__name__}: {error}"
@@ -32,11 +36,15 @@ def broke_off(error: Exception, what: str) -> str:
 class Studio:
     """Shared by every session; all else belongs to one."""
 
-    def __init__(self, engine: Engine):
-        self.engine = engine
+    def __init__(self, engine: Engine, limits: Limits = DEFAULT_LIMITS):
+        self.engine, self.limits = engine, limits
         self.line = Line()
         self.seconds_a_step: float | None = None
         self._sessions: dict[str, Session] = {}
+
+    def use(self, engine: Engine) -> None:
+        """From now on. What computes already goes on where it began."""
+        self.engine, self.seconds_a_step = engine, None
 
     def asked(self, prompt: str, critic: str, observer: str, key: str, url: str, judge: str, *knobs: Any) -> Job:
         """The controls' values, in the order of `Controls.asked`, all checked before anyone waits for them.
@@ -45,16 +53,38 @@ class Studio:
             InputError: any of them cannot be used.
         """
         given = {name: check(name, value) for name, value in zip(KNOBS, knobs, strict=True)}
+        self.check_steps(given["steps"])
         options = {k: v.strip() for k, v in (("key", key), ("base_url", url), ("judge", judge)) if v and v.strip()}
         observers = () if observer in (None, "", NO_OBSERVER) else (observer,)
         return self.engine.check(Job(prompt, SearchSettings(**given), critic, observers, Options(options)))
 
-    def begun(self, job: Job, session: Session) -> Run:
-        """A run for a job, without steps."""
+    def check_steps(self, steps: int) -> None:
+        """Raise InputError for more of them than this page allows."""
+        if steps > self.limits.steps_at_most:
+            raise InputError(f"Steps K lies in [0, {self.limits.steps_at_most}] on this page; got {steps}.")
+
+    def begun(self, session: Session, *controls: Any) -> Run:
+        """A run as the controls say, without steps. Raises as `admit` and `asked` do."""
+        self.admit(session)
+        job = self.asked(*controls)
+        session.searches += 1
         return Run(
             job.prompt, job.settings, self.folder(session), self.engine.facts.made_by, job.critic, job.observers,
             job.options,
         )  # fmt: skip
+
+    def admit(self, session: Session) -> None:
+        """Raise InputError if a session may not start another search, or its controls are set for another model."""
+        facts = self.engine.facts
+        if session.model not in ("", facts.weights_hash):
+            raise InputError(
+                f"{facts.name} has been loaded for everybody meanwhile. The controls change to what it recommends: "
+                "look at them, then press again."
+            )
+        if 0 < self.limits.searches <= session.searches:
+            raise InputError(
+                f"This session has started its {self.limits.searches} searches, which is all that this page allows."
+            )
 
     def check_model(self, run: Run) -> None:
         """Raise InputError unless the run was made with the weights that are here."""
@@ -66,8 +96,14 @@ class Studio:
             )
 
     def register(self, request: gr.Request, session: Session) -> None:
-        """Remember whose session it is, for when the tab is closed."""
+        """Remember whose session it is, for when the tab is closed; clear those that have done nothing for long."""
+        session.touched = now = time.monotonic()
         self._sessions[request.session_hash] = session
+        minutes = self.limits.idle_minutes
+        for other in list(self._sessions.values()):
+            if other is not session and not other.busy and other.runs and now - other.touched > 60 * minutes:
+                other.close()
+                other.notice = f"Nothing was computed here for {minutes} minutes, so the runs were cleared."
 
     def folder(self, session: Session) -> Path:
         """A new folder in the session's own; its name cannot be guessed."""

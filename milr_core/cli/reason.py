@@ -4,16 +4,20 @@ import argparse
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from milr_core.cli.arguments import add_critic_options, critic_options
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic
 from milr_core.errors import InputError
-from milr_core.janus import load_model
+from milr_core.models import Loading, Progress, load_model
+from milr_core.models.known import DTYPES, QUANTIZATIONS
 from milr_core.search import reason
 from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings
 from milr_core.steps import Step
@@ -43,6 +47,8 @@ def add(commands: Any) -> None:
     run.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     run.add_argument("--json", action="store_true", help="one JSON object a line and a step on standard output")
     run.add_argument("--device", help="cpu, cuda, …; default: a GPU if there is one")
+    run.add_argument("--dtype", choices=DTYPES, help="precision; default: what the device is good at")
+    run.add_argument("--quantization", choices=QUANTIZATIONS, help="bits of the language model's weights (on CUDA)")
     for name, knob in KNOBS.items():
         flag = "--" + name.replace("_", "-")
         convert = str if knob.choices else _number
@@ -72,6 +78,21 @@ def _settings(args: argparse.Namespace, before: SearchSettings) -> SearchSetting
     return SearchSettings(**{**before.as_dict(), **PRESETS.get(args.preset, {}), **given})
 
 
+@contextmanager
+def _loading_bar(quiet: bool) -> Iterator[Progress]:
+    """A bar on a terminal, gone once the model is loaded."""
+    with tqdm(
+        total=1.0, disable=quiet or not sys.stderr.isatty(), leave=False, bar_format="{desc} |{bar}| {elapsed}"
+    ) as bar:
+
+        def show(loading: Loading) -> None:
+            bar.set_description_str(loading.words, refresh=False)
+            bar.n = loading.done or 0.0
+            bar.refresh()
+
+        yield show
+
+
 def run_reason(args: argparse.Namespace) -> int:
     """The `reason` command; returns the exit code."""
     if args.resume and (args.out or args.prompt):
@@ -81,7 +102,10 @@ def run_reason(args: argparse.Namespace) -> int:
     run = Trajectory.open(args.resume) if args.resume else None
     state = run.state(len(run) - 1) if run is not None and len(run) else None
     settings = _settings(args, state.settings if state else SearchSettings())
-    model = load_model(args.model or (run.model["id"] if run is not None else "janus-shapes"), args.device)
+    name = args.model or (run.model["id"] if run is not None else "janus-shapes")
+    dtype = getattr(torch, args.dtype) if args.dtype else None
+    with _loading_bar(args.json) as progress:
+        model = load_model(name, args.device, dtype, args.quantization, progress)
     if state is None and args.preset is None:
         settings = _settings(args, recommended_settings(model.recommended))
     if run is not None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.conftest import write_tiny_janus
+
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
     "--no-sandbox",
@@ -35,9 +37,11 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`python app.py` on a free port, once it says where it listens."""
+    """`python app.py` on a free port, once it says where it listens; visitors may load a tiny model as well."""
     temp = str(tmp_path_factory.mktemp("gradio"))
+    tiny = write_tiny_janus(tmp_path_factory.mktemp("models") / "tiny-janus")
     env = os.environ | {"PORT": str(free_port()), "HOST": "127.0.0.1", "GRADIO_TEMP_DIR": temp, "OMP_NUM_THREADS": "1"}
+    env |= {"MILR_MODELS": f"{tiny},janus-shapes"}
     command = [sys.executable, "app.py", "--model", "janus-shapes", "--critic", "oracle"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     watchdog = threading.Timer(START_SECONDS, process.kill)

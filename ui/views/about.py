@@ -1,5 +1,7 @@
 """What MILR is, for those who never read the paper: four sentences and a drawing."""
 
+from html import escape
+
 METHOD = (
     "The model first writes down what the picture has to contain, then draws it, and a critic scores the drawing "
     "between 0 and 1. If the score is not good enough, the search moves the hidden states behind a part of the words "
@@ -41,3 +43,11 @@ DRAWING = (
     + _WORDS.format(x=273, y=142, kind="small", text="if not: nudge the hidden states of the first tokens, try again")
     + "</svg>"
 )
+
+
+def about(can_draw: str) -> str:
+    """The About tab. can_draw: what the model says of itself."""
+    return (
+        f"<h2>How it works</h2><p>{METHOD}</p>{DRAWING}<h2>What this model draws</h2>"
+        f"<p>{escape(can_draw) or 'Anything; it is a general model.'}</p>"
+    )

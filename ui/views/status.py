@@ -52,8 +52,9 @@ def in_force(name: str, steps: Sequence[Step], planned: SearchSettings | None) -
     return said if value == coming else f"{said}; from the next step: <b>{number(coming)}</b>"
 
 
-def estimate(steps: int, seconds_a_step: float | None, paid_judges: int) -> str:
-    """Before a run: what it takes at most. paid_judges: critics and observers whose calls cost money."""
+def estimate(steps: int, seconds_a_step: float | None, paid_judges: int, more: str = "") -> str:
+    """Before a run: what it takes at most. paid_judges: critics and observers whose calls cost money. more: what the
+    engine says of its own cost."""
     images = counted(steps + 1, "image")
     if seconds_a_step is None:
         time = "How long a step takes on this machine is not known yet"
@@ -61,4 +62,4 @@ def estimate(steps: int, seconds_a_step: float | None, paid_judges: int) -> str:
         time = f"About {seconds((steps + 1) * seconds_a_step)} at {seconds_a_step:.2g} s a step, as measured here"
     calls = paid_judges * (steps + 1)
     money = f"<b>Up to {counted(calls, 'call')} to a paid service.</b>" if calls else "No call costs money."
-    return f"At most {images}: step 0 and {counted(steps, 'step')} of search. {time}. {money}"
+    return f"At most {images}: step 0 and {counted(steps, 'step')} of search. {time}. {money} {escape(more)}".strip()

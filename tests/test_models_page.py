@@ -1,0 +1,236 @@
+"""Which model is loaded for everybody: the loading of another one, what a deployment allows, and how the app starts."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import app
+from milr_core import InputError, Loading
+from milr_core.settings import KNOBS
+from tests.conftest import write_tiny_janus
+from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, press, request
+from ui.api import build_api
+from ui.choosing import Choosing, header
+from ui.comparing import Comparing
+from ui.controls import LIVE
+from ui.engine import LocalEngine
+from ui.layout import build_demo
+from ui.limits import Limits
+from ui.models import EMBEDDED, JANUS_PRO, Models, make_local, needs
+from ui.page import OUTPUTS
+from ui.search import Search
+from ui.session import FINISHED, PAUSED, Session
+
+
+@pytest.fixture(scope="module")
+def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_tiny_janus(tmp_path_factory.mktemp("models") / "tiny-other", seed=1)
+    (folder / "milr.json").write_text(
+        '{"reasoning_template": "plan {prompt}", "max_text_tokens": 20, "recommended": {"lr": 0.07}, "can_draw": "<x>"}'
+    )
+    return folder
+
+
+@pytest.fixture
+def models(search: Search, tiny_folder: Path, other_folder: Path) -> Models:
+    made = Models(str(tiny_folder), [str(other_folder)])
+    made.use = search.studio.use
+    return made
+
+
+@pytest.fixture
+def choosing(search: Search, models: Models) -> Choosing:
+    return Choosing(search.studio, models)
+
+
+def loaded(models: Models, name: str) -> None:
+    models.load(name)
+    models.thread.join()
+
+
+def knobs(answer: list) -> dict[str, object]:
+    return {name: update for name, update in zip(KNOBS, answer[5:], strict=True) if "value" in update}
+
+
+def test_another_model_is_loaded_for_everybody_and_their_controls_follow(
+    search: Search, models: Models, choosing: Choosing, tiny_folder: Path
+):
+    session = Session()
+    assert knobs(choosing.arrive(session)) == {}
+    assert all(update == choosing.tick(session)[0] for update in choosing.tick(session))  # nothing changed: all skipped
+    assert [name for _, name in models.choices] == [tiny_folder.name, "tiny-other"]  # no folder's path
+    loaded(models, "tiny-other")
+    answer = choosing.tick(session)
+    assert "<b>tiny-other</b>: ready, on cpu, float32" in answer[0] and "&lt;x&gt;" in answer[1]
+    assert answer[3]["value"] == "tiny-other" and answer[4]["interactive"]
+    assert {name: update["value"] for name, update in knobs(answer).items()} == dict(
+        search.studio.engine.facts.recommended
+    )
+    assert search.studio.engine.facts.name == "tiny-other" and models.loaded == "tiny-other"
+    newcomer = Session()  # the page itself was made for the model before
+    assert knobs(choosing.arrive(newcomer))["lr"]["value"] == 0.07 and newcomer.model == session.model
+
+
+def test_loading_is_shown_and_one_at_a_time(search: Search, tiny_folder: Path, other_folder: Path):
+    begin, go_on = threading.Event(), threading.Event()
+
+    def slow(name: str, progress) -> LocalEngine:
+        progress(Loading("download", 0.4, "Downloading <it>: 40%"))
+        begin.set()
+        assert go_on.wait(20)
+        return make_local(name, progress)
+
+    models = Models(str(tiny_folder), [str(other_folder), EMBEDDED], slow)
+    choosing, session = Choosing(search.studio, models), Session()
+    choosing.arrive(session)
+    assert choosing.press_load("tiny-other") == "" and begin.wait(20)
+    top, _, _, dropdown, button, *_ = choosing.tick(session)
+    assert "Downloading &lt;it&gt;: 40%" in top and 'role="status"' in top
+    assert not dropdown["interactive"] and not button["interactive"]
+    assert "One model is loaded at a time" in choosing.press_load(EMBEDDED)
+    # Everybody goes on with the model before.
+    list(drive(search, press(search, "press_run", session), session))
+    assert session.phase == FINISHED
+    go_on.set()
+    models.thread.join()
+    assert "Downloading" not in choosing.tick(session)[0]
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_one_before(
+    search: Search, tiny_folder: Path, tmp_path: Path, monkeypatch
+):
+    broken = write_tiny_janus(tmp_path / "hidden" / "broken")
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    models = Models(str(tiny_folder), [str(broken), "nobody/has-this"])
+    choosing, before = Choosing(search.studio, models), search.studio.engine
+    for name in ("broken", "nobody/has-this"):
+        loaded(models, name)
+        assert models.problem.startswith(f"{name} was not loaded, and {tiny_folder.name} stays.")
+        assert "hidden" not in models.problem and 'role="alert"' in header(before.facts, models)
+    assert search.studio.engine is before and models.loaded == tiny_folder.name
+    assert "is not among them" in choosing.press_load("/etc") and "is not among them" in choosing.look("/etc")
+    assert "is the model that is loaded" in choosing.press_load(tiny_folder.name)
+
+
+def test_what_a_model_takes_is_said_before(choosing: Choosing, models: Models, monkeypatch: pytest.MonkeyPatch):
+    models.offer([JANUS_PRO, "deepseek-ai/Janus-Pro-7B"])
+    assert [name for _, name in models.choices][2:] == [JANUS_PRO, "deepseek-community/Janus-Pro-7B"]
+    monkeypatch.setattr("ui.models.free_bytes", lambda device: 12e9)
+    assert "It takes 10.4 GB on cpu, where 12.0 are free." in choosing.look(JANUS_PRO)
+    assert "One step takes about 12 min on this machine" in choosing.look(JANUS_PRO)
+    assert "does not fit" in choosing.look("deepseek-community/Janus-Pro-7B")
+    assert needs(EMBEDDED).fits and "step" not in needs(EMBEDDED).words
+
+
+def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(
+    search: Search, models: Models, choosing: Choosing
+):
+    mine, waiting, compared = Session(), Session(), Session()
+    pages = drive(search, press(search, "press_run", mine), mine)
+    next(pages), next(pages)
+    assert "Searches are under way" in choosing.press_load("tiny-other")
+    search.press_pause(mine)
+    list(pages)
+    choosing.arrive(waiting)
+    ticket = press(search, "press_run", waiting)
+    comparing = Comparing(search.studio)
+    other, *_ = comparing.press_compare(request(), compared, ["step 0"], *controls())
+    loaded(models, "tiny-other")  # as one that was begun before they came
+    last = list(drive(search, search.press_resume(mine), mine))[-1]
+    assert mine.phase == PAUSED and "with other weights than tiny-other has here" in last["notice"]
+    list(drive(search, ticket, waiting))
+    assert waiting.shown.steps == [] and "other weights" in waiting.notice
+    assert "other weights" in list(comparing.drive(other, compared))[-1][2]
+    # The controls are still set for the model before: nothing begins until they are not.
+    answer = dict(zip(OUTPUTS, press(search, "press_run", waiting)[1:], strict=True))
+    assert "tiny-other has been loaded for everybody meanwhile" in answer["notice"]
+    choosing.tick(waiting)
+    search.studio.engine.judges.shared["redness"] = search.studio.engine.judges.critic("oracle")
+    assert isinstance(press(search, "press_run", waiting)[0], int)
+    assert waiting.shown.model["id"] == "tiny-other"
+
+
+# What a deployment allows
+
+
+def test_limits_are_read_and_checked():
+    assert Limits.read({}) == Limits() and Limits.read({"SPACE_ID": "a/b"}).steps_at_most == 64
+    read = Limits.read({"MILR_QUEUE": " 7 ", "MILR_STEPS_AT_MOST": "9", "MILR_MODELS": "a/b, c,", "SPACE_ID": "a/b"})
+    assert (read.queue, read.steps_at_most, read.models) == (7, 9, ("a/b", "c"))
+    for value in ("x", "0", "-1", "1e3", "²", "99999"):
+        with pytest.raises(InputError, match="MILR_QUEUE is a whole number from 1 to 10000"):
+            Limits.read({"MILR_QUEUE": value})
+
+
+def test_limits_hold(search: Search, tmp_path: Path):
+    search.studio.limits = Limits(steps_at_most=4, searches=2, idle_minutes=1)
+    session = Session()
+    answer = press(search, "press_run", session, replace(SETTINGS, steps=5))
+    assert "Steps K lies in [0, 4] on this page" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    with pytest.raises(Exception, match="Steps K lies in"):
+        next(build_api(search.studio)(PROMPT, critic="redness", steps=5))
+    list(drive(search, press(search, "press_run", session), session))
+    live = {name: getattr(SETTINGS, name) for name in LIVE} | {"steps": 5}
+    press(search, "press_run", session)
+    assert "Steps K lies in [0, 4]" in search.move_slider(session, *live.values())[-1]
+    search.press_leave(session)
+    answer = press(search, "press_run", session)
+    assert "started its 2 searches" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    # Whoever computes nothing for long gives way when somebody else comes.
+    session.touched -= 61
+    press(search, "press_run", Session())
+    assert session.runs == [] and "Nothing was computed here for 1 minutes" in session.notice
+
+
+def test_a_page_is_built_within_its_limits(tiny, tiny_folder: Path):
+    demo = build_demo(LocalEngine(tiny), limits=Limits(steps_at_most=3, cache_hours=5), models=Models(str(tiny_folder)))
+    assert demo.delete_cache == (3600, 18000) and not demo.analytics_enabled
+    by_id = {block.elem_id: block for block in demo.blocks.values()}
+    assert by_id["knob-steps"].maximum == by_id["knob-steps"].value == 3
+    assert not by_id["models"].visible  # there is nothing to choose
+
+
+def test_the_first_model_is_sized_for_the_machine():
+    plan = app.plan
+    assert plan(None, False, False, False) == plan(None, True, False, False) == app.Plan(EMBEDDED)
+    assert plan(None, True, False, True) == app.Plan(EMBEDDED, then=JANUS_PRO)
+    assert plan("a/b", False, False, True) == app.Plan("a/b")
+    assert plan("a/b", True, False, False) == app.Plan(EMBEDDED, then="a/b")
+    assert plan(None, True, True, False) == app.Plan(JANUS_PRO, stay=True)
+    assert app.on_zero_gpu({"SPACES_ZERO_GPU": "true"}) and not app.on_zero_gpu({})
+
+
+def test_on_a_space_the_embedded_model_takes_the_place_of_one_that_fails():
+    engine, models = app.first_engine(app.Plan("no-such-model", stay=True), zero=False)
+    assert engine.facts.name == EMBEDDED and models.loaded == EMBEDDED
+    assert "no-such-model was not loaded, and janus-shapes takes its place. There is no model" in models.problem
+    with pytest.raises(InputError, match="There is no model"):
+        app.first_engine(app.Plan("no-such-model"), zero=False)
+
+
+def test_the_help_lists_every_setting(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit):
+        app.main(["--help"])
+    said = capsys.readouterr().out
+    for name in ("QUEUE", "STEPS_AT_MOST", "RUNS_KEPT", "SEARCHES", "IDLE_MINUTES", "CACHE_HOURS", "MODELS"):
+        assert f"MILR_{name}" in said
+
+
+def test_the_app_watches_nobody(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path, capsys: pytest.CaptureFixture):
+    given = {}
+
+    def launch(demo, **options):
+        given.update(options, analytics=demo.analytics_enabled, queue=demo._queue.max_size)
+        raise OSError("the port is taken")
+
+    monkeypatch.setattr("gradio.Blocks.launch", launch)
+    monkeypatch.setenv("MILR_QUEUE", "7")
+    assert app.main(["--model", str(tiny_folder)]) == 2
+    assert given["enable_monitoring"] is False and given["analytics"] is False and given["queue"] == 7
+    assert "port is taken" in capsys.readouterr().err
+    monkeypatch.setenv("MILR_QUEUE", "many")
+    assert app.main(["--model", str(tiny_folder)]) == 2
+    assert "MILR_QUEUE is a whole number from 1 to 10000; got 'many'." in capsys.readouterr().err
