@@ -19,6 +19,7 @@ from milr_core.errors import InputError
 from serve.model_replica import ModelReplica
 from serve.page_replica import PageReplica
 from serve.sticky import StickyRouter
+from ui.limits import Limits
 
 NAME = "milr"
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,8 +84,8 @@ def _scaled(least_most: tuple[int, int], target: float, args: argparse.Namespace
     return {"autoscaling_config": scaling}
 
 
-def application(args: argparse.Namespace) -> ray_serve.Application:
-    """Replicas of the page over replicas of the model."""
+def application(args: argparse.Namespace, limits: Limits) -> ray_serve.Application:
+    """Replicas of the page over replicas of the model; limits are those of each page."""
     cloudpickle.register_pickle_by_value(sys.modules[StickyRouter.__module__])  # proxies do not have this code
     model = ray_serve.deployment(
         name="model",
@@ -99,7 +100,8 @@ def application(args: argparse.Namespace) -> ray_serve.Application:
         request_router_config=RequestRouterConfig(request_router_class=StickyRouter),
         **_scaled(args.pages, TABS_A_PAGE, args),
     )(PageReplica)
-    return page.bind(model.bind(args.model), args.critic)
+    share = math.ceil(args.models[1] / args.pages[0])
+    return page.bind(model.bind(args.model), args.critic, limits, share)
 
 
 def connect(args: argparse.Namespace) -> None:
@@ -112,19 +114,20 @@ def connect(args: argparse.Namespace) -> None:
     ray.init(num_cpus=max(1, cores), include_dashboard=False, log_to_driver=False, configure_logging=False, **gpus)
 
 
-def start(args: argparse.Namespace) -> Callable[[], None]:
+def start(args: argparse.Namespace, env: Mapping[str, str]) -> Callable[[], None]:
     """Deploy, and wait until pages and models are ready; what is returned takes it all down again.
 
     Raises:
-        InputError: a replica cannot be started, or the cluster cannot be joined.
+        InputError: a replica cannot be started, the cluster cannot be joined, or the environment sets no such limit.
     """
+    limits = Limits.read(env)
     try:
         connect(args)
     except Exception as error:  # Ray raises of any kind, plain Exception among them
         raise InputError(f"Ray cannot be started or joined: {error}") from error
     try:
         ray_serve.start(proxy_location="EveryNode", http_options={"host": args.host, "port": args.port})
-        ray_serve.run(application(args), name=NAME, route_prefix="/")
+        ray_serve.run(application(args, limits), name=NAME, route_prefix="/")
     except RuntimeError as error:
         _end(args)
         raise InputError(f"The replicas cannot be started: {_reason(error)}") from error
@@ -154,7 +157,7 @@ def main(argv: Sequence[str]) -> int:
     """Serves until it is interrupted. Exit codes: 0 ended, 2 bad input."""
     try:
         args = parser(os.environ).parse_args(argv)
-        end = start(args)
+        end = start(args, os.environ)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT

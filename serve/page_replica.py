@@ -10,18 +10,16 @@ from ray.serve.handle import DeploymentHandle
 from serve.remote import RemoteEngine
 from serve.sticky import StickyCookie
 from ui import LARGEST_FILE, build_demo, launch_options
-
-WAITING_AT_MOST = 50
-"""Visitors' events in a page's queue before new ones are turned away."""
+from ui.limits import Limits
 
 
 @serve.ingress()
 class PageReplica:
-    """The page over `ModelReplica`s; drives one search at a time, as a page with a model of its own does."""
+    """The page over `ModelReplica`s; drives `at_once` searches at the same time."""
 
-    async def __init__(self, replicas: DeploymentHandle, critic: str):
-        engine = await asyncio.to_thread(RemoteEngine, replicas)
-        self._demo = build_demo(engine, critic).queue(max_size=WAITING_AT_MOST)
+    async def __init__(self, replicas: DeploymentHandle, critic: str, limits: Limits, at_once: int):
+        engine = await asyncio.to_thread(RemoteEngine, replicas, at_once)
+        self._demo = build_demo(engine, critic, limits=limits).queue(max_size=limits.queue)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         app = gr.mount_gradio_app(

@@ -9,8 +9,8 @@ from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledErr
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from milr_core import SearchControl, State, Step
-from milr_core.errors import InputError, Stopped
-from ui.engine import EngineLost, Job, ModelFacts
+from milr_core.errors import Stopped
+from ui.engine import EngineError, Job, ModelFacts
 
 POLL = 0.05
 """Seconds between two looks at whether a stop was asked for, while a step is made."""
@@ -30,10 +30,13 @@ class RemoteEngine:
 
     facts: ModelFacts
 
-    def __init__(self, replicas: DeploymentHandle):
-        """Waits for the first replica to be ready."""
-        self._replicas = replicas
+    def __init__(self, replicas: DeploymentHandle, at_once: int = 1):
+        """Waits for the first replica to be ready. at_once: as of `Engine`: this page's share of the replicas."""
+        self._replicas, self.at_once = replicas, at_once
         self.facts = self._ask("facts")
+
+    def cost(self, steps: int) -> str:
+        return ""
 
     def check(self, job: Job) -> Job:
         return replace(self._ask("check", job), options=job.options)
@@ -42,7 +45,7 @@ class RemoteEngine:
         """As of `Engine`.
 
         Raises:
-            EngineLost: a replica went away while it made a step; going on from the last state takes another.
+            EngineError: a replica went away while it made a step; going on from the last state takes another.
         """
         return self._steps(job, None, control, state)
 
@@ -59,7 +62,7 @@ class RemoteEngine:
             except Stopped:
                 return
             except LOST as error:
-                raise EngineLost(
+                raise EngineError(
                     "The replica of the model that made this step went away. The steps so far are kept; go on, and "
                     "another replica makes the rest as if nothing had happened."
                 ) from error
@@ -93,4 +96,4 @@ class RemoteEngine:
                 raise error.cause from None
             except LOST:
                 continue
-        raise InputError("No replica of the model answers; try again in a moment.")
+        raise EngineError("No replica of the model answers; try again in a moment.")

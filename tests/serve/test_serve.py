@@ -37,7 +37,7 @@ LONG = SearchSettings(steps=10, threshold=1.0, seed=5)
 
 @pytest.fixture(scope="module")
 def service():
-    end = start(parser({}).parse_args(["--port", str(PORT), "--page-cpus", "0.1", "--model-cpus", "0.1"]))
+    end = start(parser({}).parse_args(["--port", str(PORT), "--page-cpus", "0.1", "--model-cpus", "0.1"]), {})
     yield ray_serve.get_deployment_handle("model", NAME)
     end()
 
