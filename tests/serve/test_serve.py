@@ -139,7 +139,7 @@ def test_sliders_and_stop_act_on_replicas(engine, alone):
 
 def models():
     """Processes of the model's replicas that are ready or about to be."""
-    return [p for p in psutil.process_iter() if _title(p).startswith(f"ray::ServeReplica:{NAME}:model")]
+    return [process for process in psutil.process_iter() if f"SERVE_REPLICA::{NAME}#model#" in _title(process)]
 
 
 def _title(process):
