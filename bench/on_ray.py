@@ -36,7 +36,10 @@ class OnRay:
         return ray.remote(Worker).options(num_cpus=self.cpus, num_gpus=self.gpus).remote(setup)
 
     def __call__(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Result]:
-        self._connect()
+        try:
+            self._connect()
+        except Exception as error:  # Ray raises of any kind, plain Exception among them
+            raise InputError(f"Ray cannot be started or joined: {error}") from error
         try:
             yield from self._run(setup, Queue(jobs))
         finally:

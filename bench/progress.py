@@ -3,6 +3,8 @@
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import redirect_stdout
+from importlib import import_module
 from typing import Any
 
 from tqdm import tqdm
@@ -16,13 +18,22 @@ SHOWN = 4  # methods whose score the line has room for
 class Progress:
     """Told of every record. Use as a context."""
 
-    def __init__(self, total: int, before: Iterable[Record], project: str | None = None, config: dict | None = None):
-        """total: records in all. before: those that were there. project: in trackio; None tracks nothing."""
+    def __init__(
+        self,
+        total: int,
+        before: Iterable[Record],
+        project: str | None = None,
+        name: str | None = None,
+        config: dict | None = None,
+    ):
+        """total: records in all. before: those that were there. project, name, config: in trackio, where a run of that
+        name is gone on with; no project tracks nothing.
+        """
         self._right: dict[str, list[float]] = defaultdict(list)
         for record in before:
             self._right[record["method"]].append(success(record))
         count = sum(map(len, self._right.values()))
-        self._tracker = _tracker(project, config or {}) if project else None
+        self._tracker = _tracker(project, name, config or {}) if project else None
         self._bar = tqdm(
             total=total,
             initial=count,
@@ -58,13 +69,15 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
         if self._tracker:
-            self._tracker.finish()
+            with redirect_stdout(sys.stderr):
+                self._tracker.finish()
 
 
-def _tracker(project: str, config: dict) -> Any:
+def _tracker(project: str, name: str | None, config: dict) -> Any:
     try:
-        import trackio  # noqa: PLC0415 - an extra that starts a server: only when asked for
+        trackio = import_module("trackio")  # an extra that takes seconds to import
     except ImportError as error:
         raise InputError("trackio is an extra: pip install -r requirements-bench.txt.") from error
-    trackio.init(project=project, config=config)
+    with redirect_stdout(sys.stderr):  # the tables alone go to stdout
+        trackio.init(project=project, name=name, config=config, resume="allow")
     return trackio

@@ -151,7 +151,7 @@ def execute(run: Run, executor: Executor) -> int:
         keys = {(item.id, method.name, seed) for item in items for method in run.methods for seed in range(run.seeds)}
         before = [r for r in store.records if (r["item"], r["method"], r["seed"]) in keys]
         failed = 0
-        with Progress(total, before, run.track, manifest["fixed"]) as progress:
+        with Progress(total, before, run.track, run.folder.name, manifest["fixed"]) as progress:
             for result in executor(run.setup, jobs) if jobs else ():
                 if result.error:
                     failed += 1

@@ -116,7 +116,7 @@ def compbench(path: Path) -> Suite:
     files = [path / f"{name}_val.txt" for name in COMPBENCH] if path.is_dir() else [path]
     items = []
     for file in files:
-        category = file.stem.removesuffix("_val")
+        category = file.stem.split("_val")[0]  # complex_val_action.txt and its like are parts of complex
         lines = [line.split("\t")[0].strip() for line in _read(file).splitlines()]
         prompts = [line for line in lines if line]
         told = {"compbench": {"category": category}}

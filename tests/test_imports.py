@@ -7,9 +7,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FORBIDDEN = {
-    "milr_core": {"gradio", "ui", "app", "shapes", "bench"},
-    "shapes": {"gradio", "ui", "app", "bench"},
-    "ui": {"app", "bench"},
+    "milr_core": {"gradio", "ui", "app", "shapes", "bench", "serve"},
+    "shapes": {"gradio", "ui", "app", "bench", "serve"},
+    "ui": {"app", "bench", "serve"},
+    "serve": {"app", "bench", "shapes"},
 }
 
 

@@ -14,6 +14,7 @@ from milr_core.critics.base import About, Critic, Score
 from milr_core.critics.models.boxes import Box, Detection, iou
 from milr_core.critics.models.clip import ClipBase
 from milr_core.critics.models.grounding import GroundingDino
+from milr_core.critics.models.grounding_py import DETECTOR_OPTION, detector_of
 from milr_core.critics.models.questions import BlipVqa
 from milr_core.critics.phrases import Relation, noun_chunks, official_relation, relation, spacy_chunks
 from milr_core.errors import InputError
@@ -87,7 +88,8 @@ class CompBench(Critic):
             "official_vocabulary": "read places and nouns as the benchmark does, people as 'person'; default: whole "
             "names, in anybody's words",
             "chunks": "'plain' (default), 'spacy' (the benchmark's), or a function from a prompt to noun chunks",
-            "questions, detector, clip": "other ids or folders",
+            "questions, clip": "other ids or folders",
+            "detector": DETECTOR_OPTION,
             "device": "cpu, cuda, …",
         },
         licence="MIT (the benchmark)",
@@ -114,7 +116,7 @@ class CompBench(Critic):
             None if data is None else [_lines(Path(data) / f"complex_val_{n}.txt") for n in ("spatial", "action")]
         )
         self.questions = BlipVqa(questions, device)
-        self.detector = GroundingDino(detector, device)
+        self.detector = detector_of(detector, device)
         self.clip = ClipBase(clip, device)
 
     @property

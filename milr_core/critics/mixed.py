@@ -14,6 +14,7 @@ from milr_core.critics.base import About, Critic, Score
 from milr_core.critics.compbench import at_side, position_score
 from milr_core.critics.models.boxes import Detection, suppressed
 from milr_core.critics.models.grounding import GroundingDino
+from milr_core.critics.models.grounding_py import DETECTOR_OPTION, detector_of
 from milr_core.critics.models.questions import GitVqa
 from milr_core.critics.phrases import Relation, Thing, relation, things
 from milr_core.critics.unified import Unified
@@ -78,7 +79,8 @@ class Mixed(Critic):
         needs="with weights='three' or 'four' also the weights of 'unified'",
         options={
             "weights": f"a preset ({', '.join(PRESETS)}; default light), or weights by part: {', '.join(PARTS)}",
-            "detector, questions, clip, head, unified": "other ids or folders",
+            "questions, clip, head, unified": "other ids or folders",
+            "detector": DETECTOR_OPTION,
             "device": "cpu, cuda, …",
         },
     )
@@ -94,7 +96,7 @@ class Mixed(Critic):
         device: str | None = None,
     ):
         self.weights = settled(weights)
-        self.detector, self.questions = GroundingDino(detector, device), GitVqa(questions, device)
+        self.detector, self.questions = detector_of(detector, device), GitVqa(questions, device)
         self.aesthetic, self.unified = Aesthetic(clip, head, device), Unified(unified, device)
 
     @property

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -142,6 +143,24 @@ def test_geneval_runs_into_its_official_folders(any_word_folder, tmp_path):
             folder = tmp_path / "run/images" / method / f"{i:05d}"
             assert json.loads((folder / "metadata.jsonl").read_text()) == row
             assert sorted(p.name for p in (folder / "samples").iterdir()) == ["0000.png", "0001.png"]
+
+
+def test_trackio_gets_every_record_and_goes_on_in_the_same_run(arguments, tmp_path):
+    pytest.importorskip("trackio")
+    env = os.environ | {"TRACKIO_DIR": str(tmp_path / "trackio"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "bench", *arguments, "--out", str(tmp_path / "tracked"), "--workers", "0"]
+    for limit in ("1", "2"):  # its folder is read once, when it is imported: hence processes
+        done = subprocess.run(
+            [*command, "--trackio", "milr", "--limit", limit], cwd=ROOT, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.lstrip().startswith("# Run"), "only the report goes to stdout"
+    with sqlite3.connect(tmp_path / "trackio" / "milr.db") as database:
+        rows = database.execute("select run_name, metrics from metrics order by id").fetchall()
+    metrics = [json.loads(row[1]) for row in rows]
+    assert {row[0] for row in rows} == {"tracked"}
+    assert [m["records"] for m in metrics] == list(range(1, 17))
+    assert {f"success/{name}" for name in METHODS.split(",")} | {"records", "seconds"} == set(metrics[-1])
 
 
 def test_what_cannot_be_made_is_told_apart_from_a_score_and_tried_again(arguments, tmp_path, capsys):

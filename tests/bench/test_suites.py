@@ -32,6 +32,9 @@ def test_compbench_reads_windows_lines_and_labels_and_names_images_as_its_evalua
         suite.layout(suite.items[1], 10)
     one = load_suite(f"compbench:{tmp_path / 'shape_val.txt'}")
     assert [item.category for item in one.items] == ["shape", "shape"] and one.weights == {"shape": 1}
+    (tmp_path / "complex_val_spatial.txt").write_text("The red hat was on top of the brown coat rack.\n")
+    (part,) = load_suite(f"compbench:{tmp_path / 'complex_val_spatial.txt'}").items
+    assert part.critic_options == {"compbench": {"category": "complex"}}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""GroundingDINO through its authors' package (groundingdino-py) instead of transformers: the same weights, Swin-T OGC.
+
+It needs transformers 4 and torchvision, so it runs only where a build of it is installed that this project's
+transformers can load; elsewhere an InputError says so. The default is `grounding.GroundingDino`, which needs neither.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from milr_core.critics.models.boxes import Box, Detection
+from milr_core.critics.models.grounding import TEXT_THRESHOLD, THRESHOLD, GroundingDino, name_of
+from milr_core.errors import CriticError, InputError
+
+PACKAGE = "groundingdino-py"
+CHECKPOINT = "groundingdino_swint_ogc.pth"
+CONFIG = "GroundingDINO_SwinT_OGC.py"
+DETECTOR_OPTION = f"another id or folder of GroundingDINO, or {PACKAGE}:/path/to/{CHECKPOINT} for its authors' package"
+NEEDS = (
+    f"The detector '{PACKAGE}' cannot be used here: {{}}. It needs the package groundingdino-py with transformers 4 "
+    "and torchvision, and this project runs on transformers 5: install a build of it that loads there, or leave the "
+    "option detector out, which runs the same weights through transformers."
+)
+INCOMPATIBLE = (ImportError, AttributeError, TypeError)
+"""What it fails with under transformers 5: it calls what is gone there, or with arguments that are."""
+
+SIZE, LARGEST, MEAN, SPREAD = 800, 1333, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # as its `load_image` has them
+
+
+def detector_of(source: str | None, device: str | None) -> GroundingDino:
+    """The detector that a critic's option names: an id or a folder, or groundingdino-py:CHECKPOINT for the package.
+
+    Raises:
+        InputError: the package is asked for and cannot be imported, or no checkpoint is named.
+    """
+    if source is None or source.partition(":")[0] != PACKAGE:
+        return GroundingDino(source, device)
+    return GroundingDinoPy(source.partition(":")[2], device)
+
+
+class GroundingDinoPy(GroundingDino):
+    """`source`: its authors' checkpoint, a .pth file."""
+
+    def __init__(self, source: str, device: str | None = None):
+        if not source:
+            raise InputError(f"Name the checkpoint: detector={PACKAGE}:/path/to/{CHECKPOINT}.")
+        try:
+            self._inference = import_module("groundingdino.util.inference")
+            self._transforms = import_module("groundingdino.datasets.transforms")
+        except INCOMPATIBLE as error:
+            raise InputError(NEEDS.format(error)) from error
+        super().__init__(source, device)
+
+    @property
+    def present(self) -> bool:
+        return Path(self.source).is_file()
+
+    def load(self) -> None:
+        """As of `Pretrained`.
+
+        Raises:
+            CriticError: there is no such checkpoint, or it is another's.
+            InputError: the package does not run with the transformers that is installed.
+        """
+        try:
+            super().load()
+        except CriticError as error:
+            if isinstance(error.__cause__, INCOMPATIBLE):
+                raise InputError(NEEDS.format(error.__cause__)) from error
+            raise
+
+    def prepare(self) -> None:
+        own = self._transforms
+        steps = [own.RandomResize([SIZE], max_size=LARGEST), own.ToTensor(), own.Normalize(MEAN, SPREAD)]
+        self._pixels = own.Compose(steps)
+
+    def _read(self) -> None:
+        if not self.present:
+            raise CriticError("there is no such file")
+        config = Path(import_module("groundingdino").__path__[0]) / "config" / CONFIG
+        model = self._inference.load_model(str(config), self.source, device=self.device)
+        there = {name.removeprefix("module.") for name in torch.load(self.source, map_location="cpu")["model"]}
+        if lacking := sorted({name for name, _ in model.named_parameters()} - there):  # it does not look itself
+            raise CriticError(f"it has no values for {len(lacking)} tensors, such as {lacking[0]}")
+        self.model = model.eval().requires_grad_(False)
+
+    def _said(self, error: Exception) -> str:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        return (
+            f"The weights '{self.source}' cannot be loaded through {PACKAGE}: {reason}. "
+            f"Where there is a network, run: hf download ShilongLiu/GroundingDINO {CHECKPOINT}"
+        )
+
+    @torch.no_grad()
+    def detect(
+        self,
+        images: Sequence[Image.Image],
+        names: Sequence[str],
+        threshold: float = THRESHOLD,
+        text_threshold: float = TEXT_THRESHOLD,
+    ) -> list[list[Detection]]:
+        """As of `GroundingDino`; the package takes one image at a time.
+
+        Raises:
+            InputError: the package does not run with the transformers that is installed.
+        """
+        self.load()
+        names = [name.lower().strip() for name in names]
+        caption = " . ".join(dict.fromkeys(names)) + " ."
+        return [self._found(image.convert("RGB"), names, caption, threshold, text_threshold) for image in images]
+
+    def _found(
+        self, image: Image.Image, names: Sequence[str], caption: str, threshold: float, text_threshold: float
+    ) -> list[Detection]:
+        pixels, _ = self._pixels(image, None)
+        try:
+            boxes, scores, phrases = self._inference.predict(
+                self.model, pixels, caption, threshold, text_threshold, device=self.device
+            )
+        except INCOMPATIBLE as error:
+            raise InputError(NEEDS.format(error)) from error
+        found = [
+            Detection(name, float(score), corners(box, image))
+            for box, score, phrase in zip(boxes.tolist(), scores, phrases, strict=True)
+            if (name := name_of(phrase, names)) is not None
+        ]
+        return sorted(found, key=lambda d: -d.score)
+
+
+def corners(box: Sequence[float], image: Image.Image) -> Box:
+    """A box as the package gives it (center x, center y, width, height; shares of the image) in pixels of the image."""
+    x, y, width, height = box
+    x, width, y, height = x * image.width, width * image.width, y * image.height, height * image.height
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2

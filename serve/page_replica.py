@@ -1,0 +1,37 @@
+"""A replica of the page. It opens without weights: the model's facts, and every step, come from its replicas."""
+
+import asyncio
+
+import gradio as gr
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from serve.remote import RemoteEngine
+from serve.sticky import StickyCookie
+from ui import LARGEST_FILE, build_demo, launch_options
+from ui.limits import Limits
+
+
+@serve.ingress()
+class PageReplica:
+    """The page over `ModelReplica`s; drives `at_once` searches at the same time."""
+
+    async def __init__(self, replicas: DeploymentHandle, critic: str, limits: Limits, at_once: int):
+        engine = await asyncio.to_thread(RemoteEngine, replicas, at_once)
+        self._demo = build_demo(engine, critic, limits=limits).queue(max_size=limits.queue)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        app = gr.mount_gradio_app(
+            FastAPI(),
+            self._demo,
+            path="/",
+            enable_monitoring=False,
+            run_history=False,
+            max_file_size=LARGEST_FILE,
+            mcp_server=True,
+            ssr_mode=False,
+            **launch_options(),
+        )
+        app.add_middleware(StickyCookie, replica=serve.get_replica_context().replica_id.unique_id)
+        return app

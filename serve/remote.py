@@ -1,0 +1,99 @@
+"""The engine of a page whose model is elsewhere: every step is one call to whichever replica is free."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledError
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
+
+from milr_core import SearchControl, State, Step
+from milr_core.errors import Stopped
+from ui.engine import EngineError, Job, ModelFacts
+
+POLL = 0.05
+"""Seconds between two looks at whether a stop was asked for, while a step is made."""
+
+TRIES = 3
+"""Replicas that are asked what can be asked again: a question, not a step."""
+
+LOST = (RayActorError, DeploymentUnavailableError)
+
+
+class RemoteEngine:
+    """`Engine` over a handle of `ModelReplica`s. Made and used from threads, never from an event loop.
+
+    Live settings are in force from the next step, as everywhere. A stop cancels the call: the replica ends after the
+    token it is at. A pause holds the search once the step under way is there.
+    """
+
+    facts: ModelFacts
+
+    def __init__(self, replicas: DeploymentHandle, at_once: int = 1):
+        """Waits for the first replica to be ready. at_once: as of `Engine`: this page's share of the replicas."""
+        self._replicas, self.at_once = replicas, at_once
+        self.facts = self._ask("facts")
+
+    def cost(self, steps: int) -> str:
+        return ""
+
+    def check(self, job: Job) -> Job:
+        return replace(self._ask("check", job), options=job.options)
+
+    def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
+        """As of `Engine`.
+
+        Raises:
+            EngineError: a replica went away while it made a step; going on from the last state takes another.
+        """
+        return self._steps(job, None, control, state)
+
+    def best_of_n(self, job: Job, n: int, control: SearchControl, state: State | None = None) -> Iterator[Step]:
+        """As of `Engine`. Raises as `reason` does."""
+        return self._steps(job, n, control, state)
+
+    def _steps(self, job: Job, n: int | None, control: SearchControl, state: State | None) -> Iterator[Step]:
+        while True:
+            try:
+                control.poll()
+                now = job if n is not None else replace(job, settings=control.in_force(job.settings))
+                step = self._made(self._replicas.step.remote(now, state, n), control)
+            except Stopped:
+                return
+            except LOST as error:
+                raise EngineError(
+                    "The replica of the model that made this step went away. The steps so far are kept; go on, and "
+                    "another replica makes the rest as if nothing had happened."
+                ) from error
+            if step is None:
+                return
+            state = step.state
+            yield step
+
+    def _made(self, response: DeploymentResponse, control: SearchControl) -> Step | None:
+        """Wait for a step. Raises Stopped, and what the replica raised."""
+        try:
+            while True:
+                try:
+                    return response.result(timeout_s=POLL)
+                except TimeoutError:
+                    if control.stopped:
+                        raise Stopped from None
+        except RequestCancelledError:
+            raise Stopped from None
+        except RayTaskError as error:
+            raise error.cause from None
+        except BaseException:  # stopped, or nobody waits any longer
+            response.cancel()
+            raise
+
+    def _ask(self, question: str, *given: Any) -> Any:
+        for _ in range(TRIES):
+            try:
+                return getattr(self._replicas, question).remote(*given).result()
+            except RayTaskError as error:
+                raise error.cause from None
+            except LOST:
+                continue
+        raise EngineError("No replica of the model answers; try again in a moment.")
