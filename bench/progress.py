@@ -65,6 +65,6 @@ def _tracker(project: str, config: dict) -> Any:
     try:
         import trackio  # noqa: PLC0415 - an extra that starts a server: only when asked for
     except ImportError as error:
-        raise InputError("trackio is an extra: pip install -r requirements-bench.txt.") from error
+        raise InputError('trackio is an extra: pip install ".[bench]".') from error
     trackio.init(project=project, config=config)
     return trackio
