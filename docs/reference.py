@@ -76,7 +76,7 @@ def reference() -> str:
     lines = [
         "# Interface",
         "",
-        "Made from the docstrings by `python -m docs.reference`; how the pieces work together is in [method.md](method.md).",
+        "Made from the docstrings by `python -m docs.reference`. How the pieces work together: [method.md](method.md).",
         "",
         *knobs(),
     ]
