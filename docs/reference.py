@@ -15,7 +15,7 @@ from milr_core.critics import base
 REFERENCE = Path(__file__).parent / "reference.md"
 INTERFACE: dict[Any, tuple[str, ...]] = {
     milr_core: tuple(milr_core.__all__),
-    settings: ("preset", "recommended_settings", "settings_from", "check"),
+    settings: ("recommended_settings", "settings_from", "check"),
     base: ("About", "Weights", "Usage"),
     diagnostics: ("inspected", "flags"),
     replay: ("replay",),
@@ -25,13 +25,15 @@ INTERFACE: dict[Any, tuple[str, ...]] = {
 
 
 def signature(value: Any) -> str:
-    """As it is written in the source, without the object's own address."""
-    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", str(inspect.signature(value))).replace("'", "").replace('"', "")
+    """As it is written in the source: no modules before types, no quotes around them, no addresses."""
+    said = re.sub(r"<function (\w+) at 0x\w+>", r"\1", str(inspect.signature(value)))
+    said = re.sub(r"(: |-> )'([^']*)'", r"\1\2", said)
+    return re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", said)
 
 
 def paragraphs(text: str | None) -> Iterator[str]:
-    """A docstring as Markdown. Lines of a list of fields or errors stay lines of their own."""
-    yield inspect.cleandoc(text or "").replace("<", "&lt;")
+    """A docstring as Markdown."""
+    yield re.sub(r"^Raises:\n +", "*Raises* ", inspect.cleandoc(text or ""), flags=re.MULTILINE).replace("<", "&lt;")
     yield ""
 
 

@@ -30,7 +30,6 @@ NOT_RUN = {
     "make *": PARTS_OF_MAKE,
     "docker *": OUTSIDE,
     "pip install *": "tests/test_package.py installs the package",
-    "python app.py": "tests/test_docker.py starts the page",
     "* --critic geneval *": WEIGHTS,
     "* --critic gpt-4o *": MONEY,
     "* --suite geneval:*": WEIGHTS,
@@ -39,7 +38,6 @@ NOT_RUN = {
     "python -m bench speed *": MINUTES,
     "python -m shapes.train": MINUTES,
     "python -m shapes.evaluate *": MINUTES,
-    "python -m examples.record": MINUTES,
 }
 """Commands that are not run, and why not."""
 
