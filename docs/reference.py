@@ -12,6 +12,7 @@ import milr_core
 from milr_core import diagnostics, errors, replay, settings
 from milr_core.critics import base
 
+WIDTH = 110
 REFERENCE = Path(__file__).parent / "reference.md"
 INTERFACE: dict[Any, tuple[str, ...]] = {
     milr_core: tuple(milr_core.__all__),
@@ -24,11 +25,22 @@ INTERFACE: dict[Any, tuple[str, ...]] = {
 """Modules, and what of them is for callers."""
 
 
-def signature(value: Any) -> str:
+def written(text: str) -> str:
     """As it is written in the source: no modules before types, no quotes around them, no addresses."""
-    said = re.sub(r"<function (\w+) at 0x\w+>", r"\1", str(inspect.signature(value)))
-    said = re.sub(r"(: |-> )'([^']*)'", r"\1\2", said)
-    return re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", said)
+    text = re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    return re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", text)
+
+
+def signature(name: str, value: Any) -> Iterator[str]:
+    """A code block, with a line for each parameter where one line does not hold them all."""
+    given = inspect.signature(value)
+    parameters = [written(str(p)) for p in given.parameters.values() if p.name not in ("self", "cls")]
+    returns = "" if inspect.isclass(value) else written(" -> " + str(given).rpartition(" -> ")[2])
+    line = f"{name}({', '.join(parameters)}){returns}"
+    if len(line) > WIDTH:
+        line = f"{name}(\n    " + ",\n    ".join(parameters) + f",\n){returns}"
+    yield f"```\n{line}\n```\n"
 
 
 def paragraphs(text: str | None) -> Iterator[str]:
@@ -46,20 +58,21 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def entry(name: str, value: Any) -> Iterator[str]:
+    yield f"### {name}\n"
     if not inspect.isclass(value):
-        yield f"### `{name}{signature(value)}`\n"
+        yield from signature(name, value)
         yield from paragraphs(value.__doc__)
         return
-    shown = "" if issubclass(value, Exception) else signature(value)
-    yield f"### class `{name}{shown}`\n"
+    if not issubclass(value, Exception) and not inspect.isabstract(value):
+        yield from signature(name, value)
     generated = is_dataclass(value) and (value.__doc__ or "").startswith(f"{name}(")
     yield from paragraphs("" if generated else value.__doc__)
     for method, function in members(value):
-        if not function.__doc__:
-            continue
-        said = method if isinstance(function, property) else f"{method}{signature(function)}"
-        yield f"#### `{said}`\n"
-        yield from paragraphs(function.__doc__)
+        if function.__doc__ and isinstance(function, property):
+            yield f"**{name}.{method}**: " + " ".join(paragraphs(function.__doc__))
+        elif function.__doc__:
+            yield from signature(f"{name}.{method}", function)
+            yield from paragraphs(function.__doc__)
 
 
 def knobs() -> Iterator[str]:
@@ -84,7 +97,7 @@ def reference() -> str:
     ]
     for module, names in INTERFACE.items():
         lines += [f"## {module.__name__}", "", *paragraphs(module.__doc__)]
-        for name in sorted(names, key=lambda name: (not name[0].isupper(), name)):
+        for name in sorted(names, key=lambda name: (name[0].isupper(), name)):
             lines += entry(name, getattr(module, name))
     return "\n".join(line.rstrip() for line in "\n".join(lines).splitlines()).rstrip() + "\n"
 
