@@ -24,7 +24,7 @@ RUN mkdir -p "$HF_HOME"
 # Weights are fetched when first used, into the cache folder; or here, into the image. No token: these are public.
 ARG WEIGHTS=
 RUN test -z "$WEIGHTS" || python -c "import sys; from huggingface_hub import snapshot_download; snapshot_download(sys.argv[1])" "$WEIGHTS"
-ENV MILR_MODEL=${WEIGHTS:-janus-shapes}
+ENV MILR_MODEL=${WEIGHTS}
 
 WORKDIR /home/user/app
 COPY --chown=user . .

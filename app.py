@@ -24,7 +24,7 @@ def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
     """Flags, with the environment's values as defaults."""
     parser = argparse.ArgumentParser(description="MILR Studio: watch test-time reasoning draw.")
     parser.add_argument(
-        "--model", default=env.get("MILR_MODEL", "janus-shapes"), help="embedded name, folder or hub id"
+        "--model", default=env.get("MILR_MODEL") or "janus-shapes", help="embedded name, folder or hub id"
     )
     parser.add_argument("--critic", default=env.get("MILR_CRITIC", "oracle"), help="critic chosen at first")
     parser.add_argument("--host", default=host(env), help="address to listen at")
