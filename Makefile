@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 7860
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test unit browser style check clean
+.PHONY: demo test unit browser style check docs package docker-test clean
 
 demo: $(VENV)/.runtime
 	HOST=$(HOST) PORT=$(PORT) $(BIN)/python app.py
@@ -27,13 +28,23 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-$(VENV)/.runtime: requirements.txt
+docs: $(VENV)/.dev
+	$(BIN)/python -m docs.reference
+
+package: $(VENV)/.dev
+	$(BIN)/python -m build
+
+# The whole image, built and run; needs buildah and root, and takes minutes. See docs/deployment.md.
+docker-test:
+	bash tests/docker/build.sh
+
+$(VENV)/.runtime: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP) -e .
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements-bench.txt $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) -e ".[bench,dev]"
 	touch $@
 
 clean:

@@ -1,11 +1,22 @@
 """python -m bench run | study | report | compare | speed | true-size"""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
-from bench.cli import main
+from bench import cli
+
+OWN = {"speed": "bench.speed", "true-size": "bench.true_size"}
+"""Commands with a parser of their own, by module."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; exit codes are those of `bench.cli`."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in OWN:
+        return import_module(OWN[argv[0]]).main(list(argv[1:]))
+    return cli.main(argv)
+
 
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["speed"], ["true-size"]):
-        sys.exit(import_module(f"bench.{sys.argv[1].replace('-', '_')}").main(sys.argv[2:]))
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -91,6 +91,6 @@ def write_static(figures: Mapping[str, go.Figure], folder: Path, formats: Sequen
         pio.write_images([figure for figure, _ in pairs], [path for _, path in pairs])
     except (ValueError, RuntimeError, OSError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        logger.warning("No SVG and PNG: %s They need kaleido (requirements-bench.txt) and Chrome or Chromium.", reason)
+        logger.warning("No SVG and PNG: %s They need kaleido (an extra: .[bench]) and Chrome or Chromium.", reason)
         return False
     return True

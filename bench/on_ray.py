@@ -12,7 +12,7 @@ try:
     import ray
     from ray.exceptions import RayActorError, RayTaskError
 except ImportError as error:
-    raise InputError("Ray is an extra: pip install -r requirements-bench.txt.") from error
+    raise InputError('Ray is an extra: pip install ".[bench]".') from error
 
 ROOT = Path(__file__).resolve().parent.parent
 EXCLUDED = [".git", ".venv", "runs", "docs", "tests", "**/__pycache__"]

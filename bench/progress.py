@@ -77,7 +77,7 @@ def _tracker(project: str, name: str | None, config: dict) -> Any:
     try:
         trackio = import_module("trackio")  # an extra that takes seconds to import
     except ImportError as error:
-        raise InputError("trackio is an extra: pip install -r requirements-bench.txt.") from error
+        raise InputError('trackio is an extra: pip install ".[bench]".') from error
     with redirect_stdout(sys.stderr):  # the tables alone go to stdout
         trackio.init(project=project, name=name, config=config, resume="allow")
     return trackio

@@ -15,6 +15,8 @@ from milr_core.steps import Cost, Step
 from milr_core.together import reason_together
 from milr_core.trajectory import Trajectory
 
+__version__ = "0.2.0"
+
 __all__ = [
     "MODELS",
     "Cost",

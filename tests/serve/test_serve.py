@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-pytest.importorskip("grpc", reason="Ray Serve is an extra: pip install -r requirements-bench.txt")
-pytest.importorskip("ray.serve", reason="Ray Serve is an extra: pip install -r requirements-bench.txt")
+pytest.importorskip("grpc", reason='Ray Serve is an extra: pip install ".[serve]"')
+pytest.importorskip("ray.serve", reason='Ray Serve is an extra: pip install ".[serve]"')
 
 import gradio as gr
 import httpx

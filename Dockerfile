@@ -1,0 +1,35 @@
+# The page for a Docker Space or plain Docker, on a CPU:   docker build -t milr .
+# on an NVIDIA GPU, whose torch brings CUDA with it:       docker build -t milr --build-arg TORCH_INDEX=https://pypi.org/simple .
+# with Janus-Pro's weights inside:                         … --build-arg WEIGHTS=deepseek-community/Janus-Pro-1B
+ARG PYTHON=3.12
+FROM python:${PYTHON}-slim
+
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY requirements.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --extra-index-url "$TORCH_INDEX" -r /tmp/requirements.txt
+
+# Spaces run as user 1000, and so does this everywhere.
+RUN useradd --uid 1000 --create-home user
+USER user
+ENV HOME=/home/user \
+    HF_HOME=/home/user/.cache/huggingface \
+    GRADIO_TEMP_DIR=/tmp/gradio \
+    HF_HUB_DISABLE_TELEMETRY=1 \
+    GRADIO_ANALYTICS_ENABLED=False \
+    PYTHONUNBUFFERED=1 \
+    HOST=0.0.0.0 \
+    PORT=7860
+RUN mkdir -p "$HF_HOME"
+
+# Weights are fetched when first used, into the cache folder; or here, into the image. No token: these are public.
+ARG WEIGHTS=
+RUN test -z "$WEIGHTS" || python -c "import sys; from huggingface_hub import snapshot_download; snapshot_download(sys.argv[1])" "$WEIGHTS"
+ENV MILR_MODEL=${WEIGHTS}
+
+WORKDIR /home/user/app
+COPY --chown=user . .
+
+EXPOSE 7860
+HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/gradio_api/app_id', timeout=8)"]
+CMD ["python", "app.py"]

@@ -1,0 +1,30 @@
+"""A running page as a service: start it with `make demo`, then
+
+python -m examples.client http://127.0.0.1:7860 "three green triangles"
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from gradio_client import Client
+
+from milr_core import Trajectory
+
+URL, PROMPT = "http://127.0.0.1:7860", "three green triangles"
+
+
+def main(argv: Sequence[str]) -> None:
+    url, prompt = (*argv, *(URL, PROMPT)[len(argv) :])
+    job = Client(url, verbose=False).submit(prompt, steps=4, threshold=1.0, api_name="/search_image")
+    for answer in job:  # one after each step
+        step = answer["steps"][-1]
+        print(f"step {step['index']}: {step['reward']:.2f} {step['reason']}")
+    with tempfile.TemporaryDirectory() as folder:  # the whole run, to look at or to go on with
+        run = Trajectory.from_zip(answer["bundle"], f"{folder}/run")
+        run.image(answer["best"]).save("best.png")
+    print(f"The best is step {answer['best']}, in best.png.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

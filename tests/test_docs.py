@@ -1,0 +1,185 @@
+"""What README.md and docs/ say is so: commands and code run, links lead somewhere, the reference is of this code.
+
+Every line of an `sh` block is run in this process, in order, in a folder of its own for each page. What cannot be run
+here stands below with the reason; its flags are checked all the same.
+"""
+
+import re
+import shlex
+from collections.abc import Callable
+from fnmatch import fnmatch
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import app
+from bench import __main__ as bench_main
+from bench import cli as bench_cli
+from docs.reference import reference
+from milr_core import Janus, cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WEIGHTS, MONEY, MINUTES, OUTSIDE = "needs weights", "asks a paid service", "takes minutes", "another program's"
+PARTS_OF_MAKE = "is what runs these tests, or starts what they start"
+
+NOT_RUN = {
+    "make *": PARTS_OF_MAKE,
+    "docker *": OUTSIDE,
+    "pip install *": "tests/test_package.py installs the package",
+    "* --critic geneval *": WEIGHTS,
+    "* --critic gpt-4o *": MONEY,
+    "* --suite geneval:*": WEIGHTS,
+    "python -m bench run * --limit 100 *": MINUTES,
+    "python -m bench study *": MINUTES,
+    "python -m bench speed *": MINUTES,
+    "python -m shapes.train": MINUTES,
+    "python -m shapes.evaluate *": MINUTES,
+}
+"""Commands that are not run, and why not."""
+
+CODE_NOT_RUN = {
+    'critic = load_critic("geneval"': WEIGHTS,
+    "from gradio_client import Client": "needs a page: tests/test_docker.py calls one",
+}
+"""Code that is compiled only: a part of it, and why."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    """The commands of a page in order: comments and prompts gone, `&&` and continued lines taken apart or together."""
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    parts = (part for line in lines for part in line.split(" && "))
+    return [shlex.join(words) for part in parts if (words := shlex.split(part, comments=True))]
+
+
+def why_not(command: str) -> str | None:
+    said = command.replace("'", "")
+    return next((reason for pattern, reason in NOT_RUN.items() if fnmatch(said, pattern)), None)
+
+
+def runner(words: list[str]) -> tuple[Callable[[list[str]], object], list[str]]:
+    """Who runs a command in this process, and with which arguments."""
+    ours = {"milr": cli.main, "milr-app": app.main, "milr-bench": bench_main.main}
+    modules = {"milr_core": cli.main, "bench": bench_main.main}
+    if words[0] in ours:
+        return ours[words[0]], words[1:]
+    if words[:2] == ["python", "app.py"]:
+        return app.main, words[2:]
+    if words[:2] == ["python", "-m"]:
+        return modules.get(words[2]) or import_module(words[2]).main, words[3:]
+    raise AssertionError(
+        f"No test knows how to run `{shlex.join(words)}`: run it, or add it to NOT_RUN with the reason."
+    )
+
+
+def check_flags(words: list[str]) -> None:
+    """Of a command that is not run: its parser takes it, or, where there is none to ask, what it names is there."""
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), words
+    elif words[:3] == ["python", "-m", "milr_core"] or words[0] == "milr":
+        cli.parser().parse_args(words[3 if words[0] == "python" else 1 :])
+    elif words[:3] == ["python", "-m", "bench"] and words[3] != "speed":
+        bench_cli.parser().parse_args(words[3:])
+    elif words[:2] == ["python", "-m"]:
+        source = (ROOT / Path(*words[2].split("."))).with_suffix(".py")
+        source = source if source.exists() else ROOT / words[2] / f"{words[3]}.py"
+        missing = [word for word in words[3:] if word.startswith("--") and word not in source.read_text()]
+        assert not missing, f"{source} has no {missing}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, embedded: Janus, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to run in; it holds an image, for commands that score one."""
+    monkeypatch.chdir(tmp_path)
+    embedded.images_of(torch.zeros(1, embedded.num_image_tokens, dtype=torch.long))[0].save("image.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda page: page.stem)
+def test_every_command_runs(page: Path, folder: Path, capsys: pytest.CaptureFixture):
+    for command in commands(page):
+        words = shlex.split(command)
+        if why_not(command):
+            check_flags(words)
+            continue
+        run, arguments = runner(words)
+        try:
+            code = run(arguments)
+        except SystemExit as left:  # --help
+            code = left.code
+        assert not code, f"`{command}` exits with {code}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda page: page.stem)
+def test_all_code_runs(page: Path, folder: Path):
+    names: dict = {"__name__": page.stem}
+    for code in blocks(page, "python"):
+        compiled = compile(code, str(page), "exec")
+        if not any(part in code for part in CODE_NOT_RUN):
+            exec(compiled, names)
+
+
+def test_nothing_is_excused_that_no_page_says():
+    every = [command.replace("'", "") for page in PAGES for command in commands(page)]
+    assert not [p for p in NOT_RUN if not any(fnmatch(command, p) for command in every)]
+    code = "".join(block for page in PAGES for block in blocks(page, "python"))
+    assert not [part for part in CODE_NOT_RUN if part not in code]
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(path), f"{page.name}: {target}"
+
+
+def test_the_reference_is_made_from_these_docstrings():
+    said = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert said == reference(), "make docs writes docs/reference.md anew"
+
+
+def test_the_readme_names_every_page_of_the_docs():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not [page.name for page in PAGES[1:] if f"docs/{page.name}" not in text]
+
+
+COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+
+
+def test_front_matter_is_valid_for_spaces():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("---\n")
+    front = yaml.safe_load(text.split("---")[1])
+    assert {"title", "emoji", "sdk", "app_file", "license", "models", "tags"} <= set(front)
+    assert front["sdk"] == "gradio" and (ROOT / front["app_file"]).is_file()
+    assert {front["colorFrom"], front["colorTo"]} <= COLORS
+    assert len(front["short_description"]) <= 60
+    assert front["suggested_hardware"] == "cpu-basic" and str(front["python_version"]) == "3.12"
+    # A Space installs this gradio; it has to be one that requirements.txt allows.
+    (low, high) = re.search(r"gradio\S*>=([\d.]+),<([\d.]+)", (ROOT / "requirements.txt").read_text()).groups()
+    version, low, high = (tuple(map(int, text.split("."))) for text in (front["sdk_version"], low, high))
+    assert low <= version[: len(low)] and version < high
+
+
+def test_two_commands_of_the_readme_do_all_set_up():
+    setting_up = [
+        c for c in commands(ROOT / "README.md") if c.split()[0] in ("make", "pip", "npm", "apt-get", "docker")
+    ]
+    assert setting_up == ["make demo", "make test"]

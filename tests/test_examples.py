@@ -1,0 +1,56 @@
+"""The examples run: scripts, the notebook's cells, and the recorded runs that the page offers."""
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+
+import nbformat
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the scripts write their images."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(name: str, capsys: pytest.CaptureFixture) -> str:
+    import_module(f"examples.{name}").main([])
+    return capsys.readouterr().out
+
+
+def test_search_shows_each_step_and_the_setting_that_was_changed(folder: Path, capsys: pytest.CaptureFixture):
+    said = run("search", capsys)
+    rates = [float(rate) for rate in re.findall(r"lr ([\d.]+)\)", said)]
+    assert len(rates) == 7 and 0.3 not in rates[:3] and set(rates[3:]) == {0.3}
+    assert (folder / "best.png").is_file()
+
+
+def test_strategies_are_compared_at_the_same_cost(folder: Path, capsys: pytest.CaptureFixture):
+    rows = [line.split() for line in run("strategies", capsys).splitlines()[1:]]
+    assert [row[0] for row in rows] == ["joint", "text", "image", "best-of-n"]
+    assert all(1 <= int(row[2]) <= 7 and 0 <= float(row[1]) <= 1 for row in rows)
+
+
+# examples/client.py needs a page: tests/test_docker.py starts one and calls it.
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(path: Path, folder: Path, capsys: pytest.CaptureFixture):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+    names: dict = {"__name__": "__main__"}
+    for cell in cells:
+        exec(compile(cell.source, str(path), "exec"), names)
+    assert len(names["steps"]) > 1 and capsys.readouterr().out
+
+
+def test_the_index_of_recorded_runs_names_files_that_are_there():
+    index = json.loads((EXAMPLES / "index.json").read_text())
+    assert {entry["file"] for entry in index} == {path.name for path in EXAMPLES.glob("*.zip")}
