@@ -38,7 +38,9 @@ def launch_options() -> dict:
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_500",
+        button_primary_background_fill_hover_dark="*primary_700",
+        color_accent="*primary_600",
+        link_text_color_dark="*secondary_300",
     )
     return {"theme": theme, "css_paths": [WEB / "style.css"], "footer_links": ["api", "gradio", "settings"]}
 

@@ -62,6 +62,7 @@ def test_a_click_on_the_plot_moves_the_step_slider(visit: Visit):
     run(page)
     points = page.locator("#plot .scatterlayer .trace").last.locator(".points path")
     expect(points).to_have_count(5)
+    page.locator("#plot").scroll_into_view_if_needed()
     for step in (1, 3):
         box = points.nth(step).bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

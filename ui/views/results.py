@@ -11,6 +11,8 @@ MISSING = (
     "    python -m bench report RUN --docs docs/results.md\n"
 )
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^()\s]+)\)")
+TABLE = re.compile(r"(?:^\|.*\n)+", re.M)
+SCROLLED = '<div class="scroll" role="region" tabindex="0" aria-label="Table">\n\n{}\n</div>\n'
 FINDING = re.compile(r"\*\*[^*]+\*\*\W*\w.*")
 
 
@@ -29,5 +31,6 @@ def results(text: str | None, url: Callable[[str], str]) -> str:
         return MISSING
     body = re.sub(r"\A# .*\n", "", text)
     body = PICTURE.sub(lambda m: f'<img src="{escape(url(m[2]))}" alt="{escape(m[1])}" loading="lazy">', body)
+    body = TABLE.sub(lambda m: SCROLLED.format(m[0]), body)
     found = findings(text)
     return ("## Main findings\n\n" + "\n".join(found) + "\n\n" if found else "") + body.lstrip()
