@@ -1,8 +1,8 @@
 """The decode loop: prefill, decode one, decode n, rewind, on static caches, one row or many.
 
-Reads the weights of a `LlamaModel` and calls its modules only where it must (`layers.py`): rotary tables and key/value
-caches are allocated once. Knows nothing of prompts, critics or latents;
-where a search wants a token at a position, it says so (`forced`), and the loop decodes around it.
+Reads the weights of a `LlamaModel` and calls its modules only where it must (`layers.py`); rotary tables and key/value
+caches are allocated once. Knows nothing of prompts, critics or latents; where a search wants a token at a position, it
+says so (`forced`), and the loop decodes around it.
 
 Shapes: B rows, S new positions, D hidden size, H heads, K key/value heads, E head size, V tokens.
 """
@@ -60,6 +60,8 @@ class LanguageStack:
 
     def __init__(self, llama: LlamaModel):
         config = llama.config
+        if config.hidden_act != "silu":
+            raise ValueError(f"the language model's activation is {config.hidden_act}; only silu is decoded")
         self.layers = [layer_of(layer, config.rms_norm_eps) for layer in llama.layers]
         self.final_norm = llama.norm.weight
         self.eps = config.rms_norm_eps
