@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from milr_core import Critic, InputError, Janus, SearchSettings, State, Step, best_of_n, plain, reason, start
-from milr_core.settings import KNOBS, PRESETS, check
+from milr_core.settings import KNOBS, check, named_preset
 
 DRAWN_AT_ONCE = 8  # images that Best-of-N without early stop draws in one batch
 
@@ -94,10 +94,8 @@ def parse_method(text: str) -> Method:
     for name, value in given.items():
         name, value = name.strip(), value.strip()
         if name == "preset":
-            if value not in PRESETS:
-                raise InputError(f"There is no preset '{value}'. There is {', '.join(PRESETS)}.")
             own = METHODS[match[1]].changes or {}
-            changes |= {knob: v for knob, v in PRESETS[value].items() if knob not in own}
+            changes |= {knob: v for knob, v in named_preset(value).items() if knob not in own}
         elif name in ("seed", "strategy"):
             raise InputError(f"{name} is not a method's to set: seeds are the run's, strategies are methods.")
         else:

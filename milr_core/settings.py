@@ -211,20 +211,35 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Named ways to search, whatever the model recommends; what a preset leaves out, the model recommends."""
 
 
+def named_preset(name: str) -> dict[str, Any]:
+    """What a preset sets.
+
+    Raises:
+        InputError: no such preset.
+    """
+    if name not in PRESETS:
+        raise InputError(f"There is no preset '{name}'. There is {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
 def preset(name: str, **changes: Any) -> SearchSettings:
     """The settings of a preset, with changes.
 
     Raises:
         InputError: no such preset, or changes that are no settings.
     """
-    if name not in PRESETS:
-        raise InputError(f"There is no preset '{name}'. There is {', '.join(PRESETS)}.")
-    return settings_from({**PRESETS[name], **changes})
+    return settings_from({**named_preset(name), **changes})
 
 
 def recommended_settings(recommended: dict[str, Any]) -> SearchSettings:
-    """All that a model recommends, its choices beside the paper's included; what it says nothing of is the paper's."""
-    return settings_from(recommended).resolve(recommended)
+    """All that a model recommends, its choices beside the paper's included; what it says nothing of is the paper's.
+
+    A `preset` among them is what it recommends to those who ask for nothing; its other values stay what is given
+    to those who choose a method and leave values open.
+    """
+    values = {name: value for name, value in recommended.items() if name != "preset"}
+    named = named_preset(recommended["preset"]) if "preset" in recommended else {}
+    return settings_from({**values, **named}).resolve(recommended)
 
 
 def check(name: str, value: Any) -> Any:

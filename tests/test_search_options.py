@@ -31,6 +31,9 @@ def test_the_paper_preset_names_every_choice_and_is_what_nothing_given_means(tin
     recommended = {"lr": 0.4, "text_sampling": "sample"}
     assert SearchSettings().resolve(recommended).text_sampling == "argmax", "the paper's where nothing is asked for"
     assert recommended_settings(recommended).text_sampling == "sample"
+    named = recommended_settings({"lr": 0.4, "text_ratio": 0.3, "preset": "coordinate"})
+    assert (named.text_update, named.text_ratio, named.lr) == ("coordinate", 1.0, 0.4)
+    assert SearchSettings().resolve({"text_ratio": 0.3, "preset": "coordinate"}).text_ratio == 0.3
     with pytest.raises(InputError, match="paper"):
         preset("best")
     named = reason(tiny, redness, PROMPT, preset("paper", text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=2, seed=3))
