@@ -112,8 +112,9 @@ def write_row(key: str, row: str, about: str) -> None:
     before, rest = page.split(BEGIN)
     table, after = rest.split(END)
     rows = [line for line in table.splitlines() if line.startswith("| ") and line != HEAD and not line.startswith(key)]
-    notes = [line for line in table.splitlines() if line.startswith("- ") and not line.startswith(f"- {key}")]
-    rows, notes = sorted([*rows, row]), sorted([*notes, f"- {key} {about}"])
+    which = f"- {', '.join(key.strip('| ').split(' | '))}: "
+    notes = [line for line in table.splitlines() if line.startswith("- ") and not line.startswith(which)]
+    rows, notes = sorted([*rows, row]), sorted([*notes, which + about])
     lines = [HEAD, "|---" * (HEAD.count("|") - 1) + "|", *rows, "", *notes, ""]
     PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
 
