@@ -17,9 +17,10 @@ URL, PROMPT = "http://127.0.0.1:7860", "three green triangles"
 def main(argv: Sequence[str]) -> None:
     url, prompt = (*argv, *(URL, PROMPT)[len(argv) :])
     job = Client(url, verbose=False).submit(prompt, steps=4, threshold=1.0, api_name="/search_image")
-    for answer in job:  # one after each step
+    for answer in job:  # one after each step, and at last the best image and the run
         step = answer["steps"][-1]
-        print(f"step {step['index']}: {step['reward']:.2f} {step['reason']}")
+        if "bundle" not in answer:
+            print(f"step {step['index']}: {step['reward']:.2f} {step['reason']}")
     with tempfile.TemporaryDirectory() as folder:  # the whole run, to look at or to go on with
         run = Trajectory.from_zip(answer["bundle"], f"{folder}/run")
         run.image(answer["best"]).save("best.png")
