@@ -26,8 +26,7 @@ def identical(ours, theirs):
     assert said(ours) == said(theirs)
     for a, b in zip(ours, theirs, strict=True):
         assert a.image.tobytes() == b.image.tobytes() and a.state.random.equal(b.state.random)
-        for mine, other in (
-            (a.state.text_latents, b.state.text_latents),
-            (a.state.image_latents, b.state.image_latents),
-        ):
+        assert a.state.rollout_text.equal(b.state.rollout_text) and a.state.rollout_image.equal(b.state.rollout_image)
+        for name in ("text_latents", "image_latents") if a.index else ():
+            mine, other = getattr(a.state, name), getattr(b.state, name)
             assert mine.values.equal(other.values) and mine.positions.equal(other.positions)
