@@ -10,7 +10,25 @@ from ray.serve.handle import DeploymentHandle
 from serve.remote import RemoteEngine
 from serve.sticky import StickyCookie
 from ui import LARGEST_FILE, build_demo, launch_options
+from ui.engine import Engine
 from ui.limits import Limits
+
+
+def page_app(engine: Engine, critic: str, limits: Limits, replica: str) -> FastAPI:
+    """The page as a web application that says in a cookie which replica it is."""
+    app = gr.mount_gradio_app(
+        FastAPI(openapi_url=None),
+        build_demo(engine, critic, limits=limits).queue(max_size=limits.queue),
+        path="/",
+        enable_monitoring=False,
+        run_history=False,
+        max_file_size=LARGEST_FILE,
+        mcp_server=True,
+        ssr_mode=False,
+        **launch_options(),
+    )
+    app.add_middleware(StickyCookie, replica=replica)
+    return app
 
 
 @serve.ingress()
@@ -19,19 +37,8 @@ class PageReplica:
 
     async def __init__(self, replicas: DeploymentHandle, critic: str, limits: Limits, at_once: int):
         engine = await asyncio.to_thread(RemoteEngine, replicas, at_once)
-        self._demo = build_demo(engine, critic, limits=limits).queue(max_size=limits.queue)
+        replica = serve.get_replica_context().replica_id.unique_id
+        self._app = page_app(engine, critic, limits, replica)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        app = gr.mount_gradio_app(
-            FastAPI(),
-            self._demo,
-            path="/",
-            enable_monitoring=False,
-            run_history=False,
-            max_file_size=LARGEST_FILE,
-            mcp_server=True,
-            ssr_mode=False,
-            **launch_options(),
-        )
-        app.add_middleware(StickyCookie, replica=serve.get_replica_context().replica_id.unique_id)
-        return app
+        return self._app

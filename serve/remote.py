@@ -58,6 +58,8 @@ class RemoteEngine:
             try:
                 control.poll()
                 now = job if n is not None else replace(job, settings=control.in_force(job.settings))
+                if n is None and state is not None and state.finished(now.settings):
+                    return
                 step = self._made(self._replicas.step.remote(now, state, n), control)
             except Stopped:
                 return
@@ -84,6 +86,8 @@ class RemoteEngine:
             raise Stopped from None
         except RayTaskError as error:
             raise error.cause from None
+        except LOST:
+            raise
         except BaseException:  # stopped, or nobody waits any longer
             response.cancel()
             raise

@@ -1,0 +1,32 @@
+"""The search that replicas are compared with."""
+
+import pytest
+
+from milr_core import SearchControl, SearchSettings
+from ui.engine import Job, LocalEngine
+
+PROMPT = "two red circles left of a blue square"
+LONG = SearchSettings(steps=10, threshold=1.0, seed=5)
+"""No score is above 1: all steps are made."""
+
+
+@pytest.fixture(scope="package")
+def alone(embedded):
+    """A search that was made in this process."""
+    engine = LocalEngine(embedded)
+    return list(engine.reason(engine.check(Job(PROMPT, LONG, "oracle")), SearchControl()))
+
+
+def said(steps):
+    return [(s.index, s.text, s.text_tokens, s.image_tokens, s.reward, s.best) for s in steps]
+
+
+def identical(ours, theirs):
+    """Bit for bit: what was decoded, and the latents that the next step starts from."""
+    assert said(ours) == said(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.image.tobytes() == b.image.tobytes() and a.state.random.equal(b.state.random)
+        assert a.state.rollout_text.equal(b.state.rollout_text) and a.state.rollout_image.equal(b.state.rollout_image)
+        for name in ("text_latents", "image_latents") if a.index else ():
+            mine, other = getattr(a.state, name), getattr(b.state, name)
+            assert mine.values.equal(other.values) and mine.positions.equal(other.positions)

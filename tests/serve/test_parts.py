@@ -1,0 +1,115 @@
+"""The parts of `serve` in one process: the engine over a handle, the page with its cookie, the router."""
+
+import asyncio
+import pickle
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("grpc", reason="Ray Serve is an extra: pip install -r requirements-bench.txt")
+pytest.importorskip("ray.serve", reason="Ray Serve is an extra: pip install -r requirements-bench.txt")
+
+from ray import serve as ray_serve
+from ray.exceptions import RayActorError
+from ray.serve._private.common import StreamingHTTPRequest
+from starlette.testclient import TestClient
+
+from milr_core import InputError, SearchControl
+from serve.app import BAD_INPUT, main, replicas
+from serve.model_replica import ModelReplica
+from serve.page_replica import page_app
+from serve.remote import RemoteEngine
+from serve.sticky import COOKIE, StickyRouter
+from tests.serve.conftest import LONG, PROMPT, identical
+from ui.engine import EngineError, Job
+from ui.limits import Limits
+
+
+@pytest.fixture(scope="module")
+def handle():
+    return ray_serve.run(ray_serve.deployment(ModelReplica).bind("janus-shapes", "cpu"), _local_testing_mode=True)
+
+
+@pytest.fixture(scope="module")
+def engine(handle):
+    return RemoteEngine(handle)
+
+
+def test_sliders_and_stop_act_on_replicas(engine, alone):
+    job, control = engine.check(Job(f"  {PROMPT} ", LONG, "oracle")), SearchControl()
+    assert job.prompt == PROMPT and job.settings.lr is not None
+    steps = engine.reason(job, control)
+    made = [next(steps), next(steps)]
+    control.change(lr=0.3)
+    made.append(next(steps))
+    assert [s.settings.lr for s in made] == [job.settings.lr] * 2 + [0.3]
+    identical(made[:2], alone[:2])
+    threading.Timer(0.05, control.stop).start()
+    assert len(list(steps)) <= 2, "a stop acts within a token"
+    best = list(engine.best_of_n(engine.check(Job(PROMPT, LONG, "oracle")), 3, SearchControl()))
+    assert [s.index for s in best] == [0, 1, 2] and best[0].image_tokens == alone[0].image_tokens
+    with pytest.raises(InputError, match="zeppelin"):
+        engine.check(Job("a red zeppelin", LONG, "oracle"))
+    with pytest.raises(InputError, match="There is no critic 'nobody'"):
+        list(engine.reason(Job(PROMPT, LONG, "nobody"), SearchControl()))
+
+
+def test_a_replica_that_goes_away_is_told_and_the_search_goes_on_exactly(handle, engine, alone):
+    class Dying:
+        """A handle whose replica is gone when the third step is asked for, once."""
+
+        def __init__(self):
+            self.facts, self.check, self.asked = handle.facts, handle.check, 0
+            self.step = self
+
+        def remote(self, *given):
+            self.asked += 1
+            return handle.step.remote(*given) if self.asked != 3 else self
+
+        def result(self, timeout_s=None):
+            raise RayActorError
+
+    lossy, made = RemoteEngine(Dying()), []
+    job = lossy.check(Job(PROMPT, LONG, "oracle"))
+    with pytest.raises(EngineError, match="went away. The steps so far are kept"):
+        for step in lossy.reason(job, SearchControl()):
+            made.append(step)
+    assert len(made) == 2
+    made += lossy.reason(job, SearchControl(), made[-1].state)
+    identical(made, alone)
+
+
+def test_a_page_says_once_which_replica_it_is(engine):
+    with TestClient(page_app(engine, "oracle", Limits(), "page-1")) as browser:
+        first = browser.get("/")
+        assert first.status_code == 200 and first.headers["set-cookie"].startswith(f"{COOKIE}=page-1;")
+        assert "janus-shapes" in browser.get("/config").text and "set-cookie" not in browser.get("/config").headers
+        browser.cookies = {COOKIE: "page-2"}
+        assert f"{COOKIE}=page-1" in browser.get("/config").headers["set-cookie"]
+
+
+def test_the_router_reads_the_cookie():
+    async def chosen(cookie, ids=("a", "b", "c")):
+        scope = {"type": "http", "headers": [(b"cookie", cookie.encode())] if cookie else []}
+        arg = pickle.dumps(StreamingHTTPRequest(scope, proxy_actor_name="p"))
+        asked = SimpleNamespace(args=[arg], routing_context=SimpleNamespace(should_backoff=False))
+        there = [SimpleNamespace(replica_id=SimpleNamespace(unique_id=name)) for name in ids]
+        (rank,) = await StickyRouter.choose_replicas(None, there, asked)
+        return [replica.replica_id.unique_id for replica in rank]
+
+    def choose(*given):
+        return asyncio.run(chosen(*given))
+
+    assert choose(f"other=1; {COOKIE}=b") == ["b"]
+    gone = choose(f"{COOKIE}=z")
+    assert len(gone) == 1 and all(choose(f"{COOKIE}=z") == gone for _ in range(5)), "always the same other one"
+    assert len(set(choose(""))) == 2, "of which Ray Serve takes the less busy one"
+    assert choose("", ("a",)) == ["a"] and choose("broken; =;", ("a",)) == ["a"]
+
+
+def test_numbers_of_replicas_and_bad_input(capsys):
+    assert replicas("2") == (2, 2) and replicas("1-4") == (1, 4)
+    for bad in ("0", "4-1", "many"):
+        assert main(["--pages", bad]) == BAD_INPUT
+        assert "a range as 1-4" in capsys.readouterr().err
