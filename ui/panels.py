@@ -54,7 +54,8 @@ nothing is computed for that.</p></div>
 
 STRIP = '<ol aria-label="Steps"></ol><p class="empty">One tile for each step appears here.</p>'
 
-PLOT = """<div class="plot" role="img"></div><p class="tools"><button type="button" class="home">Whole run</button>
+PLOT = """<div class="plot" role="img" aria-label="Score by step: no step yet."></div>
+<p class="tools"><button type="button" class="home">Whole run</button>
 <button type="button" data-format="svg" aria-label="Save the plot as SVG">SVG ↓</button>
 <button type="button" data-format="png" aria-label="Save the plot as PNG">PNG ↓</button></p>"""
 

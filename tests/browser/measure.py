@@ -86,7 +86,7 @@ def lags(browser: Browser, url: str, count: int) -> list[int]:
         fill_number(page, "lr", value)
         page.wait_for_function(
             "v => document.querySelector('#in-force-lr').innerText.trim().endsWith(v) && "
-            "document.querySelector('#in-force-lr').innerText.includes('since')", arg=f": {value.rstrip('0')}",
+            "!document.querySelector('#in-force-lr').innerText.includes('next')", arg=f": {value.rstrip('0')}",
         )  # fmt: skip
         said = page.locator("#in-force-lr").inner_text()
         found.append(int(said.split("since step ")[1].split(":")[0]) - newest)

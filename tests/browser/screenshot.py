@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PATIENCE = 200_000
-QUERY = "prompt=two+red+circles+left+of+a+blue+square&steps=5&threshold=1&seed=1"
+QUERY = "prompt=three+small+blue+circles+and+two+large+orange+squares&steps=5&threshold=1"
 ROOT = Path(__file__).resolve().parents[2]
 PANELS = {
     "stepper": "#stepper",
@@ -68,6 +68,9 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
         expect(page.locator("#compare-status")).to_contain_text("Finished")
         page.wait_for_timeout(1000)
         page.screenshot(path=to / "compare.png", full_page=True)
+        page.get_by_role("tab", name="Results").click()
+        page.wait_for_timeout(500)
+        page.screenshot(path=to / "results.png")
         page.get_by_role("tab", name="About").click()
         page.wait_for_timeout(500)
         page.screenshot(path=to / "about.png")
