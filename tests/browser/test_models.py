@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_app import NOTICE, STATUS, Visit, button, prepared, run
+from tests.browser.visits import NOTICE, STATUS, Visit, button, prepared, run
 
 pytestmark = pytest.mark.browser
 READY = "Model {}: ready, on cpu, float32"
