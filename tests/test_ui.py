@@ -15,7 +15,7 @@ from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, r
 from milr_core.settings import KNOBS
 from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, event, finish, press, request
 from ui.comparing import Comparing
-from ui.controls import CAPTIONS, LIVE, build_controls, random_seed
+from ui.controls import CAPTIONS, LIVE, OWN, build_controls, random_seed
 from ui.engine import Job, LocalEngine, Options, paid, singles
 from ui.layout import build_demo
 from ui.line import Line
@@ -359,3 +359,17 @@ def test_app_says_in_one_line_what_cannot_be_loaded(flags: list[str], capsys: py
     assert app.main(["--model", str(tiny_folder), *flags]) == 2
     error = capsys.readouterr().err.strip()
     assert flags[1] in error.splitlines()[-1]
+
+
+def test_a_preset_sets_the_knobs_of_the_next_run_only(search: Search):
+    session, models_own = Session(), SearchSettings().resolve(search.studio.engine.facts.recommended)
+    said, *values = search.choose_preset(session, "coordinate")
+    chosen = dict(zip(KNOBS, values, strict=True))
+    assert (chosen["text_update"], chosen["text_ratio"], chosen["strategy"]) == ("coordinate", 1.0, "joint")
+    assert chosen["lr"] == models_own.lr, "what it leaves out, the model recommends"
+    assert chosen["seed"] == gr.skip() and chosen["steps"] == gr.skip()
+    own = dict(zip(KNOBS, search.choose_preset(session, OWN)[1:], strict=True))
+    assert own["text_update"] == "adam" and own["text_ratio"] == models_own.text_ratio
+    press(search, "press_run", session)
+    said, *values = search.choose_preset(session, "paper")
+    assert "next run" in said and all(value == gr.skip() for value in values)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from milr_core import Cost, SearchControl, Step
+from milr_core.settings import PRESETS
 from ui.engine import Engine
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, Run
 
@@ -15,6 +16,7 @@ METHODS = {
     "joint": "MILR, both in each step",
     "alt": "MILR, text and image in turn",
     "t2v": "MILR, text first, then image",
+    "coordinate": "beside the paper: one text token at a time",
     "best-of-n": "independent images of the same text",
 }
 
@@ -67,6 +69,8 @@ class Comparison:
         settings = self.template.settings
         if method in ("text", "image", "joint", "alt", "t2v"):
             settings = replace(settings, strategy=method)
+        if method in PRESETS:
+            settings = replace(settings, **PRESETS[method])
         run = replace(self.template, settings=settings, folder=folder, origin=f"compared: {method}", steps=[], paths=[])
         self.rows.append(Row(method, run))
         return self.rows[-1]

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from milr_core.critics import CRITICS
-from milr_core.settings import KNOBS, Knob, recommended_settings
+from milr_core.settings import KNOBS, PRESETS, Knob, SearchSettings, recommended_settings
 
 SLIDERS = ("text_ratio", "image_ratio", "lr")
 """In sight at all times, each with the value in force beside it."""
@@ -30,6 +30,7 @@ LARGEST_SEED = 2**31 - 1
 """Of the dice; a browser's numbers are exact far beyond."""
 
 NO_OBSERVER = "none"
+OWN = "the model's own"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Controls:
     url: gr.Textbox
     judge: gr.Textbox
     paid: gr.Group
+    preset: gr.Radio
     dice: gr.Button
     fork: gr.Button
 
@@ -84,12 +86,24 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
         fork = gr.Button("Fork the step shown, with these settings", size="sm", interactive=False, elem_id="fork")
     judges = _critic_controls(critic)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        preset = gr.Radio(
+            [OWN, *PRESETS], value=OWN, label="Preset", elem_id="preset",
+            info="Sets the settings for the next run. paper: all as published. coordinate: one text token at a time.",
+        )  # fmt: skip
         for name, knob in KNOBS.items():
             if name not in SLIDERS and name != "seed":
                 knobs[name] = knob_control(name, knob, values[name])
         knobs["seed"] = knob_control("seed", KNOBS["seed"], values["seed"])
         dice = gr.Button("🎲 Random seed", size="sm", elem_id="dice")
-    return Controls(knobs={name: knobs[name] for name in KNOBS}, in_force=in_force, dice=dice, fork=fork, **judges)
+    ordered = {name: knobs[name] for name in KNOBS}
+    return Controls(ordered, in_force, preset=preset, dice=dice, fork=fork, **judges)
+
+
+def preset_values(name: str, recommended: dict[str, Any]) -> list[Any]:
+    """A value for every knob that a preset, or the model's own choice, sets; the others stay. In the order of KNOBS."""
+    own = recommended_settings(recommended)
+    chosen = own if name == OWN else SearchSettings(**PRESETS[name]).resolve(recommended)
+    return [getattr(chosen, knob) if knob in PRESETS["paper"] else gr.skip() for knob in KNOBS]
 
 
 def _critic_controls(critic: str) -> dict[str, Any]:

@@ -115,6 +115,8 @@ def wire_inspector(
     live = [controls.knobs[name] for name in LIVE]
     beside = [parts[name] for name in (*IN_FORCE, "notice")]
     gr.on([k.change for k in live], search.move_slider, [session, *live], beside, trigger_mode="always_last", **AT_ONCE)
+    presets = [parts["notice"], *controls.knobs.values()]
+    controls.preset.input(search.choose_preset, [session, controls.preset], presets, **AT_ONCE)
     controls.dice.click(random_seed, None, controls.knobs["seed"], **AT_ONCE)
     for chip, text in zip(parts["examples"], EXAMPLES, strict=True):
         chip.click(None, None, parts["prompt"], js=f"() => {text!r}", api_visibility="private")

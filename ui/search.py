@@ -14,12 +14,12 @@ from typing import Any
 import gradio as gr
 
 from milr_core import CriticError, InputError
-from milr_core.settings import check
-from ui.controls import LIVE
+from milr_core.settings import KNOBS, check
+from ui.controls import LIVE, preset_values
 from ui.page import OUTPUTS, beside, page
 from ui.session import FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
 from ui.studio import Studio, broke_off
-from ui.views.status import status
+from ui.views.status import notice, status
 
 UNCHANGED = [gr.skip()] * len(OUTPUTS)
 
@@ -126,6 +126,13 @@ class Search:
             except InputError as error:
                 session.notice = str(error)
         return beside(session)
+
+    def choose_preset(self, session: Session, name: str) -> list[Any]:
+        """The notice, and a value for every knob: for the next run, since a search under way keeps its settings."""
+        if session.busy:
+            session.notice = "A preset is for the next run: wait for this one, or stop it first."
+            return [notice(session.notice), *[gr.skip()] * len(KNOBS)]
+        return [gr.skip(), *preset_values(name, self.studio.engine.facts.recommended)]
 
     def tick(self, session: Session) -> str:
         """While waiting: the place in the line, again."""
