@@ -80,11 +80,17 @@ def test_keys_choose_what_a_step_is_compared_with(visit: Visit):
     page.locator("#against").get_by_role("radio", name="previous").focus()
     name = page.locator("#stage .reveal .name")
     expect(name).to_have_text("step 2 over step 3")
-    page.keyboard.press("ArrowRight")
+
+    def choose_next() -> None:
+        """Gradio gives every radio a name of its own, so they are reached by Tab, not by arrows."""
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+
+    choose_next()
     expect(name).to_have_text("step 0 over step 3")
-    page.keyboard.press("ArrowRight")
+    choose_next()
     expect(name).to_have_text(f"step {best} over step 3" if best < 3 else "step 0 over step 3")
-    page.keyboard.press("ArrowRight")  # the last is the one shown: nothing to compare
+    choose_next()  # the last is the one shown: nothing to compare
     expect(page.locator("#stage .reveal")).to_be_hidden(timeout=20_000)
     page.locator("#stage .frame").focus()
     page.keyboard.press("Home")
@@ -103,7 +109,7 @@ def test_a_step_is_light_on_the_wire_and_the_first_image_is_soon_there(visit: Vi
     page.wait_for_function("document.querySelector('#stage img.now').naturalWidth > 0")
     waited = time.monotonic() - started
     expect(page.locator(STATUS)).to_contain_text("Finished", timeout=60_000)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)  # the last images
     assert 2_000 < wire.bytes / 9 <= 40_000
     assert waited <= 10  # the bar is 3 s on two free cores; measure.py measures it
 
