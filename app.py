@@ -18,8 +18,13 @@ from transformers.utils import logging as transformers_logging
 from milr_core import CriticError, InputError, SearchSettings, load_critic, start
 from milr_core.devices import default_device
 from milr_core.models.known import local_folder
-from ui import EXAMPLES, LARGEST_FILE, Engine, Limits, LocalEngine, Models, ZeroEngine, build_demo, launch_options
-from ui.models import EMBEDDED, JANUS_PRO, fitting, make_local, needs
+from ui.engine import Engine, LocalEngine
+from ui.inspector import EXAMPLES
+from ui.layout import build_demo, launch_options
+from ui.limits import Limits
+from ui.models import EMBEDDED, JANUS_PRO, Models, fitting, make_local, needs
+from ui.replaying import LARGEST_FILE
+from ui.zero import ZeroEngine
 
 PORT = 7860
 SMALL = 200_000_000

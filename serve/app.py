@@ -36,6 +36,10 @@ MOST_REQUESTS = 1000
 """Requests under way at once that a page takes; beyond them new ones wait in the proxy."""
 
 
+LAST_WORDS = 2.0
+"""Seconds that a page which is ended waits for its requests: an open tab holds one for as long as it is open."""
+
+
 def replicas(text: str) -> tuple[int, int]:
     """'2' is (2, 2), '1-4' is (1, 4): at least, at most."""
     low, _, high = text.partition("-")
@@ -98,6 +102,7 @@ def application(args: argparse.Namespace, limits: Limits) -> ray_serve.Applicati
         max_ongoing_requests=MOST_REQUESTS,
         ray_actor_options={"num_cpus": args.page_cpus},
         request_router_config=RequestRouterConfig(request_router_class=StickyRouter),
+        graceful_shutdown_timeout_s=LAST_WORDS,
         **_scaled(args.pages, TABS_A_PAGE, args),
     )(PageReplica)
     share = math.ceil(args.models[1] / args.pages[0])
@@ -111,6 +116,7 @@ def connect(args: argparse.Namespace) -> None:
         return
     cores = math.ceil(args.pages[1] * args.page_cpus + args.models[1] * args.model_cpus)
     gpus = {"num_gpus": math.ceil(args.models[1] * args.model_gpus)} if args.model_gpus else {}
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own is 15, behind all else on the machine
     ray.init(num_cpus=max(1, cores), include_dashboard=False, log_to_driver=False, configure_logging=False, **gpus)
 
 

@@ -18,6 +18,9 @@ POLL = 0.05
 TRIES = 3
 """Replicas that are asked what can be asked again: a question, not a step."""
 
+ANSWER = 60.0
+"""Seconds that a visitor's question waits for a replica, each time; one that died is replaced in less, as a rule."""
+
 LOST = (RayActorError, DeploymentUnavailableError)
 
 
@@ -33,13 +36,14 @@ class RemoteEngine:
     def __init__(self, replicas: DeploymentHandle, at_once: int = 1):
         """Waits for the first replica to be ready. at_once: as of `Engine`: this page's share of the replicas."""
         self._replicas, self.at_once = replicas, at_once
-        self.facts = self._ask("facts")
+        self.facts = self._ask("facts", None)
 
     def cost(self, steps: int) -> str:
         return ""
 
     def check(self, job: Job) -> Job:
-        return replace(self._ask("check", job), options=job.options)
+        """As of `Engine`. Raises EngineError where no replica answers."""
+        return replace(self._ask("check", ANSWER, job), options=job.options)
 
     def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
         """As of `Engine`.
@@ -92,12 +96,16 @@ class RemoteEngine:
             response.cancel()
             raise
 
-    def _ask(self, question: str, *given: Any) -> Any:
+    def _ask(self, question: str, seconds: float | None, *given: Any) -> Any:
         for _ in range(TRIES):
+            response = getattr(self._replicas, question).remote(*given)
             try:
-                return getattr(self._replicas, question).remote(*given).result()
+                return response.result(timeout_s=seconds)
             except RayTaskError as error:
                 raise error.cause from None
             except LOST:
                 continue
+            except TimeoutError:
+                response.cancel()
+                break
         raise EngineError("No replica of the model answers; try again in a moment.")

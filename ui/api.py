@@ -10,9 +10,9 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from milr_core import CriticError, InputError, SearchControl, SearchSettings, Trajectory
+from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
-from ui.engine import Engine, Job
+from ui.engine import TOLD, Engine, Job
 from ui.session import Session
 from ui.studio import Studio
 
@@ -69,7 +69,7 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
             observers = (observer,) if observer else ()
             engine = studio.engine
             yield from _search(studio, engine, engine.check(Job(prompt, settings, critic, observers)))
-        except (InputError, CriticError) as error:
+        except TOLD as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     return search_image

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from milr_core import CriticError, InputError
 from ui.comparison import METHODS, Comparison
+from ui.engine import TOLD
 from ui.page import page, url
 from ui.panels import script
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
@@ -42,7 +42,7 @@ class Comparing:
             return [gr.skip(), *self.shown(session, "Choose at least one method.")]
         try:
             template = self.studio.begun(session, *controls)
-        except (InputError, CriticError) as error:
+        except TOLD as error:
             return [gr.skip(), *self.shown(session, str(error))]
         self.studio.register(request, session)
         session.comparison = Comparison(template, [name for name in METHODS if name in methods])

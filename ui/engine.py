@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 from milr_core import (
     Critic,
+    CriticError,
+    InputError,
     Janus,
     SearchControl,
     SearchSettings,
@@ -74,6 +76,10 @@ class EngineError(RuntimeError):
     """An engine could not go on: no machine, no quota. The message says what to do; the steps so far stay."""
 
 
+TOLD = (InputError, CriticError, EngineError)
+"""Errors whose message is written for the visitor."""
+
+
 class Engine(Protocol):
     """Computes searches for one model, `at_once` of them at the same time.
 
@@ -92,7 +98,7 @@ class Engine(Protocol):
         """The job with its prompt stripped and its settings resolved; before anyone waits for it.
 
         Raises:
-            InputError, CriticError: it cannot be done; says what to do.
+            InputError, CriticError, EngineError: it cannot be done; says what to do.
         """
 
     def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:

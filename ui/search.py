@@ -13,9 +13,10 @@ from typing import Any
 
 import gradio as gr
 
-from milr_core import CriticError, InputError
+from milr_core import InputError
 from milr_core.settings import KNOBS, check
 from ui.controls import LIVE, preset_values
+from ui.engine import TOLD
 from ui.page import OUTPUTS, beside, page
 from ui.session import FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
 from ui.studio import Studio, broke_off
@@ -56,7 +57,7 @@ class Search:
             source.state(at)
             job = self.studio.asked(source.prompt, *controls[1:])
             fork = source.fork(at, job.settings, self.studio.folder(session))
-        except (InputError, CriticError) as error:
+        except TOLD as error:
             return self._refuse(session, error)
         fork.critic, fork.observers, fork.options = job.critic, job.observers, job.options
         if fork.complete:
@@ -77,7 +78,7 @@ class Search:
             return self._refuse(session, "A comparison of yours is under way: wait for it, or cancel it first.")
         try:
             run = self.studio.begun(session, *controls)
-        except (InputError, CriticError) as error:
+        except TOLD as error:
             return self._refuse(session, error)
         self.studio.register(request, session)
         session.begin(run)

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from milr_core import CriticError, InputError, SearchSettings, Step
+from milr_core import InputError, SearchSettings, Step
 from milr_core.settings import KNOBS, check
 from ui.controls import NO_OBSERVER
-from ui.engine import Engine, EngineError, Job, Options
+from ui.engine import TOLD, Engine, Job, Options
 from ui.limits import Limits
 from ui.line import Line
 from ui.session import Run, Session
@@ -27,7 +27,7 @@ RECENT = 0.3
 
 def broke_off(error: Exception, what: str) -> str:
     """What to say of an error that ended some computing. Ours say it themselves; any other is a fault, and logged."""
-    if isinstance(error, (InputError, CriticError, EngineError)):
+    if isinstance(error, TOLD):
         return str(error)
     logger.error("%s failed.", what, exc_info=error)
     return f"{what} broke off: {type(error).__name__}: {error}"
@@ -50,7 +50,7 @@ class Studio:
         """The controls' values, in the order of `Controls.asked`, all checked before anyone waits for them.
 
         Raises:
-            InputError: any of them cannot be used.
+            InputError, CriticError, EngineError: any of them cannot be used, or no engine answers.
         """
         given = {name: check(name, value) for name, value in zip(KNOBS, knobs, strict=True)}
         self.check_steps(given["steps"])

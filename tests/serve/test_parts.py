@@ -5,10 +5,11 @@ import pickle
 import threading
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
-pytest.importorskip("grpc", reason="Ray Serve is an extra: pip install -r requirements-bench.txt")
-pytest.importorskip("ray.serve", reason="Ray Serve is an extra: pip install -r requirements-bench.txt")
+pytest.importorskip("grpc", reason='Ray Serve is an extra: pip install ".[serve]"')
+pytest.importorskip("ray.serve", reason='Ray Serve is an extra: pip install ".[serve]"')
 
 from ray import serve as ray_serve
 from ray.exceptions import RayActorError
@@ -22,8 +23,15 @@ from serve.page_replica import page_app
 from serve.remote import RemoteEngine
 from serve.sticky import COOKIE, StickyRouter
 from tests.serve.conftest import LONG, PROMPT, identical
+from tests.ui_helpers import controls, request
+from ui.api import build_api
+from ui.comparing import Comparing
 from ui.engine import EngineError, Job
 from ui.limits import Limits
+from ui.page import OUTPUTS
+from ui.search import Search
+from ui.session import Session
+from ui.studio import Studio
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +84,40 @@ def test_a_replica_that_goes_away_is_told_and_the_search_goes_on_exactly(handle,
         for step in lossy.reason(job, SearchControl()):
             made.append(step)
     assert len(made) == 2
+    answers = []
+    with pytest.raises(gr.Error, match="went away"):
+        for answer in build_api(Studio(RemoteEngine(Dying())))(PROMPT, steps=10, threshold=1.0, seed=5):
+            answers.append(answer)
+    assert [len(answer["steps"]) for answer in answers] == [1, 2]
     made += lossy.reason(job, SearchControl(), made[-1].state)
     identical(made, alone)
+
+
+def test_no_replica_that_answers_is_told_wherever_a_search_begins(handle, engine):
+    class Nobody:
+        """A handle whose replicas are all gone from the second question on."""
+
+        def __init__(self, error):
+            self.facts, self.check, self.error = handle.facts, self, error
+
+        def remote(self, *given):
+            return self
+
+        def result(self, timeout_s=None):
+            raise self.error
+
+        def cancel(self):
+            pass
+
+    for error in (RayActorError(), TimeoutError()):
+        studio = Studio(RemoteEngine(Nobody(error)))
+        session, asked = Session(), controls(critic="oracle")
+        shown = dict(zip(OUTPUTS, Search(studio).press_run(request(), session, *asked)[1:], strict=True))
+        assert "No replica of the model answers" in shown["notice"] and not session.busy and not session.runs
+        compared = Comparing(studio).press_compare(request(), session, ["joint"], *asked)
+        assert "No replica of the model answers" in compared[3] and not session.busy
+        with pytest.raises(gr.Error, match="No replica of the model answers"):
+            list(build_api(studio)(PROMPT))
 
 
 def test_a_page_says_once_which_replica_it_is(engine):
