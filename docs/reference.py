@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ WIDTH = 110
 REFERENCE = Path(__file__).parent / "reference.md"
 INTERFACE: dict[Any, tuple[str, ...]] = {
     milr_core: tuple(milr_core.__all__),
-    settings: ("recommended_settings", "settings_from", "check"),
+    settings: ("PRESETS", "recommended_settings", "settings_from", "check"),
     base: ("About", "Weights", "Usage"),
     diagnostics: ("inspected", "flags"),
     replay: ("replay",),
@@ -59,6 +59,9 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
 
 def entry(name: str, value: Any) -> Iterator[str]:
     yield f"### {name}\n"
+    if isinstance(value, Mapping):
+        yield "By name: " + ", ".join(f"`{key}`" for key in value) + ".\n"
+        return
     if not inspect.isclass(value):
         yield from signature(name, value)
         yield from paragraphs(value.__doc__)

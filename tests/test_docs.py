@@ -1,14 +1,17 @@
 """What README.md and docs/ say is so: commands and code run, links lead somewhere, the reference is of this code.
 
-Every line of an `sh` block is run in this process, in order, in a folder of its own for each page. What cannot be run
-here stands below with the reason; its flags are checked all the same.
+Every line of an `sh` block and of indented code is run in this process, in order, in a folder of its own for each page.
+What cannot be run here stands below with the reason; its flags are checked all the same, and so are those of commands
+within a sentence.
 """
 
+import argparse
 import re
 import shlex
 from collections.abc import Callable
 from fnmatch import fnmatch
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,13 +32,17 @@ PARTS_OF_MAKE = "is what runs these tests, or starts what they start"
 NOT_RUN = {
     "make *": PARTS_OF_MAKE,
     "docker *": OUTSIDE,
+    "ray start *": OUTSIDE,
     "pip install *": "tests/test_package.py installs the package",
+    "python -m milr_core convert *": "needs weights in DeepSeek's format: tests/models/ writes some and converts them",
+    "python -m serve *": "tests/serve/ starts replicas",
     "* --critic geneval *": WEIGHTS,
     "* --critic gpt-4o *": MONEY,
     "* --suite geneval:*": WEIGHTS,
     "python -m bench run * --limit 100 *": MINUTES,
     "python -m bench study *": MINUTES,
     "python -m bench speed *": MINUTES,
+    "python -m bench true-size *": MINUTES,
     "python -m shapes.train": MINUTES,
     "python -m shapes.evaluate *": MINUTES,
 }
@@ -43,6 +50,7 @@ NOT_RUN = {
 
 CODE_NOT_RUN = {
     'critic = load_critic("geneval"': WEIGHTS,
+    'load_model("deepseek-community/': WEIGHTS,
     "from gradio_client import Client": "needs a page: tests/test_docker.py calls one",
 }
 """Code that is compiled only: a part of it, and why."""
@@ -54,9 +62,17 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[str]:
     """The commands of a page in order: comments and prompts gone, `&&` and continued lines taken apart or together."""
-    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    code = re.compile(r"^```sh\n(.*?)^```|^ {4}((?:python|pip) [^\n]*\n)", re.DOTALL | re.MULTILINE)
+    found = code.findall(page.read_text(encoding="utf-8"))
+    lines = "".join(block or line for block, line in found).replace("\\\n", " ").splitlines()
     parts = (part for line in lines for part in line.split(" && "))
     return [shlex.join(words) for part in parts if (words := shlex.split(part, comments=True))]
+
+
+def mentioned(page: Path) -> list[list[str]]:
+    """Commands with arguments within sentences, as words; what an ellipsis cuts short is left out."""
+    inline = re.findall(r"(?<!`)`((?:python -m|milr|milr-bench|make) [^`\n]*)`", page.read_text(encoding="utf-8"))
+    return [shlex.split(command) for command in inline if "…" not in command]
 
 
 def why_not(command: str) -> str | None:
@@ -79,19 +95,26 @@ def runner(words: list[str]) -> tuple[Callable[[list[str]], object], list[str]]:
     )
 
 
+def parser_of(module: str) -> argparse.ArgumentParser | None:
+    """Of the modules that let it be asked; serve's needs Ray."""
+    parsers = {"milr_core": cli.parser, "bench": bench_cli.parser, "serve": lambda: import_module("serve.app").parser({})}
+    return parsers[module]() if module in parsers else None
+
+
 def check_flags(words: list[str]) -> None:
     """Of a command that is not run: its parser takes it, or, where there is none to ask, what it names is there."""
+    ours = {"milr": "milr_core", "milr-bench": "bench"}
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), words
-    elif words[:3] == ["python", "-m", "milr_core"] or words[0] == "milr":
-        cli.parser().parse_args(words[3 if words[0] == "python" else 1 :])
-    elif words[:3] == ["python", "-m", "bench"] and words[3] != "speed":
-        bench_cli.parser().parse_args(words[3:])
-    elif words[:2] == ["python", "-m"]:
-        source = (ROOT / Path(*words[2].split("."))).with_suffix(".py")
-        source = source if source.exists() else ROOT / words[2] / f"{words[3]}.py"
-        missing = [word for word in words[3:] if word.startswith("--") and word not in source.read_text()]
-        assert not missing, f"{source} has no {missing}"
+    elif words[:2] == ["python", "-m"] or words[0] in ours:
+        module, *arguments = words[2:] if words[0] == "python" else [ours[words[0]], *words[1:]]
+        module = bench_main.OWN.get(arguments[0], module) if arguments else module
+        if arguments and (parser := parser_of(module)):
+            assert parser.parse_args(arguments)
+            return
+        source = Path(find_spec(module).origin).read_text(encoding="utf-8")
+        missing = [word for word in arguments if word.startswith("--") and word not in source]
+        assert not missing, f"{module} has no {missing}"
 
 
 @pytest.fixture
@@ -115,6 +138,15 @@ def test_every_command_runs(page: Path, folder: Path, capsys: pytest.CaptureFixt
         except SystemExit as left:  # --help
             code = left.code
         assert not code, f"`{command}` exits with {code}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if mentioned(p)], ids=lambda page: page.stem)
+def test_commands_within_sentences_are_understood(page: Path):
+    for words in mentioned(page):
+        try:
+            check_flags(words)
+        except SystemExit as left:  # --help
+            assert not left.code
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda page: page.stem)
