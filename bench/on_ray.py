@@ -30,7 +30,7 @@ class OnRay:
         else:
             # Declared, not measured: cores here are shares of work, and workers compute in one thread each.
             enough = max(1, round(self.count * self.cpus + 0.5))
-            ray.init(num_cpus=enough, include_dashboard=False, log_to_driver=False, configure_logging=False)
+            ray.init("local", num_cpus=enough, include_dashboard=False, log_to_driver=False, configure_logging=False)
 
     def _start(self, setup: Setup) -> Any:
         return ray.remote(Worker).options(num_cpus=self.cpus, num_gpus=self.gpus).remote(setup)

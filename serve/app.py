@@ -115,9 +115,11 @@ def connect(args: argparse.Namespace) -> None:
         ray.init(args.address, runtime_env={"working_dir": str(ROOT), "excludes": EXCLUDED}, log_to_driver=False)
         return
     cores = math.ceil(args.pages[1] * args.page_cpus + args.models[1] * args.model_cpus)
-    gpus = {"num_gpus": math.ceil(args.models[1] * args.model_gpus)} if args.model_gpus else {}
+    needed = {"num_cpus": max(1, cores)}
+    if args.model_gpus:
+        needed["num_gpus"] = math.ceil(args.models[1] * args.model_gpus)
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own is 15, behind all else on the machine
-    ray.init(num_cpus=max(1, cores), include_dashboard=False, log_to_driver=False, configure_logging=False, **gpus)
+    ray.init("local", include_dashboard=False, log_to_driver=False, configure_logging=False, **needed)
 
 
 def start(args: argparse.Namespace, env: Mapping[str, str]) -> Callable[[], None]:
