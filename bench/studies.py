@@ -132,7 +132,9 @@ def show_beyond(results: Results, study: Study) -> list[Section]:
         if right in results.plan_right.values()
     }
     tables = [tab.gains_table(results, searches, over, f"Gain in success, {where}", parts[where]) for where in parts]
-    return [*show_main(results, study), Section("Paired differences over every form of Best-of-N", (), tables)]
+    methods = results.having(study.methods)
+    words = [line for other in over[1:] for line in tab.verdicts(results, methods, other)]
+    return [*show_main(results, study), Section("Paired differences over every form of Best-of-N", words, tables)]
 
 
 SAMPLED = "text_sampling=sample,text_rest=sample"

@@ -89,10 +89,11 @@ def gains_table(
     return Table(title, ["method", *(f"minus {results.label(other)}" for other in over)], rows)
 
 
-def verdicts(results: Results, methods: Sequence[str]) -> list[str]:
-    """For each search, in plain words, whether it beats Best-of-N with the same early stop: overall and in parts."""
-    if REFERENCE not in methods:
+def verdicts(results: Results, methods: Sequence[str], over: str = REFERENCE) -> list[str]:
+    """For each search, in plain words, whether it beats another method (Best-of-N): overall and in parts."""
+    if over not in methods:
         return []
+    other = "Best-of-N with the same early stop" if over == REFERENCE else results.label(over)
     parts: dict[str, Keep] = {"overall": everything}
     if any(results.plan_right.values()) and not all(results.plan_right.values()):
         parts |= {"where the plan is right": results.where_plan(True), "where it is wrong": results.where_plan(False)}
@@ -103,9 +104,9 @@ def verdicts(results: Results, methods: Sequence[str]) -> list[str]:
             continue
         said: dict[int, list[str]] = {1: [], 0: [], -1: []}
         for where, keep in parts.items():
-            if (gain := results.gain(method, REFERENCE, success, keep)) is not None:
+            if (gain := results.gain(method, over, success, keep)) is not None:
                 said[gain.sign].append(f"{where} ({gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}])")
         words = {1: "beats it", 0: "shows no difference", -1: "is worse"}
         sentence = "; ".join(f"{words[sign]} {', '.join(where)}" for sign, where in said.items() if where)
-        lines.append(f"**{results.label(method)}** against Best-of-N with the same early stop: {sentence}.")
+        lines.append(f"**{results.label(method)}** against {other}: {sentence}.")
     return lines

@@ -206,7 +206,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         for field in fields(SearchSettings)
         if field.name not in _NOT_METHOD
     },
-    "coordinate": {"strategy": "joint", "text_ratio": 1.0, "text_update": "coordinate"},
+    "coordinate": {"strategy": "text", "text_ratio": 1.0, "text_update": "coordinate"},
 }
 """Named ways to search, whatever the model recommends; what a preset leaves out, the model recommends."""
 

@@ -365,7 +365,7 @@ def test_a_preset_sets_the_knobs_of_the_next_run_only(search: Search):
     session, models_own = Session(), SearchSettings().resolve(search.studio.engine.facts.recommended)
     said, *values = search.choose_preset(session, "coordinate")
     chosen = dict(zip(KNOBS, values, strict=True))
-    assert (chosen["text_update"], chosen["text_ratio"], chosen["strategy"]) == ("coordinate", 1.0, "joint")
+    assert (chosen["text_update"], chosen["text_ratio"], chosen["strategy"]) == ("coordinate", 1.0, "text")
     assert chosen["lr"] == models_own.lr, "what it leaves out, the model recommends"
     assert chosen["seed"] == gr.skip() and chosen["steps"] == gr.skip()
     own = dict(zip(KNOBS, search.choose_preset(session, OWN)[1:], strict=True))
