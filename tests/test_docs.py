@@ -97,7 +97,11 @@ def runner(words: list[str]) -> tuple[Callable[[list[str]], object], list[str]]:
 
 def parser_of(module: str) -> argparse.ArgumentParser | None:
     """Of the modules that let it be asked; serve's needs Ray."""
-    parsers = {"milr_core": cli.parser, "bench": bench_cli.parser, "serve": lambda: import_module("serve.app").parser({})}
+    parsers = {
+        "milr_core": cli.parser,
+        "bench": bench_cli.parser,
+        "serve": lambda: import_module("serve.app").parser({}),
+    }
     return parsers[module]() if module in parsers else None
 
 
