@@ -90,7 +90,9 @@ def gains_table(
 
 
 def verdicts(results: Results, methods: Sequence[str], over: str = REFERENCE) -> list[str]:
-    """For each search, in plain words, whether it beats another method (Best-of-N): overall and in parts."""
+    """For each search, in plain words, whether it beats another method (Best-of-N): overall, by plan, and in the
+    categories where there is a difference.
+    """
     if over not in methods:
         return []
     other = "Best-of-N with the same early stop" if over == REFERENCE else results.label(over)
@@ -104,7 +106,8 @@ def verdicts(results: Results, methods: Sequence[str], over: str = REFERENCE) ->
             continue
         said: dict[int, list[str]] = {1: [], 0: [], -1: []}
         for where, keep in parts.items():
-            if (gain := results.gain(method, over, success, keep)) is not None:
+            gain = results.gain(method, over, success, keep)
+            if gain is not None and (gain.sign or not where.startswith("in ")):
                 said[gain.sign].append(f"{where} ({gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}])")
         words = {1: "beats it", 0: "shows no difference", -1: "is worse"}
         sentence = "; ".join(f"{words[sign]} {', '.join(where)}" for sign, where in said.items() if where)

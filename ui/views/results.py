@@ -21,7 +21,8 @@ def findings(text: str) -> list[str]:
     found = []
     for section in re.split(r"^## ", text, flags=re.M)[1:]:
         title, *lines = section.splitlines()
-        found += [f"- {title.strip()}. {line}" for line in lines if FINDING.fullmatch(line)][:1]
+        said = [line for line in lines if FINDING.fullmatch(line) and not any(line in other for other in found)]
+        found += [f"- {title.strip()}. {line}" for line in said[:1]]
     return found
 
 
