@@ -90,16 +90,19 @@ def _steps(
     threads = [threading.Thread(target=search, args=(i,), daemon=True) for i in range(len(prompts))]
     for thread in threads:
         thread.start()
-    left = len(threads)
+    left, failure = len(threads), None
     try:
         while left:
             index, result = made.get()
             if result is None:
                 left -= 1
             elif isinstance(result, BaseException):
-                raise result
-            else:
+                failure = failure or result
+                batch.close()
+            else:  # also after a failure: what had been scored by then is not lost
                 yield index, result.step
+        if failure:
+            raise failure
     finally:
         batch.close()
         for thread in threads:

@@ -60,11 +60,12 @@ class FailsOnTheThird(Critic):
 
 
 def test_a_failing_critic_ends_all_of_them_and_no_thread_stays(tiny, redness):
-    before, steps = threads(), []
+    before, steps, critic = threads(), [], FailsOnTheThird(redness)
     with pytest.raises(CriticError, match="gone home"):
-        for _, step in reason_together(tiny, FailsOnTheThird(redness), PROMPTS, SETTINGS):
+        for _, step in reason_together(tiny, critic, PROMPTS, SETTINGS):
             steps.append(step)
-    assert len(steps) == 2 and threads() == before
+    assert len(steps) == critic.calls - 1 >= 2, "what was scored is not lost, whichever thread was first"
+    assert threads() == before
 
 
 def test_stopping_and_closing_end_all_of_them(tiny, redness):

@@ -1,6 +1,7 @@
 """The search that replicas are compared with."""
 
 import pytest
+import torch
 
 from milr_core import SearchControl, SearchSettings
 from ui.engine import Job, LocalEngine
@@ -12,9 +13,15 @@ LONG = SearchSettings(steps=10, threshold=1.0, seed=5)
 
 @pytest.fixture(scope="package")
 def alone(embedded):
-    """A search that was made in this process."""
-    engine = LocalEngine(embedded)
-    return list(engine.reason(engine.check(Job(PROMPT, LONG, "oracle")), SearchControl()))
+    """A search that was made in this process, with one thread, as replicas have one core: another number sums in
+    another order.
+    """
+    engine, threads = LocalEngine(embedded), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return list(engine.reason(engine.check(Job(PROMPT, LONG, "oracle")), SearchControl()))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def said(steps):
