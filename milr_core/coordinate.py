@@ -42,17 +42,21 @@ def across(model: Janus, z: Tensor, token: int) -> tuple[Tensor, float]:
     tokens = torch.tensor([token], device=z.device)
     with torch.enable_grad():
         z = z.detach().requires_grad_()
-        log_p = reinforce.log_probability(model.text_head(z[None]), tokens)
-        (gradient,) = torch.autograd.grad(log_p, z)
-    z, norm = z.detach(), gradient.norm()
-    away = -gradient / norm.clamp_min(1e-12)
+        logits = model.text_head(z[None]).float()
+        (gradient,) = torch.autograd.grad(reinforce.log_probability(logits, tokens), z, retain_graph=True)
+        norm, direction = gradient.norm().item(), gradient
+        if not norm:  # the token is certain to the last bit: there is no slope, so towards the runner-up
+            runner_up = logits[0].detach().index_fill(0, tokens, -torch.inf).argmax()
+            (direction,) = torch.autograd.grad(logits[0, token] - logits[0, runner_up], z)
+    z, away = z.detach(), -direction / direction.norm().clamp_min(1e-12)
     with torch.no_grad():
         here, there = model.text_head(torch.stack([z, z + away])).float()
         lead, closing = here[token] - here, (there - here) - (there[token] - here[token])  # the head is linear
-        distance = BEYOND * (lead / closing)[closing > 0].min().clamp_min(1e-6)
+        crossings = (lead / closing)[closing > 0]
+        distance = BEYOND * crossings.min().clamp_min(1e-6) if len(crossings) else torch.ones_like(here[0])
         while int(model.text_head(z + distance * away).argmax()) == token:  # rounding, in 16 bit
             distance = 2 * distance
-    return z + distance * away, norm.item()
+    return z + distance * away, norm
 
 
 def move_one(model: Janus, state: State, s: SearchSettings) -> tuple[Latents, float, float]:

@@ -192,6 +192,14 @@ def test_a_latent_moves_along_its_gradient_just_past_the_boundary(tiny):
         assert torch.cosine_similarity(moved - latent, -leaf.grad, dim=0) == pytest.approx(1, abs=1e-4)
 
 
+def test_a_token_that_is_certain_to_the_last_bit_is_left_as_well(tiny):
+    latent = torch.randn(tiny.embed.weight.shape[-1], generator=torch.Generator().manual_seed(1)) * 1e5
+    token = int(tiny.text_head(latent).argmax())
+    moved, norm = across(tiny, latent, token)
+    assert norm == 0, "or this tests nothing"
+    assert int(tiny.text_head(moved).argmax()) != token
+
+
 def test_positions_like_the_one_tried_in_vain_are_asked_about_later():
     places, end = [0.0, 2.0, 1.9, 0.0, -9.0], [3.0, -9.0, -9.0, -9.0, 1.0]
     logits = torch.tensor([places, end, places])
