@@ -22,13 +22,11 @@ from ui.engine import Engine, LocalEngine
 from ui.inspector import EXAMPLES
 from ui.layout import build_demo, launch_options
 from ui.limits import Limits
-from ui.models import EMBEDDED, JANUS_PRO, Models, fitting, make_local, needs
+from ui.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
 from ui.replaying import LARGEST_FILE
 from ui.zero import ZeroEngine
 
 PORT = 7860
-SMALL = 200_000_000
-"""Bytes of weights of a model up to which a step is made before the page opens."""
 
 
 def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
@@ -105,7 +103,7 @@ def follow(models: Models, planned: Plan, limits: Limits) -> None:
 
 
 def seconds_a_step(engine: Engine, critic: str) -> float | None:
-    """How long a step takes here; None where it is not worth the wait. The first of two steps warms the model up."""
+    """How long a step of a small model takes here; None for others. The first of two steps warms the model up."""
     if not isinstance(engine, LocalEngine) or engine.facts.weights_bytes > SMALL:
         return None
     try:

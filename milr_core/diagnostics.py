@@ -4,12 +4,12 @@ Pure functions of steps (`token_probabilities` needs the model as well). The fai
 section 4.4.1; each detector compares a step with step 0 of its own run, so none knows which model drew.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,22 +39,35 @@ def _figures(
     head: Callable[[Tensor], Tensor], rollout: Tensor, latents: Latents | None, tokens: list[int]
 ) -> list[list[float]]:
     """Probability of each token, the same under the model's own output, and the entropy as a share of the largest."""
-    at = torch.tensor(tokens, device=rollout.device).unsqueeze(-1)
+    chosen = torch.tensor(tokens, device=rollout.device).unsqueeze(-1)
+    at = _optimised(rollout, latents)
     log_p = torch.log_softmax(head(_decoded_from(rollout, latents)).float(), dim=-1)
-    own = log_p if latents is None else torch.log_softmax(head(rollout).float(), dim=-1)
-    entropy = -(log_p.exp() * log_p).nan_to_num().sum(-1) / np.log(log_p.shape[-1])
-    figures = (log_p.gather(-1, at)[:, 0].exp(), own.gather(-1, at)[:, 0].exp(), entropy)
+    p = log_p.exp()
+    of_token = p.gather(-1, chosen)[:, 0]
+    own = of_token.clone()
+    if len(at):  # elsewhere they are the same
+        own[at] = torch.softmax(head(rollout[at]).float(), dim=-1).gather(-1, chosen[at])[:, 0]
+    entropy = -(p * log_p).nan_to_num().sum(-1) / math.log(log_p.shape[-1])
+    figures = (of_token, own, entropy)
     return [[round(v, 3) for v in x.clamp(0, 1).tolist()] for x in figures]
 
 
 def _decoded_from(rollout: Tensor, latents: Latents | None) -> Tensor:
     """The rollout's outputs, with the optimised latents in the places that were decoded from them."""
-    if latents is None:
+    at = _optimised(rollout, latents)
+    if not len(at):
         return rollout
-    at = latents.positions < len(rollout)
+    there = latents.positions < len(rollout)
     rollout = rollout.clone()
-    rollout[latents.positions[at].to(rollout.device)] = latents.values[at.to(latents.values.device)].to(rollout)
+    rollout[at] = latents.values[there.to(latents.values.device)].to(rollout)
     return rollout
+
+
+def _optimised(rollout: Tensor, latents: Latents | None) -> Tensor:
+    """Positions of the rollout that were decoded from latents."""
+    if latents is None:
+        return torch.empty(0, dtype=torch.long)
+    return latents.positions[latents.positions < len(rollout)].to(rollout.device)
 
 
 @torch.no_grad()
@@ -122,7 +135,7 @@ def repetition(tokens: Sequence[int], n: int = NGRAM) -> float:
 
 def surprise(own: Sequence[float]) -> float:
     """Mean of -log p of tokens under the model's own output, in nats."""
-    return float(-np.log(np.maximum(own, LEAST)).mean())
+    return -sum(math.log(max(p, LEAST)) for p in own) / len(own)
 
 
 def _stranger(what: str, now: Sequence[float], before: Sequence[float]) -> str:

@@ -1,7 +1,7 @@
 """Every knob of the search, once: default, range, unit, meaning. Sliders, flags and validation all read `KNOBS`."""
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from milr_core.errors import InputError
@@ -192,7 +192,7 @@ class SearchSettings:
         return 1 if self.text_update == "coordinate" else self.restart
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 PAPER: dict[str, Any] = {"strategy": "joint", "text_ratio": 0.2, "image_ratio": 0.02, "lr": 0.03, "guidance": 5.0}

@@ -1,5 +1,7 @@
 """A tiny random Janus on disk, loaded through the real path; and the embedded checkpoint."""
 
+import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from milr_core import Critic, Janus, Score, load_model
 from shapes.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
 from shapes.train import CHECKPOINT
 from ui.engine import LocalEngine
+from ui.pace import Pace
 from ui.search import Search
 from ui.studio import Studio
 
@@ -93,10 +96,14 @@ def redness() -> Redness:
     return Redness()
 
 
+EVERY_STEP = partial(Pace, every=0, share=math.inf)
+"""Of a page that is drawn after every step, however fast they come."""
+
+
 @pytest.fixture
 def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
     """The page's handlers on the tiny model."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     engine = LocalEngine(tiny)
     engine.judges.shared["redness"] = redness
-    return Search(Studio(engine))
+    return Search(Studio(engine, pace=EVERY_STEP))

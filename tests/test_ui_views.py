@@ -9,7 +9,7 @@ from PIL import Image
 
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
-from milr_core.diagnostics import inspected
+from milr_core.diagnostics import flags, inspected
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.comparison import Row
 from ui.session import FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Run
@@ -137,17 +137,18 @@ def test_score_escapes_flags_the_best_and_shows_the_held_out_critic(steps: list[
 
 
 def test_tiles_flag_the_best_and_stay_equal_when_steps_are_added(steps: list[Step]):
-    made = tiles(steps, URLS)
+    found = [flags(steps, step.index) for step in steps]
+    made = tiles(steps, URLS, found)
     assert [tile["best"] for tile in made] == [False, True, False, False]
     assert [tile["score"] for tile in made] == ["0.25", "0.50", "0.50", "0.12"]
-    assert tiles(steps[:3], URLS[:3]) == made[:3]
+    assert tiles(steps[:3], URLS[:3], found[:3]) == made[:3]
     assert ["!", "reward hacking"] in made[1]["flags"]
 
 
 def test_flags_explain_themselves(steps: list[Step]):
-    html = flagged(steps, 1)
+    html = flagged(flags(steps, 1))
     assert "reward hacking" in html and MEANING["reward hacking"] in html and "from 0.25 to 0.50" in html
-    assert "<held>" not in html and flagged(steps, 0) == "" and flagged([], 0) == ""
+    assert "<held>" not in html and flagged(flags(steps, 0)) == ""
 
 
 def test_plot_shows_all_there_is(steps: list[Step]):

@@ -78,7 +78,7 @@ class Comparing:
         if session.ticket != ticket or not isinstance(made, Comparison) or made.phase != WAITING:
             yield [gr.skip()] * 5
             return
-        made.phase, message = RUNNING, ""
+        made.phase, message, pace = RUNNING, "", self.studio.pace()
         try:
             engine = self.studio.engine_for(made.template)
             for method in made.methods:
@@ -88,7 +88,9 @@ class Comparing:
                     if session.ticket != ticket:
                         return
                     self.studio.keep(row.run, step)
-                    yield self.shown(session)
+                    if pace.due:
+                        with pace.update():
+                            yield self.shown(session)
                 if made.control.stopped:
                     break
                 row.done = True

@@ -71,7 +71,9 @@ class Comparison:
             settings = replace(settings, strategy=method)
         if method in PRESETS:
             settings = replace(settings, **PRESETS[method])
-        run = replace(self.template, settings=settings, folder=folder, origin=f"compared: {method}", steps=[], paths=[])
+        run = replace(
+            self.template, settings=settings, folder=folder, origin=f"compared: {method}", steps=[], paths=[], flags=[]
+        )
         self.rows.append(Row(method, run))
         return self.rows[-1]
 

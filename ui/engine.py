@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+import torch
+
 from milr_core import (
     Critic,
     CriticError,
@@ -170,6 +172,7 @@ class LocalEngine:
         self.model = model
         self.facts = ModelFacts.of(model)
         self.judges = Judges(model)
+        self.threads = torch.get_num_threads()
 
     def cost(self, steps: int) -> str:
         return ""
@@ -195,5 +198,9 @@ class LocalEngine:
 
     def _seen(self, steps: Iterator[Step]) -> Iterator[Step]:
         """The steps with their tokens' probabilities, and with nothing left on a device."""
-        for step in steps:
+        while True:
+            torch.set_num_threads(self.threads)  # they are a thread's own, and each step may be asked for by another
+            step = next(steps, None)
+            if step is None:
+                return
             yield inspected(self.model, step.state).to("cpu").step

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from milr_core import MODELS, InputError, Loading, free_bytes, load_model, memory_needed
 from milr_core.devices import default_device
 from milr_core.models import ALIASES, Progress
@@ -21,8 +23,14 @@ EMBEDDED, JANUS_PRO = "janus-shapes", "deepseek-community/Janus-Pro-1B"
 BYTES_A_SECOND = 1e10
 """That two cores of a CPU read from memory: what limits a large model there, since every token reads all weights."""
 
+THREADS = torch.get_num_threads()
+"""As this process was started."""
+
 TOKENS = 576 + 256
 """Of one step of a large model: an image, and a reasoning text at most."""
+
+SMALL = 200_000_000
+"""Bytes of weights up to which a model is small."""
 
 SLOW = 20.0
 """Seconds a step from which on a visitor is warned."""
@@ -32,6 +40,9 @@ Make = Callable[[str, Progress], Engine]
 
 def make_local(name: str, progress: Progress) -> LocalEngine:
     """An engine in this process."""
+    small = default_device() == "cpu" and memory_needed(name, "cpu").weights <= SMALL
+    # A second thread gains a small model nothing, and where the page takes its core now and then the first waits.
+    torch.set_num_threads(1 if small else THREADS)
     model = load_model(name, progress=progress)
     progress(Loading("load", None, f"Reading the weights of {model.name} once more for their hash"))
     return LocalEngine(model)

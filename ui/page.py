@@ -33,11 +33,12 @@ def url(path: str | Path) -> str:
 def page(session: Session, ahead: int = 0, wait: float | None = None) -> list[Any]:
     """Every output. ahead: how many wait or compute before this session, for `wait` seconds if that is known."""
     run = session.shown
-    steps, urls, planned = (run.steps, [url(p) for p in run.paths], run.planned) if run else ([], [], None)
+    steps, planned = (run.steps, run.planned) if run else ([], None)
+    shown_tiles = tiles(steps, [url(p) for p in run.paths], run.flags) if run else []
     others = [(other.number, other.steps) for other in session.runs if other is not run and other.steps]
     shown = {
         "stepper": stepper(run.number if run else 0, steps, planned, session.looked_at),
-        "strip": {"run": run.number if run else 0, "tiles": tiles(steps, urls)},
+        "strip": {"run": run.number if run else 0, "tiles": shown_tiles},
         "plot": reward_figure(steps, planned, others, run.title if others else "score")
         | {"run": run.number if run else 0},
         "runs": runs(session.runs, run),
@@ -68,7 +69,7 @@ def panel(session: Session) -> list[Any]:
         picture(run.steps, at, other, [url(p) for p in run.paths], run.prompt),
         reasoning(step, run.steps[other] if other != at else None),
         score(step, best, run.critic),
-        flagged(run.steps, at),
+        flagged(run.flags[at]),
         settings(run.steps, at, run.prompt, run.critic, run.model["id"]),
     ]
 

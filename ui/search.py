@@ -144,12 +144,12 @@ class Search:
     # What computes
 
     def drive(self, ticket: int, session: Session) -> Iterator[list[Any]]:
-        """Make steps until the search ends, is held, or its ticket is revoked. The page after each of them."""
+        """Make steps until the search ends, is held, or its ticket is revoked. The page after them, at a pace."""
         run = session.active
         if session.ticket != ticket or not isinstance(run, Run) or run.phase != WAITING:
             yield UNCHANGED
             return
-        run.phase, message = RUNNING, ""
+        run.phase, message, pace = RUNNING, "", self.studio.pace()
         yield page(session)
         try:
             engine = self.studio.engine_for(run)
@@ -160,7 +160,9 @@ class Search:
                 self.studio.keep(run, step)
                 if session.single:
                     break
-                yield page(session)
+                if pace.due:
+                    with pace.update():
+                        yield page(session)
         except Exception as error:  # shown; the steps so far stay, and none is made up
             message = broke_off(error, "The search")
         finally:

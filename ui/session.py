@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import InputError, SearchControl, SearchSettings, State, Step, Trajectory
+from milr_core.diagnostics import Flag, flags
 from milr_core.trajectory import stamp
 from ui.engine import Job, Options
 
@@ -15,6 +16,9 @@ IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running"
 REPLAYED = "replayed"
 """Phase of a run that was loaded from a bundle."""
 
+FAST = 1
+"""Of zlib's levels: a third of the time of the usual one, for a fifth more bytes."""
+
 
 @dataclass
 class Run:
@@ -23,7 +27,8 @@ class Run:
     number: from 1, in the session. origin: where it comes from, in words. model: `id` and `weights_hash`.
     critic, observers: names or mixtures. options: the visitor's own, for those that ask a service. changes: live
     settings moved since it began; they survive a pause.
-    paths: each step's image. bundle: where the states of steps without one can be read, if anywhere.
+    paths, flags: each step's image, and what there is to say about it. bundle: where the states of steps without one
+    can be read, if anywhere.
     """
 
     prompt: str
@@ -40,6 +45,7 @@ class Run:
     changes: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    flags: list[list[Flag]] = field(default_factory=list)
     bundle: Trajectory | None = None
 
     @property
@@ -91,9 +97,10 @@ class Run:
         """The next step; its image is written once, with its settings inside."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step.index:04d}.png"
-        step.image.save(path, pnginfo=stamp(self.prompt, self.model, step.settings.as_dict()))
+        step.image.save(path, pnginfo=stamp(self.prompt, self.model, step.settings.as_dict()), compress_level=FAST)
         self.steps.append(step)
         self.paths.append(str(path))
+        self.flags.append(flags(self.steps, step.index))
 
     def change(self, **values: Any) -> None:
         """Move live settings, in force from the next step.
@@ -116,6 +123,7 @@ class Run:
             changes={},
             steps=self.steps[: index + 1],
             paths=self.paths[: index + 1],
+            flags=self.flags[: index + 1],
         )
 
 

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ui.controls import NO_OBSERVER
 from ui.engine import TOLD, Engine, Job, Options
 from ui.limits import Limits
 from ui.line import Line
+from ui.pace import Pace
 from ui.session import Run, Session
 
 logger = logging.getLogger(__name__)
@@ -34,10 +36,10 @@ def broke_off(error: Exception, what: str) -> str:
 
 
 class Studio:
-    """Shared by every session; all else belongs to one."""
+    """Shared by every session; all else belongs to one. pace: makes that of a turn."""
 
-    def __init__(self, engine: Engine, limits: Limits = DEFAULT_LIMITS):
-        self.engine, self.limits = engine, limits
+    def __init__(self, engine: Engine, limits: Limits = DEFAULT_LIMITS, pace: Callable[[], Pace] = Pace):
+        self.engine, self.limits, self.pace = engine, limits, pace
         self.line = Line()
         self.seconds_a_step: float | None = None
         self._sessions: dict[str, Session] = {}

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from milr_core import Step
-from milr_core.diagnostics import flags
+from milr_core.diagnostics import Flag
 
 MEANING = {
     "textual collapse": "The optimised prefix has pushed the reasoning off the language the model knows, so the plan "
@@ -27,12 +26,10 @@ def chip(kind: str) -> str:
     return f'<span class="flag {mood}"><span aria-hidden="true">{SYMBOL.get(kind, WARNING)}</span> {kind}</span>'
 
 
-def flagged(steps: Sequence[Step], index: int) -> str:
+def flagged(found: Sequence[Flag]) -> str:
     """The flags of a step with what they mean; nothing where there are none."""
-    if not steps:
-        return ""
     items = (
         f"<details><summary>{chip(flag.kind)}</summary><p>{MEANING[flag.kind]} {escape(flag.detail)}</p></details>"
-        for flag in flags(steps, index)
+        for flag in found
     )
     return "".join(items)

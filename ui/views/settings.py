@@ -32,6 +32,8 @@ def changes(steps: Sequence[Step]) -> list[tuple[int, list[str]]]:
     """Where settings were moved during a run: (step, ["λt, text: 0.2 → 0.5", …])."""
     moved = []
     for before, after in zip(steps, steps[1:], strict=False):
+        if before.settings == after.settings:
+            continue
         old, new = before.settings.as_dict(), after.settings.as_dict()
         said = [f"{KNOBS[n].label}: {number(old[n])} → {number(new[n])}" for n in old if old[n] != new[n]]
         if said:

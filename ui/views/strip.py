@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from milr_core import SearchSettings, Step
-from milr_core.diagnostics import flags
+from milr_core.diagnostics import Flag
 from ui.views.flags import SYMBOL, WARNING
 
 
-def tiles(steps: Sequence[Step], urls: Sequence[str]) -> list[dict[str, Any]]:
+def tiles(steps: Sequence[Step], urls: Sequence[str], found: Sequence[Sequence[Flag]]) -> list[dict[str, Any]]:
     """One tile a step. An earlier tile stays equal when steps are added, but for its best flag, so that only the new
     one travels."""
     best = steps[-1].best if steps else -1
@@ -17,9 +17,9 @@ def tiles(steps: Sequence[Step], urls: Sequence[str]) -> list[dict[str, Any]]:
             "image": url,
             "score": f"{step.reward:.2f}",
             "best": step.index == best,
-            "flags": [[SYMBOL.get(flag.kind, WARNING), flag.kind] for flag in flags(steps, step.index)],
+            "flags": [[SYMBOL.get(flag.kind, WARNING), flag.kind] for flag in flags],
         }
-        for step, url in zip(steps, urls, strict=True)
+        for step, url, flags in zip(steps, urls, found, strict=True)
     ]
 
 

@@ -1,0 +1,56 @@
+"""Steps faster than the eye: fewer updates, and no step less."""
+
+import pytest
+
+from tests.test_ui import same, undisturbed
+from tests.ui_helpers import drive, press
+from ui import pace
+from ui.pace import Pace
+from ui.search import Search
+from ui.session import FINISHED, Session
+
+
+class Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(pace, "time", made)
+    return made
+
+
+def test_updates_keep_their_distance(clock: Clock):
+    made = Pace(every=0.25, share=0.05)
+    assert made.due, "the first step is shown at once"
+    with made.update():
+        pass
+    assert not made.due
+    clock.now += 0.26
+    assert made.due, "one that costs nothing waits no longer than that"
+
+
+def test_updates_take_no_more_than_their_share(clock: Clock):
+    made, taken, began = Pace(every=0.25, share=0.05), 0.0, clock.now
+    for _ in range(10_000):
+        clock.now += 0.01  # the search
+        if made.due:
+            with made.update():
+                clock.now += 0.04
+                taken += 0.04
+    assert 0.045 <= taken / (clock.now - began) <= 0.05
+
+
+def test_steps_between_updates_come_with_the_next(search: Search):
+    search.studio.pace = lambda: Pace(every=3600)
+    session = Session()
+    pages = list(drive(search, press(search, "press_run", session), session))
+    assert [len(page["strip"]["tiles"]) for page in pages] == [0, 1, 5]
+    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(search))
+    search.studio.pace = lambda: Pace(every=3600)
+    answer = press(search, "press_step", session)
+    assert [len(page["strip"]["tiles"]) for page in drive(search, answer, session)] == [0, 1], "one step is shown"
