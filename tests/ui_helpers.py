@@ -7,7 +7,7 @@ import gradio as gr
 
 from milr_core import SearchSettings
 from milr_core.settings import KNOBS
-from ui.page import OUTPUTS
+from ui.page import PRESSED, SHOWN, pressed
 from ui.search import Search
 from ui.session import Session
 
@@ -31,8 +31,14 @@ def press(search: Search, how: str, session: Session, *given: Any, **more: Any) 
 
 
 def drive(search: Search, answer: list[Any], session: Session) -> Iterator[dict[str, Any]]:
-    for values in search.drive(answer[0], session):
-        yield dict(zip(OUTPUTS, values, strict=True))
+    """What the browser has after each answer: a change of phase fetches the buttons."""
+    page, before = {}, None
+    for phase, *values in search.drive(answer[0], session):
+        page |= zip(SHOWN, values, strict=True)
+        if phase != before:
+            page |= zip(PRESSED, pressed(session), strict=True)
+        before = phase
+        yield dict(page)
 
 
 def finish(search: Search, session: Session, *given: Any, **more: Any) -> dict[str, Any]:

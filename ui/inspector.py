@@ -11,7 +11,7 @@ from ui.engine import paid
 from ui.exporting import Exporting, build_export, wire_export
 from ui.looking import Looking
 from ui.models import Models
-from ui.page import IN_FORCE, OUTPUTS, PANEL
+from ui.page import IN_FORCE, OUTPUTS, PANEL, PRESSED, SHOWN, pressed
 from ui.panels import build_panels
 from ui.replaying import build_replay, wire_replay
 from ui.search import Search
@@ -95,7 +95,10 @@ def wire_inspector(
     panel = [parts[name] for name in PANEL]
     asked = [session, parts["prompt"], *controls.asked]
     # A press that wants computing hands out a ticket; the ticket's change, not the press, then waits in the queue.
-    drive = ticket.change(search.drive, [ticket, session], page, **computes)
+    phase = gr.State(IDLE)
+    drive = ticket.change(search.drive, [ticket, session], [phase, *[parts[name] for name in SHOWN]], **computes)
+    buttons = [parts[name] for name in PRESSED]
+    phase.change(pressed, session, buttons, trigger_mode="always_last", **AT_ONCE)
     gr.on([parts["run"].click, parts["prompt"].submit], search.press_run, asked, [ticket, *page], **ASKS)
     parts["one_step"].click(search.press_step, asked, [ticket, *page], **ASKS)
     parts["fork"].click(search.press_fork, asked, [ticket, *page], **ASKS)

@@ -1,4 +1,8 @@
-"""The whole page as a function of a session: a value or an update for every output, in the order of `OUTPUTS`."""
+"""The whole page as a function of a session: a value or an update for every output, in the order of `OUTPUTS`.
+
+What a step changes, `SHOWN`, comes first: while steps are made nothing else is sent, since gradio's time for an update
+goes with the number of its outputs.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,9 @@ PANEL = ("stage", "reasoning", "score", "flags", "settings")
 
 IN_FORCE = tuple(f"{name}_in_force" for name in SLIDERS)
 BUTTONS = ("run", "pause", "resume", "one_step", "stop", "leave", "fork")
-OUTPUTS = (*PANEL, "stepper", "strip", "plot", "runs", "status", "notice", *IN_FORCE, *BUTTONS, "clock")
+PRESSED = (*BUTTONS, "clock")
+SHOWN = (*PANEL, "stepper", "strip", "plot", "runs", "status", *IN_FORCE, "notice")
+OUTPUTS = (*SHOWN, *PRESSED)
 
 
 def url(path: str | Path) -> str:
@@ -32,22 +38,26 @@ def url(path: str | Path) -> str:
 
 def page(session: Session, ahead: int = 0, wait: float | None = None) -> list[Any]:
     """Every output. ahead: how many wait or compute before this session, for `wait` seconds if that is known."""
+    return [*shown(session, ahead, wait), *pressed(session)]
+
+
+def shown(session: Session, ahead: int = 0, wait: float | None = None) -> list[Any]:
+    """What steps are seen by, in the order of SHOWN."""
     run = session.shown
     steps, planned = (run.steps, run.planned) if run else ([], None)
-    shown_tiles = tiles(steps, [url(p) for p in run.paths], run.flags) if run else []
+    gallery = tiles(steps, [url(p) for p in run.paths], run.flags) if run else []
     others = [(other.number, other.steps) for other in session.runs if other is not run and other.steps]
-    shown = {
+    whole = {
         "stepper": stepper(run.number if run else 0, steps, planned, session.looked_at),
-        "strip": {"run": run.number if run else 0, "tiles": shown_tiles},
+        "strip": {"run": run.number if run else 0, "tiles": gallery},
         "plot": reward_figure(steps, planned, others, run.title if others else "score")
         | {"run": run.number if run else 0},
         "runs": runs(session.runs, run),
         "status": status(session.phase, steps, planned, ahead, wait) + elsewhere(session),
-        "clock": gr.update(active=session.busy and session.active.phase == WAITING),
     }
-    rest = (*panel(session), *beside(session), *buttons(session))
-    shown |= dict(zip((*PANEL, *IN_FORCE, "notice", *BUTTONS), rest, strict=True))
-    return [shown[name] for name in OUTPUTS]
+    rest = (*panel(session), *beside(session))
+    whole |= dict(zip((*PANEL, *IN_FORCE, "notice"), rest, strict=True))
+    return [whole[name] for name in SHOWN]
 
 
 def elsewhere(session: Session) -> str:
@@ -81,8 +91,8 @@ def beside(session: Session) -> list[str]:
     return [*(in_force(name, steps, planned) for name in SLIDERS), notice(session.notice)]
 
 
-def buttons(session: Session) -> list[dict[str, Any]]:
-    """Which buttons there are, and which may be pressed, in the order of BUTTONS."""
+def pressed(session: Session) -> list[dict[str, Any]]:
+    """Which buttons there are, which of them may be pressed, and whether the clock runs, in the order of PRESSED."""
     busy = session.busy
     waiting = busy and session.active.phase == WAITING
     running = busy and session.active.phase == RUNNING
@@ -96,4 +106,5 @@ def buttons(session: Session) -> list[dict[str, Any]]:
         gr.update(visible=not waiting, interactive=running or session.phase == PAUSED),
         gr.update(visible=waiting),
         gr.update(interactive=forkable),
+        gr.update(active=waiting),
     ]

@@ -17,7 +17,7 @@ from milr_core import InputError
 from milr_core.settings import KNOBS, check
 from ui.controls import LIVE, preset_values
 from ui.engine import TOLD
-from ui.page import OUTPUTS, beside, page
+from ui.page import OUTPUTS, SHOWN, beside, page, shown
 from ui.session import FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
 from ui.studio import Studio, broke_off
 from ui.views.status import notice, status
@@ -144,13 +144,16 @@ class Search:
     # What computes
 
     def drive(self, ticket: int, session: Session) -> Iterator[list[Any]]:
-        """Make steps until the search ends, is held, or its ticket is revoked. The page after them, at a pace."""
+        """Make steps until the search ends, is held, or its ticket is revoked.
+
+        The phase, whose change brings the buttons, and what is shown of the steps, at a pace.
+        """
         run = session.active
         if session.ticket != ticket or not isinstance(run, Run) or run.phase != WAITING:
-            yield UNCHANGED
+            yield [gr.skip()] * (1 + len(SHOWN))
             return
         run.phase, message, pace = RUNNING, "", self.studio.pace()
-        yield page(session)
+        yield [run.phase, *shown(session)]
         try:
             engine = self.studio.engine_for(run)
             state = run.state(run.newest) if run.steps else None
@@ -162,7 +165,7 @@ class Search:
                     break
                 if pace.due:
                     with pace.update():
-                        yield page(session)
+                        yield [run.phase, *shown(session)]
         except Exception as error:  # shown; the steps so far stay, and none is made up
             message = broke_off(error, "The search")
         finally:
@@ -173,7 +176,7 @@ class Search:
         if session.ticket != ticket:
             return
         session.notice, session.active, run.phase = message, None, _phase_after(session, run, bool(message))
-        yield page(session)
+        yield [run.phase, *shown(session)]
 
 
 def _phase_after(session: Session, run: Run, failed: bool) -> str:

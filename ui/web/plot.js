@@ -1,7 +1,8 @@
 // Draws the figure in `props.value` with Plotly.react, which updates in place: no flicker, zoom and hidden lines stay.
 // The mark of the step looked at is drawn here; a click on a point moves the step slider, or chooses the run it is of.
 const node = element.querySelector(".plot");
-let listening = false;
+const SHARE = 0.1; // of the browser's time that drawing may take while a search runs
+let listening = false, timer = 0, rested = 0;
 const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
 const themed = (value) => {
   if (Array.isArray(value)) return value.map(themed);
@@ -30,8 +31,17 @@ const draw = () => {
     document.dispatchEvent(new CustomEvent(name, { detail: { to: own.x, number: own.data.meta } }));
   });
 };
+// Soon, and so rarely that it keeps to its share: what comes meanwhile is drawn with the next.
+const drawSoon = () => {
+  timer ||= setTimeout(() => {
+    timer = 0;
+    const began = performance.now();
+    draw();
+    rested = performance.now() + (performance.now() - began) / SHARE;
+  }, Math.max(0, rested - performance.now()));
+};
 document.addEventListener("milr-step", () => {
-  if (listening && props.value) Plotly.relayout(node, { shapes: shapes() });
+  if (listening && props.value && !timer) Plotly.relayout(node, { shapes: shapes() });
 });
 element.querySelectorAll("button[data-format]").forEach((button) =>
   button.addEventListener("click", () => {
@@ -41,5 +51,5 @@ element.querySelectorAll("button[data-format]").forEach((button) =>
 element.querySelector("button.home").addEventListener("click", () => {
   if (listening) Plotly.relayout(node, { "xaxis.range": props.value.layout.xaxis.range, "yaxis.range": props.value.layout.yaxis.range });
 });
-watch("value", draw);
+watch("value", drawSoon);
 draw();
