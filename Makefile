@@ -14,7 +14,7 @@ demo: $(VENV)/.runtime
 test: unit browser
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not browser"
+	$(BIN)/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile
 
 browser: $(VENV)/.dev
 	sh tests/browser/install_chromium.sh $(BIN)/playwright

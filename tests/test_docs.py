@@ -44,6 +44,7 @@ NOT_RUN = {
     "python -m bench speed *": MINUTES,
     "python -m bench true-size *": MINUTES,
     "python -m shapes.train": MINUTES,
+    "python -m tests.browser.measure http*": "measures a page that runs already",
     "python -m shapes.evaluate *": MINUTES,
 }
 """Commands that are not run, and why not."""

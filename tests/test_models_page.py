@@ -87,11 +87,11 @@ def test_loading_is_shown_and_one_at_a_time(search: Search, tiny_folder: Path, o
     models = Models(str(tiny_folder), [str(other_folder), EMBEDDED], slow)
     choosing, session = Choosing(search.studio, models), Session()
     choosing.arrive(session)
-    assert choosing.press_load("tiny-other") == "" and begin.wait(20)
+    assert choosing.press_load("tiny-other") == ["", ""] and begin.wait(20)
     top, _, _, dropdown, button, *_ = choosing.tick(session)
     assert "Downloading &lt;it&gt;: 40%" in top and 'role="status"' in top
     assert not dropdown["interactive"] and not button["interactive"]
-    assert "One model is loaded at a time" in choosing.press_load(EMBEDDED)
+    assert "One model is loaded at a time" in choosing.press_load(EMBEDDED)[1]
     # Everybody goes on with the model before.
     list(drive(search, press(search, "press_run", session), session))
     assert session.phase == FINISHED
@@ -113,8 +113,8 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before(
         assert models.problem.startswith(f"{name} was not loaded, and {tiny_folder.name} stays.")
         assert "hidden" not in models.problem and 'role="alert"' in header(before.facts, models)
     assert search.studio.engine is before and models.loaded == tiny_folder.name
-    assert "is not among them" in choosing.press_load("/etc") and "is not among them" in choosing.look("/etc")
-    assert "is the model that is loaded" in choosing.press_load(tiny_folder.name)
+    assert "is not among them" in choosing.press_load("/etc")[1] and "is not among them" in choosing.look("/etc")
+    assert "is the model that is loaded" in choosing.press_load(tiny_folder.name)[1]
 
 
 def test_what_a_model_takes_is_said_before(choosing: Choosing, models: Models, monkeypatch: pytest.MonkeyPatch):
@@ -133,7 +133,7 @@ def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(
     mine, waiting, compared = Session(), Session(), Session()
     pages = drive(search, press(search, "press_run", mine), mine)
     next(pages), next(pages)
-    assert "Searches are under way" in choosing.press_load("tiny-other")
+    assert "Searches are under way" in choosing.press_load("tiny-other")[1]
     search.press_pause(mine)
     list(pages)
     choosing.arrive(waiting)

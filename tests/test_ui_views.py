@@ -192,6 +192,9 @@ def test_the_estimate_says_what_costs_money():
     assert "17 images" in estimate(16, 0.5, 0) and "8.5 s" in estimate(16, 0.5, 0)
     assert "No call costs money" in estimate(16, 0.5, 0) and "34 calls" in estimate(16, 0.5, 2)
     assert "not known yet" in estimate(1, None, 0)
+    compared = estimate(16, 0.5, 1, methods=7)
+    assert "113 images: step 0 and 16 steps of search for each of 7 methods" in compared and "113 calls" in compared
+    assert "1 image: step 0. About 0.5 s" in estimate(16, 0.5, 0, methods=0)
 
 
 def test_a_recorded_run_says_so(steps: list[Step]):

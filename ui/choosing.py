@@ -76,13 +76,13 @@ class Choosing:
         except InputError as error:
             return notice(str(error))
 
-    def press_load(self, name: str) -> str:
-        """What stands under the button then."""
+    def press_load(self, name: str) -> list[Any]:
+        """What the model needs, which is no news once it is loaded, and under the button why it is not."""
         try:
             self.models.load(name, busy=not self.studio.line.empty)
         except InputError as error:
-            return notice(str(error))
-        return ""
+            return [gr.skip(), notice(str(error))]
+        return ["", ""]
 
 
 def build_choice(models: Models) -> dict[str, Any]:
@@ -96,6 +96,7 @@ def build_choice(models: Models) -> dict[str, Any]:
         )  # fmt: skip
         made["needs"] = gr.HTML("", elem_id="model-needs", padding=False)
         made["load"] = gr.Button("Load", size="sm", elem_id="load-model")
+        made["refused"] = gr.HTML("", elem_id="model-notice", padding=False)
     return made
 
 
@@ -111,8 +112,11 @@ def wire_choice(
     """What happens first when a page is opened."""
     choosing = Choosing(studio, models)
     outputs = [*(made[name] for name in ("header", "about", "models", "model", "load")), *knobs]
-    gr.Timer(SECONDS).tick(choosing.tick, session, outputs, **at_once)
+    # The clock asks for one number, and all the outputs are touched only where it is another one.
+    version = gr.Number(models.version, visible=False)
+    gr.Timer(SECONDS).tick(lambda: models.version, None, version, **at_once)
+    version.change(choosing.tick, session, outputs, **at_once)
     made["model"].change(choosing.look, made["model"], made["needs"], **at_once)
-    pressed = made["load"].click(choosing.press_load, made["model"], made["needs"], **at_once)
+    pressed = made["load"].click(choosing.press_load, made["model"], [made["needs"], made["refused"]], **at_once)
     pressed.then(choosing.tick, session, outputs, **at_once)
     return demo.load(choosing.arrive, session, outputs, **at_once)

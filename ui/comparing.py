@@ -7,13 +7,13 @@ from typing import Any
 import gradio as gr
 
 from ui.comparison import METHODS, Comparison
-from ui.engine import TOLD
+from ui.engine import TOLD, paid
 from ui.page import page, url
 from ui.panels import script
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
 from ui.studio import Studio, broke_off
 from ui.views.compare import progress, table
-from ui.views.status import notice, status
+from ui.views.status import estimate, notice, status
 
 
 class Comparing:
@@ -33,6 +33,14 @@ class Comparing:
             table(rows, url, phase == RUNNING), said, notice(message),
             gr.update(interactive=not busy), gr.update(interactive=busy),
         ]  # fmt: skip
+
+    def expect(self, methods: list[str], steps: float, *judges: str) -> str:
+        """What a comparison takes at most: step 0 once, then each method that goes on from it."""
+        searches, steps = sum(name != "step 0" for name in methods), int(steps or 0)
+        if not methods:
+            return ""
+        cost = self.studio.engine.cost(searches * steps)
+        return estimate(steps, self.studio.seconds_a_step, paid(judges), cost, searches)
 
     def press_compare(self, request: gr.Request, session: Session, methods: list[str], *controls: Any) -> list[Any]:
         """Check, then ask for a turn; the first output is the ticket."""
@@ -115,6 +123,7 @@ def build_comparing() -> dict[str, Any]:
         [(f"{name}: {what}", name) for name, what in METHODS.items()], value=list(METHODS), label="Methods",
         elem_id="methods",
     )  # fmt: skip
+    made["estimate"] = gr.HTML("", elem_id="compare-estimate", padding=False)
     with gr.Row(elem_id="compare-buttons"):
         made["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
         made["cancel"] = gr.Button("Cancel", interactive=False, elem_id="cancel")
@@ -132,6 +141,7 @@ def wire_comparing(
     session: gr.State,
     made: dict[str, Any],
     asked: list[Any],
+    weighed: list[Any],
     tabs: gr.Tabs,
     page_outputs: list[Any],
     computes: dict[str, Any],
@@ -143,5 +153,9 @@ def wire_comparing(
     shown = [made[name] for name in ("table", "said", "problem", "compare", "cancel")]
     ticket.change(comparing.drive, [ticket, session], shown, **computes)
     made["compare"].click(comparing.press_compare, [session, made["methods"], *asked], [ticket, *shown], **asks)
+    gr.on(
+        [made["tab"].select, made["methods"].change], comparing.expect, [made["methods"], *weighed], made["estimate"],
+        trigger_mode="always_last", **at_once,
+    )  # fmt: skip
     made["cancel"].click(comparing.press_cancel, session, shown, **at_once)
     made["table"].inspect(comparing.inspect, session, [tabs, *page_outputs], **at_once)

@@ -69,8 +69,8 @@ def build_demo(
                 steps = controls.knobs["steps"]
                 steps.maximum = min(steps.maximum, limits.steps_at_most)
                 steps.value = min(steps.value, limits.steps_at_most)
-            with gr.Tab("Compare", id="compare"):
-                compared = build_comparing()
+            with gr.Tab("Compare", id="compare") as compare:
+                compared = build_comparing() | {"tab": compare}
             with gr.Tab("Results", id="results"):
                 _results()
             with gr.Tab("About", id="about"):
@@ -84,7 +84,8 @@ def build_demo(
             opened = wire_choice(demo, studio, models, session, parts, knobs, AT_ONCE).then
         wire_inspector(opened, studio, session, ticket, parts, controls, computes)
         asked, page = [parts["prompt"], *controls.asked], [parts[name] for name in OUTPUTS]
-        wire_comparing(studio, session, compared, asked, tabs, page, computes, ASKS, AT_ONCE)
+        weighed = [controls.knobs["steps"], *controls.judges]
+        wire_comparing(studio, session, compared, asked, weighed, tabs, page, computes, ASKS, AT_ONCE)
         gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
         demo.unload(studio.unload)
     return demo

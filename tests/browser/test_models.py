@@ -28,7 +28,7 @@ def test_a_model_is_loaded_for_everybody_and_runs_of_another_are_not_continued(v
     mine.locator("#model input").click()
     mine.get_by_role("option", name="tiny-janus").click()
     button(mine, "Load").click()
-    expect(mine.locator("#model-needs")).to_contain_text("Searches are under way")
+    expect(mine.locator("#model-notice")).to_contain_text("Searches are under way")
     button(theirs, "Stop").click()
     expect(theirs.locator(STATUS)).to_contain_text("Stopped")
     try:

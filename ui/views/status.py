@@ -53,14 +53,16 @@ def in_force(name: str, steps: Sequence[Step], planned: SearchSettings | None) -
     return said if value == coming else f"{said}; from the next step: <b>{number(coming)}</b>"
 
 
-def estimate(steps: int, seconds_a_step: float | None, paid_judges: int, more: str = "") -> str:
-    """Before a run: what it takes at most. paid_judges: critics and observers whose calls cost money. more: what the
-    engine says of its own cost."""
-    images = counted(steps + 1, "image")
+def estimate(steps: int, seconds_a_step: float | None, paid_judges: int, more: str = "", methods: int = 1) -> str:
+    """Before a run, or a comparison of methods that share step 0: what it takes at most. paid_judges: critics and
+    observers whose calls cost money. more: what the engine says of its own cost."""
+    images = methods * steps + 1
+    of_each = f" for each of {methods} methods" if methods > 1 else ""
     if seconds_a_step is None:
         time = "How long a step takes on this machine is not known yet"
     else:
-        time = f"About {seconds((steps + 1) * seconds_a_step)} at {seconds_a_step:.2g} s a step, as measured here"
-    calls = paid_judges * (steps + 1)
+        time = f"About {seconds(images * seconds_a_step)} at {seconds_a_step:.2g} s a step, as measured here"
+    calls = paid_judges * images
     money = f"<b>Up to {counted(calls, 'call')} to a paid service.</b>" if calls else "No call costs money."
-    return f"At most {images}: step 0 and {counted(steps, 'step')} of search. {time}. {money} {escape(more)}".strip()
+    what = f"step 0 and {counted(steps, 'step')} of search{of_each}" if methods else "step 0"
+    return f"At most {counted(images, 'image')}: {what}. {time}. {money} {escape(more)}".strip()

@@ -1,8 +1,8 @@
 // Draws the figure in `props.value` with Plotly.react, which updates in place: no flicker, zoom and hidden lines stay.
 // The mark of the step looked at is drawn here; a click on a point moves the step slider, or chooses the run it is of.
 const node = element.querySelector(".plot");
-const SHARE = 0.1; // of the browser's time that drawing may take while a search runs
-let listening = false, timer = 0, rested = 0;
+const SHARE = 0.1, LATEST = 800; // drawing takes that share of the browser's time; ms it waits at most
+let listening = false, timer = 0, rested = 0, drawn = 0;
 const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
 const themed = (value) => {
   if (Array.isArray(value)) return value.map(themed);
@@ -21,6 +21,7 @@ const draw = () => {
   const figure = props.value;
   if (!figure || !window.Plotly) return;
   node.setAttribute("aria-label", figure.summary);
+  drawn = figure.steps;
   const options = { responsive: true, displaylogo: false, displayModeBar: false };
   Plotly.react(node, themed(figure.data), { ...themed(figure.layout), shapes: shapes() }, options);
   if (listening) return;
@@ -37,11 +38,11 @@ const drawSoon = () => {
     timer = 0;
     const began = performance.now();
     draw();
-    rested = performance.now() + (performance.now() - began) / SHARE;
+    rested = performance.now() + Math.min((performance.now() - began) / SHARE, LATEST);
   }, Math.max(0, rested - performance.now()));
 };
-document.addEventListener("milr-step", () => {
-  if (listening && props.value && !timer) Plotly.relayout(node, { shapes: shapes() });
+document.addEventListener("milr-step", ({ detail }) => {
+  if (listening && props.value && detail.index < drawn) Plotly.relayout(node, { shapes: shapes() });
 });
 element.querySelectorAll("button[data-format]").forEach((button) =>
   button.addEventListener("click", () => {
