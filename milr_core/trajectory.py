@@ -14,23 +14,21 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from milr_core.critics.base import Score, Usage
+from milr_core.critics.base import Usage
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import Janus
-from milr_core.latents import Latents
+from milr_core.record import record_of, state_of, tensors_of
 from milr_core.settings import settings_from
-from milr_core.state import Sample, State
-from milr_core.steps import Cost, Probabilities
+from milr_core.state import State
+from milr_core.steps import Cost
 
 SCHEMA = 1
 MAX_BUNDLE_BYTES = 2 << 30
@@ -42,7 +40,6 @@ _RECORD = {
     "gradient_norm": dict, "update_norm": dict, "latents": dict, "image": str, "state": str,
 }  # fmt: skip
 _OBSERVED = {"value": (int, float), "parts": dict, "reason": str}
-_GROUP = ("values", "positions", "mean", "variance", "count", "origin")
 _HEADER = {"schema": int, "prompt": str, "model": dict, "critic": str, "steps": list}
 _FILE = re.compile(r"(trajectory\.json|step-\d{3,4}\.png|state-\d{3,4}\.safetensors)")
 
@@ -55,52 +52,6 @@ def _write(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
-
-
-def _tensors(state: State) -> dict[str, torch.Tensor]:
-    tensors = {"rollout_text": state.rollout_text, "rollout_image": state.rollout_image, "random": state.random}
-    for name, group in (("text", state.text_latents), ("image", state.image_latents)):
-        if group is not None:
-            tensors |= {f"{name}.{k}": getattr(group, k) for k in _GROUP}
-    return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-
-
-def _record(state: State) -> dict[str, Any]:
-    groups = {"text": state.text_latents, "image": state.image_latents}
-    record = {
-        "index": state.index,
-        "text": state.text,
-        "reward": state.score.value,
-        "parts": state.score.parts,
-        "reason": state.score.reason,
-        "raw": state.score.raw,
-        "best": state.best,
-        "settings": state.settings.as_dict(),
-        "cost": asdict(state.cost),
-        "text_tokens": state.text_tokens,
-        "token_strings": state.token_strings,
-        "text_prefix": state.step.text_prefix,
-        "text_positions": state.step.text_positions,
-        "image_tokens": state.image_tokens,
-        "image_positions": state.step.image_positions,
-        "gradient_norm": state.gradient_norm,
-        "update_norm": state.update_norm,
-        "latents": {name: {"ratio": g.ratio, "rule": g.rule} for name, g in groups.items() if g is not None},
-        "image": f"step-{state.index:03d}.png",
-        "state": f"state-{state.index:03d}.safetensors",
-    }
-    if state.pending:
-        record["pending"] = [asdict(sample) for sample in state.pending]
-    if state.tried:
-        record["tried"] = list(state.tried)
-    if state.observed:
-        record["observed"] = {
-            name: {"value": score.value, "parts": score.parts, "reason": score.reason}
-            for name, score in state.observed.items()
-        }
-    if state.probabilities:
-        record["probabilities"] = asdict(state.probabilities)
-    return record
 
 
 def stamp(prompt: str, model: dict[str, str], settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
@@ -268,11 +219,11 @@ class Trajectory:
             raise InputError(
                 f"The run has {len(self)} steps of '{self.prompt}'; this is step {state.index} of '{state.prompt}'."
             )
-        record = _record(state)
+        record = record_of(state)
         png = io.BytesIO()
         state.image.save(png, "PNG", pnginfo=stamp(state.prompt, self.model, record["settings"]))
         _write(self.folder / record["image"], png.getvalue())
-        _write(self.folder / record["state"], save_tensors(_tensors(state)))
+        _write(self.folder / record["state"], save_tensors(tensors_of(state)))
         self.records.append(record)
         self._save()
         return self.folder / record["image"]
@@ -302,41 +253,14 @@ class Trajectory:
         best = values.index(max(values))
         try:
             tensors = load_tensors((self.folder / record["state"]).read_bytes())
-            groups = {
-                name: Latents(
-                    **{k: tensors[f"{name}.{k}"] for k in _GROUP[:-1]},
-                    # Bundles from before latents kept their origin were made with no trust region to need it.
-                    origin=tensors.get(f"{name}.origin", tensors[f"{name}.values"]),
-                    ratio=float(about["ratio"]),
-                    rule=str(about["rule"]),
-                )
-                for name, about in record["latents"].items()
-            }
-            return State(
+            return state_of(
+                record,
+                tensors,
                 prompt=self.prompt,
-                index=index,
-                settings=settings,
-                text=record["text"],
-                text_tokens=record["text_tokens"],
-                token_strings=record["token_strings"],
-                image_tokens=record["image_tokens"],
-                image=self.image(index),
-                score=Score(record["reward"], record["parts"], record["reason"], record["raw"]),
                 values=values,
-                rollout_text=tensors["rollout_text"],
-                rollout_image=tensors["rollout_image"],
-                text_latents=groups.get("text"),
-                image_latents=groups.get("image"),
-                random=tensors["random"],
-                cost=Cost(**record["cost"]),
-                gradient_norm=record["gradient_norm"],
-                update_norm=record["update_norm"],
+                image=self.image(index),
                 spent=sum((Cost(**r["cost"]).usage for r in self.records[: index + 1]), Usage()),
-                observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
-                probabilities=Probabilities(**record["probabilities"]) if "probabilities" in record else None,
-                pending=tuple(Sample(**sample) for sample in record.get("pending", [])),
                 anchor=self.state(best) if settings.patience and best < index else None,
-                tried=tuple(record.get("tried", [])),
             )
         except (OSError, SafetensorError, KeyError, TypeError, CriticError) as error:
             raise InputError(f"Step {index} of {self.folder} cannot be continued from: {error!r}.") from error
