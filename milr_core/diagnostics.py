@@ -134,8 +134,8 @@ def repetition(tokens: Sequence[int], n: int = NGRAM) -> float:
 
 
 def surprise(own: Sequence[float]) -> float:
-    """Mean of -log p of tokens under the model's own output, in nats."""
-    return -sum(math.log(max(p, LEAST)) for p in own) / len(own)
+    """Mean of -log p of tokens under the model's own output, in nats; 0 of none."""
+    return -sum(math.log(max(p, LEAST)) for p in own) / max(len(own), 1)
 
 
 def _stranger(what: str, now: Sequence[float], before: Sequence[float]) -> str:

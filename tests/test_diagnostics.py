@@ -86,7 +86,7 @@ def test_no_change_and_early_stop():
 def test_surprise_is_in_nats_and_finite():
     assert surprise([1.0, 1.0]) == 0
     assert surprise([math.exp(-1)] * 3) == pytest.approx(1)
-    assert math.isfinite(surprise([0.0]))
+    assert math.isfinite(surprise([0.0])) and surprise([]) == 0
 
 
 def test_text_diff_reads_in_order_and_rebuilds_both_texts():
