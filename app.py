@@ -135,7 +135,6 @@ def main(argv: list[str] | None = None) -> int:
     except (InputError, CriticError) as error:
         return refuse(error)
     demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models)
-    demo.queue(max_size=limits.queue)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
             _, url, _ = demo.launch(

@@ -19,7 +19,7 @@ def page_app(engine: Engine, critic: str, limits: Limits, replica: str) -> FastA
     """The page as a web application that says in a cookie which replica it is."""
     app = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
-        build_demo(engine, critic, limits=limits).queue(max_size=limits.queue),
+        build_demo(engine, critic, limits=limits),
         path="/",
         enable_monitoring=False,
         run_history=False,

@@ -19,6 +19,9 @@ from ui.views.about import about
 from ui.views.results import results
 
 DEFAULT_LIMITS = Limits()
+QUEUE_SECONDS = 0.02
+"""Between two looks of gradio's queue for something to do. Its own are a millisecond and ten, which take 7% of a core
+from an idle page."""
 PUBLISHED = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 """Written by `python -m bench report`, with its pictures in a folder beside it; not in an installed package."""
 
@@ -52,7 +55,7 @@ def build_demo(
     limits: Limits = DEFAULT_LIMITS,
     models: Models | None = None,
 ) -> gr.Blocks:
-    """The page for an engine; `critic` is the one chosen at first.
+    """The page for an engine, with its queue; `critic` is the one chosen at first.
 
     seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
     """
@@ -88,6 +91,8 @@ def build_demo(
         wire_comparing(studio, session, compared, asked, weighed, tabs, page, computes, ASKS, AT_ONCE)
         gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
         demo.unload(studio.unload)
+    demo.queue(max_size=limits.queue)
+    demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = QUEUE_SECONDS
     return demo
 
 
