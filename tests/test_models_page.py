@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import app
-from milr_core import InputError, Loading
+from milr_core import Critic, InputError, Loading, SearchControl
 from milr_core.settings import KNOBS
 from tests.conftest import write_tiny_janus
 from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, press, request
+from ui import models as models_page
 from ui.api import build_api
 from ui.choosing import Choosing, header
 from ui.comparing import Comparing
 from ui.controls import LIVE
-from ui.engine import LocalEngine
+from ui.engine import Job, LocalEngine
 from ui.layout import build_demo
 from ui.limits import Limits
 from ui.models import EMBEDDED, JANUS_PRO, Models, make_local, needs
@@ -260,3 +262,26 @@ def test_the_app_watches_nobody(monkeypatch: pytest.MonkeyPatch, tiny_folder: Pa
     monkeypatch.setenv("MILR_QUEUE", "many")
     assert app.main(["--model", str(tiny_folder)]) == 2
     assert "MILR_QUEUE is a whole number from 1 to 10000; got 'many'." in capsys.readouterr().err
+
+
+def test_a_small_model_leaves_a_core_to_the_page(tiny_folder: Path, redness: Critic, monkeypatch: pytest.MonkeyPatch):
+    seen, before = [], torch.get_num_threads()
+
+    class Counting(type(redness)):
+        def score(self, images, prompt):
+            seen.append(torch.get_num_threads())
+            return super().score(images, prompt)
+
+    monkeypatch.setattr(models_page, "default_device", lambda: "cpu")
+    monkeypatch.setattr(models_page, "THREADS", 2)
+    try:
+        for small, threads in ((models_page.SMALL, 1), (0, 2)):
+            monkeypatch.setattr(models_page, "SMALL", small)
+            engine = make_local(str(tiny_folder), lambda _: None)
+            engine.judges.shared["redness"] = Counting()
+            torch.set_num_threads(3 - threads)  # as another thread than the one that loaded it may have it
+            list(engine.reason(engine.check(Job(PROMPT, SETTINGS, "redness")), SearchControl()))
+            assert engine.threads == threads and set(seen) == {threads}
+            seen.clear()
+    finally:
+        torch.set_num_threads(before)

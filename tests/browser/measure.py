@@ -1,6 +1,7 @@
 """Measures the page's bars against a running app, and writes them: python -m tests.browser.measure URL [--write].
 
-The engine's own time is that of the same search in this process, in turns with the page's: both compute alone.
+The engine's own time is what it counts itself in the page's search; beside it stands that of the same search in this
+process, in turns with the page's.
 """
 
 import argparse
@@ -50,10 +51,10 @@ def engine(model: Janus, critic: Critic) -> float:
     return (times[-1] - times[0]) / STEPS
 
 
-def opened(browser: Browser, url: str, steps: int, more: str = "") -> Page:
+def opened(browser: Browser, url: str, steps: int) -> Page:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{url}?prompt={PROMPT.replace(' ', '+')}&steps={steps}&threshold=1&seed={SEED}{more}")
+    page.goto(f"{url}?prompt={PROMPT.replace(' ', '+')}&steps={steps}&threshold=1&seed={SEED}")
     expect(page.locator("#estimate")).to_contain_text(f"{steps} steps of search")
     page.wait_for_timeout(1500)  # what a new page still fetches
     return page

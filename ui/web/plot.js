@@ -1,7 +1,7 @@
 // Draws the figure in `props.value` with Plotly.react, which updates in place: no flicker, zoom and hidden lines stay.
 // The mark of the step looked at is drawn here; a click on a point moves the step slider, or chooses the run it is of.
 const node = element.querySelector(".plot");
-const SHARE = 0.1, LATEST = 800; // drawing takes that share of the browser's time; ms it waits at most
+const SHARE = 0.1, LATEST = 800; // of the browser's time, for drawing; but ms that it waits at most
 let listening = false, timer = 0, rested = 0, drawn = 0;
 const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
 const themed = (value) => {
@@ -32,7 +32,7 @@ const draw = () => {
     document.dispatchEvent(new CustomEvent(name, { detail: { to: own.x, number: own.data.meta } }));
   });
 };
-// Soon, and so rarely that it keeps to its share: what comes meanwhile is drawn with the next.
+// Soon, and seldom where drawing takes long: what comes meanwhile is drawn with the next.
 const drawSoon = () => {
   timer ||= setTimeout(() => {
     timer = 0;
