@@ -109,6 +109,7 @@ class Janus:
                 w for w in prompt.split() if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False).input_ids
             ]
             said = ", ".join(dict.fromkeys(w.strip(".,:;!?\"'") or w for w in words)) or prompt
+            said = said if len(said) <= 200 else f"{said[:200]}…"
             raise InputError(f"{self.name} does not know: {said}. {self.can_draw}".strip())
         return prompt
 

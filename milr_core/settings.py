@@ -255,8 +255,9 @@ def check(name: str, value: Any) -> Any:
     if not is_number or not math.isfinite(value) or (knob.kind is int and value != int(value)):
         raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {value!r}.")
     if value < knob.low or value > knob.high or (knob.above_low and value == knob.low):
-        bracket = "(" if knob.above_low else "["
-        raise InputError(f"{name} lies in {bracket}{knob.low:g}, {knob.high:g}]; got {value:g}.")
+        bracket, form = "(" if knob.above_low else "[", "d" if knob.kind is int else "g"
+        low, high, got = (f"{knob.kind(number):{form}}" for number in (knob.low, knob.high, value))
+        raise InputError(f"{name} lies in {bracket}{low}, {high}]; got {got}.")
     return knob.kind(value)
 
 

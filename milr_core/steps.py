@@ -109,5 +109,10 @@ class Step:
     def reason(self) -> str:
         return self.score.reason
 
+    @property
+    def independent(self) -> bool:
+        """Whether no latent was optimised for it: step 0, and every image of Best-of-N."""
+        return not self.text_positions and not self.image_positions
+
     def __iter__(self) -> Iterator:
         return iter((self.text, self.image, self.reward))

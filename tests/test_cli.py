@@ -63,7 +63,9 @@ def test_the_same_command_twice_is_the_same_run(whole, tmp_path, capsys):
 
 def test_killed_and_resumed_is_the_undisturbed_run(whole, tmp_path):
     folder = tmp_path / "killed"
-    process = subprocess.Popen([*COMMAND, *SEARCH, "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD)
+    process = subprocess.Popen(
+        [*COMMAND, *SEARCH, "--steps", "60", "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD
+    )
     for _ in range(3):
         process.stdout.readline()
     os.kill(process.pid, signal.SIGKILL)
@@ -89,12 +91,14 @@ def test_resuming_a_run_that_is_done_says_so(whole, capsys):
 
 def test_interrupt_keeps_the_steps_so_far(tmp_path):
     folder = tmp_path / "stopped"
-    process = subprocess.Popen([*COMMAND, *SEARCH, "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD)
+    process = subprocess.Popen(
+        [*COMMAND, *SEARCH, "--steps", "60", "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD
+    )
     process.stdout.readline()
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130 and time.monotonic() - started < 10
-    assert 1 <= len(Trajectory.open(folder)) < 7
+    assert 1 <= len(Trajectory.open(folder)) < 61
 
 
 @pytest.mark.parametrize(

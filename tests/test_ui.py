@@ -106,6 +106,15 @@ def test_a_slider_out_of_range_changes_nothing(search: Search):
     assert session.shown.planned == SETTINGS
 
 
+@pytest.mark.parametrize("typed", [None, 0, 0.0, -1])
+def test_what_is_still_being_typed_is_waited_for(search: Search, typed: float | None):
+    session = Session()
+    press(search, "press_run", session)
+    values = {name: getattr(SETTINGS, name) for name in LIVE} | {"lr": typed, "guidance": 4.0}
+    *_, notice = search.move_slider(session, *values.values())
+    assert notice == "" and session.shown.planned == replace(SETTINGS, guidance=4.0)
+
+
 @pytest.mark.parametrize(
     ("settings", "prompt", "critic", "said"),
     [

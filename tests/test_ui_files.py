@@ -141,7 +141,20 @@ def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(sea
     assert search.studio.line.ahead(session) == 0 and len(list(drive(search, answer, session))) == 7
 
 
-@pytest.mark.parametrize("given", [{"prompt": "two red dogs"}, {"steps": 65}, {"lr": 99.0}, {"critic": "nobody"}])
-def test_the_endpoint_says_what_is_wrong(search: Search, given: dict):
-    with pytest.raises(gr.Error):
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"prompt": "two red dogs"}, "does not know: dogs"),
+        ({"prompt": "x" * 5000}, "does not know: x{200}…"),
+        ({"prompt": 5}, "prompt is text; got 5"),
+        ({"steps": 65}, "64 steps at most"),
+        ({"steps": "four"}, "steps is a whole number; got 'four'"),
+        ({"lr": 99.0}, "lr lies in"),
+        ({"critic": "nobody"}, "There is no critic 'nobody'"),
+        ({"critic": ["oracle"]}, "critic is text; got"),
+        ({"observer": {}}, "observer is text; got"),
+    ],
+)
+def test_the_endpoint_says_what_is_wrong(search: Search, given: dict, said: str):
+    with pytest.raises(gr.Error, match=said):
         list(build_api(search.studio)(**{"prompt": PROMPT, "critic": "redness"} | given))

@@ -1,6 +1,7 @@
 """What the page shows, as functions of real steps."""
 
 import ast
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ui.comparison import Row
 from ui.session import FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Run
 from ui.views.about import METHOD
 from ui.views.compare import progress, table
-from ui.views.export import as_command, as_json, as_python, from_query, query
+from ui.views.export import Recipe, as_command, as_json, as_python, from_query, query
 from ui.views.flags import MEANING, flagged
 from ui.views.plot import reward_figure
 from ui.views.reasoning import aligned, reasoning
@@ -275,16 +276,39 @@ def test_the_method_is_told_in_four_sentences():
     assert len(METHOD) == 4 and all(said.endswith(".") and said.count(". ") == 0 for said in METHOD)
 
 
-def test_exported_texts_make_the_same_run_again(steps: list[Step]):
-    moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
-    about = ("it's two red circles", "janus-shapes", "oracle", moved, SETTINGS)
-    assert '"changes": [\n    {\n      "step": 2,\n      "lr": 0.1' in as_json(*about)
-    command = as_command(*about)
+def recipe(steps: list[Step], **more) -> Recipe:
+    return Recipe("it's two red circles", "janus-shapes", "oracle", steps, **more)
+
+
+def test_a_change_of_settings_is_in_every_exported_text(steps: list[Step]):
+    moved = recipe([replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps])
+    assert json.loads(as_json(moved))["changes"] == [{"step": 2, "lr": 0.1}]
+    command = as_command(moved)
     assert "--text-ratio 0.5" in command and command.startswith("# The settings were changed")
     assert "'it'\"'\"'s two red circles'" in command
-    source = as_python(*about)
-    assert "{2: {'lr': 0.1}}" in source
+    source = as_python(moved)
+    assert "    if step.index == 1:\n        break\nsettings = replace(settings, lr=0.1)\n" in source
     ast.parse(source)
+
+
+def test_settings_that_step_0_does_not_depend_on_begin_with_it(steps: list[Step]):
+    other = replace(steps[0], settings=replace(steps[0].settings, strategy="image", threshold=0.1))
+    assert as_command(recipe([other, *steps[1:]])) == as_command(recipe(steps))
+    assert json.loads(as_json(recipe([other])))["settings"]["strategy"] == "image"
+    other = replace(steps[0], settings=replace(steps[0].settings, seed=99))
+    assert json.loads(as_json(recipe([other, *steps[1:]])))["changes"] == [{"step": 1, "seed": steps[1].settings.seed}]
+
+
+def test_exported_texts_name_who_watched_and_which_judge(steps: list[Step]):
+    options = {"oracle": {"judge": "small"}, "0.5*self+0.5*wise": {"wise": {"judge": "small"}}}
+    watched = recipe(steps, observers=["0.5*self+0.5*wise"], options=options)
+    about = json.loads(as_json(watched))
+    assert about["observers"] == ["0.5*self+0.5*wise"] and about["critic_options"] == options
+    assert "--critic oracle --option judge=small --observer '0.5*self+0.5*wise'" in as_command(watched)
+    source = as_python(watched)
+    assert "critic = load_critic('oracle', model=model, **{'judge': 'small'})" in source
+    assert "[load_critic('0.5*self+0.5*wise', model=model, **{'wise': {'judge': 'small'}})]" in source
+    assert "settings=settings, observers=observers)" in source
 
 
 def test_a_link_restores_what_it_was_made_of():

@@ -58,14 +58,17 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
             temperature: Of sampling image tokens, 0 to 10.
         """
         try:
-            if steps > MOST_STEPS:
-                raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
-            studio.check_steps(steps)
+            for name, text in (("prompt", prompt), ("critic", critic), ("observer", observer)):
+                if not isinstance(text, str):  # gradio passes on whatever JSON it was sent
+                    raise InputError(f"{name} is text; got {text!r}.")
             settings = SearchSettings(
                 strategy=strategy, steps=steps, seed=seed, threshold=threshold, temperature=temperature,
                 text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None,
                 guidance=guidance or None,
             )  # fmt: skip
+            if settings.steps > MOST_STEPS:
+                raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
+            studio.check_steps(settings.steps)
             observers = (observer,) if observer else ()
             engine = studio.engine
             yield from _search(studio, engine, engine.check(Job(prompt, settings, critic, observers)))

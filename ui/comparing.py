@@ -34,13 +34,13 @@ class Comparing:
             gr.update(interactive=not busy), gr.update(interactive=busy),
         ]  # fmt: skip
 
-    def expect(self, methods: list[str], steps: float, *judges: str) -> str:
+    def expect(self, methods: list[str], steps: float | None, *judges: str) -> str:
         """What a comparison takes at most: step 0 once, then each method that goes on from it."""
-        searches, steps = sum(name != "step 0" for name in methods), int(steps or 0)
+        searches, most = sum(name != "step 0" for name in methods), self.studio.limits.steps(steps)
         if not methods:
             return ""
-        cost = self.studio.engine.cost(searches * steps)
-        return estimate(steps, self.studio.seconds_a_step, paid(judges), cost, searches)
+        cost = self.studio.engine.cost(searches * most)
+        return estimate(most, self.studio.seconds_a_step, paid(judges), cost, searches)
 
     def press_compare(self, request: gr.Request, session: Session, methods: list[str], *controls: Any) -> list[Any]:
         """Check, then ask for a turn; the first output is the ticket."""
@@ -147,6 +147,7 @@ def wire_comparing(
     computes: dict[str, Any],
     asks: dict[str, Any],
     at_once: dict[str, Any],
+    typed: dict[str, Any],
 ) -> None:
     comparing = Comparing(studio)
     ticket = gr.State(0)
@@ -155,7 +156,7 @@ def wire_comparing(
     made["compare"].click(comparing.press_compare, [session, made["methods"], *asked], [ticket, *shown], **asks)
     gr.on(
         [made["tab"].select, made["methods"].change], comparing.expect, [made["methods"], *weighed], made["estimate"],
-        trigger_mode="always_last", **at_once,
+        trigger_mode="always_last", **typed,
     )  # fmt: skip
     made["cancel"].click(comparing.press_cancel, session, shown, **at_once)
     made["table"].inspect(comparing.inspect, session, [tabs, *page_outputs], **at_once)

@@ -99,6 +99,14 @@ def build_controls(recommended: dict[str, Any], critic: str) -> Controls:
     return Controls(ordered, in_force, preset=preset, dice=dice, fork=fork, **judges)
 
 
+def half_typed(name: str, value: Any) -> bool:
+    """Whether it may be the beginning of a number that is allowed: an empty field, or less than the least."""
+    knob = KNOBS[name]
+    if knob.choices or value is None:
+        return not knob.choices
+    return isinstance(value, int | float) and (value < knob.low or (knob.above_low and value == knob.low))
+
+
 def preset_values(name: str, recommended: dict[str, Any]) -> list[Any]:
     """A value for every knob that a preset, or the model's own choice, sets; the others stay. In the order of KNOBS."""
     own = recommended_settings(recommended)
@@ -115,7 +123,8 @@ def _critic_controls(critic: str) -> dict[str, Any]:
             info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
         )  # fmt: skip
         made["observer"] = gr.Dropdown(
-            [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", elem_id="observer",
+            [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", allow_custom_value=True,
+            elem_id="observer",
             info="Scores every step as well, and the search never hears it: where it falls while the score rises, the "
             "score is being exploited.",
         )  # fmt: skip

@@ -126,6 +126,14 @@ def paid(names: Sequence[str]) -> int:
     return sum(is_remote(single) for name in names for single in singles(name))
 
 
+def options_for(name: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """A visitor's options as `load_critic` takes them: by critic for a mixture, none where nobody asks a service."""
+    asking = [single for single in singles(name) if is_remote(single)]
+    if not options or not asking:
+        return {}
+    return dict(options) if name.strip() in asking else {single: dict(options) for single in asking}
+
+
 class Judges:
     """Critics by name, loaded once for everybody; those made with a visitor's options only as long as these live."""
 
@@ -141,10 +149,9 @@ class Judges:
         Raises:
             InputError: there is no such critic, or it lacks something.
         """
-        asking = [single for single in singles(name) if is_remote(single)]
-        if not options or not asking:
+        own = options_for(name, options or {})
+        if not own:
             return self._kept(self.shared, name, lambda: load_critic(name, model=self.model))
-        own = options if name.strip() in asking else dict.fromkeys(asking, dict(options))
         return self._kept(self._own.setdefault(options, {}), name, lambda: load_critic(name, model=self.model, **own))
 
     def _kept(self, there: dict[str, Critic], name: str, load: Callable[[], Critic]) -> Critic:

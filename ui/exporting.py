@@ -9,12 +9,14 @@ import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Step, Trajectory
+from milr_core.critics import critic_weights
 from milr_core.settings import KNOBS
 from milr_core.trajectory import MadeBy
-from ui.controls import restored
+from ui.controls import NO_OBSERVER, restored
+from ui.engine import options_for
 from ui.session import REPLAYED, Run, Session
 from ui.studio import Studio
-from ui.views.export import as_command, as_json, as_python, from_query, query
+from ui.views.export import Recipe, as_command, as_json, as_python, from_query, query
 from ui.views.status import notice
 
 SIDE, BAR = 384, 30
@@ -56,6 +58,14 @@ def bundle(run: Run, file: Path) -> Path:
     return made.to_zip(file)
 
 
+def recipe(run: Run) -> Recipe:
+    """What makes the run again; of a visitor's own options the judge's name, not where it is nor the key."""
+    observers = list(run.steps[-1].observed)
+    judge = {"judge": run.options["judge"]} if "judge" in run.options else {}
+    options = {name: given for name in (run.critic, *observers) if (given := options_for(name, judge))}
+    return Recipe(run.prompt, run.model["id"], run.critic, run.steps, observers, options)
+
+
 class Exporting:
     """Handlers of the export panel."""
 
@@ -67,10 +77,10 @@ class Exporting:
         run = session.shown
         if run is None or not run.steps:
             return [*[gr.skip()] * 5, notice("There is nothing to export yet: make or open a run first.")]
-        about = (run.prompt, run.model["id"], run.critic, run.steps, run.planned)
+        made = recipe(run)
         folder = self.studio.folder(session)
         folder.mkdir(parents=True)
-        texts = [as_json(*about), as_command(*about), as_python(*about)]
+        texts = [as_json(made), as_command(made), as_python(made)]
         (folder / "settings.json").write_text(texts[0], encoding="utf-8")
         files, said = [folder / "settings.json", animation(run.steps, folder / "trajectory.webp")], ""
         try:
@@ -78,7 +88,7 @@ class Exporting:
         except InputError as error:
             said = str(error)
         page = request.headers.get("referer", "").partition("?")[0]
-        observer = next((name for name in run.steps[0].observed), "")
+        observer = next(iter(made.observers), "")
         link = f"{page}?{query(run.prompt, run.critic, observer, run.planned.as_dict())}"
         return [[str(file) for file in files], *texts, link, notice(said)]
 
@@ -86,6 +96,10 @@ class Exporting:
         """Prompt, critic, observer, the knobs and the notice from the page's own address."""
         try:
             found = from_query(str(request.request.url.query)) if request.request else {}
+            self.studio.check_steps(found.get("steps", 0))
+            for name in (found.get("critic"), found.get("observer")):
+                if name and name != NO_OBSERVER:
+                    critic_weights(name)
         except InputError as error:
             return [*[gr.skip()] * (3 + len(KNOBS)), notice(f"{error} The link was not used.")]
         names = ("prompt", "critic", "observer", *KNOBS)

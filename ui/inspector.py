@@ -33,9 +33,14 @@ COMPUTES: dict[str, Any] = {
     "trigger_mode": "multiple",
 }  # fmt: skip
 """What computes: as many at a time as the engine can, whoever asked."""
-ASKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+ASKS: dict[str, Any] = {
+    "concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private", "preprocess": False,
+}  # fmt: skip
 """A press that may hand out a ticket. The browser sees a State's change only in answers that came through the queue."""
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+TYPED = AT_ONCE | {"preprocess": False}
+"""Of fields that someone may be typing in. The handlers say what is wrong with a value: gradio would answer that the
+first digit of 0.25 is out of range with an error on every panel that waits for the answer."""
 
 
 def build_inspector(studio: Studio, critic: str, models: Models | None) -> tuple[dict[str, Any], Controls]:
@@ -113,11 +118,11 @@ def wire_inspector(
     parts["runs"].choose(looking.choose, session, page, **AT_ONCE)
     gr.on(
         [parts["against"].change, parts["against_step"].change], looking.look_against,
-        [session, parts["against"], parts["against_step"]], [parts["against_step"], *panel], **AT_ONCE,
+        [session, parts["against"], parts["against_step"]], [parts["against_step"], *panel], **TYPED,
     )  # fmt: skip
     live = [controls.knobs[name] for name in LIVE]
     beside = [parts[name] for name in (*IN_FORCE, "notice")]
-    gr.on([k.change for k in live], search.move_slider, [session, *live], beside, trigger_mode="always_last", **AT_ONCE)
+    gr.on([k.change for k in live], search.move_slider, [session, *live], beside, trigger_mode="always_last", **TYPED)
     presets = [parts["notice"], *controls.knobs.values()]
     controls.preset.input(search.choose_preset, [session, controls.preset], presets, **AT_ONCE)
     controls.dice.click(random_seed, None, controls.knobs["seed"], **AT_ONCE)
@@ -126,17 +131,17 @@ def wire_inspector(
     wire_export(studio, session, parts, AT_ONCE)
     wire_replay(studio, session, parts, page, AT_ONCE)
 
-    def expect(steps: float, *judges: str) -> list[Any]:
+    def expect(steps: float | None, *judges: str) -> list[Any]:
         """What a run will take, and whether the fields for a service's key are needed."""
-        asked_for_money = paid(judges)
+        asked_for_money, most = paid(judges), studio.limits.steps(steps)
         return [
-            estimate(int(steps or 0), studio.seconds_a_step, asked_for_money, studio.engine.cost(int(steps or 0))),
+            estimate(most, studio.seconds_a_step, asked_for_money, studio.engine.cost(most)),
             gr.update(visible=asked_for_money > 0),
         ]
 
     weighed = [controls.knobs["steps"], *controls.judges]
     weighing = [parts["estimate"], controls.paid]
-    drive.then(expect, weighed, weighing, **AT_ONCE)
-    gr.on([c.change for c in weighed], expect, weighed, weighing, trigger_mode="always_last", **AT_ONCE)
+    drive.then(expect, weighed, weighing, **TYPED)
+    gr.on([c.change for c in weighed], expect, weighed, weighing, trigger_mode="always_last", **TYPED)
     linked = [parts["prompt"], *controls.judges, *controls.knobs.values(), parts["notice"]]
-    opened(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **AT_ONCE)
+    opened(Exporting(studio).restore, None, linked, **AT_ONCE).then(expect, weighed, weighing, **TYPED)

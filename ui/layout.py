@@ -8,7 +8,7 @@ from ui.api import build_api
 from ui.choosing import header, wire_choice
 from ui.comparing import build_comparing, wire_comparing
 from ui.engine import Engine
-from ui.inspector import ASKS, AT_ONCE, COMPUTES, build_inspector, wire_inspector
+from ui.inspector import ASKS, AT_ONCE, COMPUTES, TYPED, build_inspector, wire_inspector
 from ui.limits import Limits
 from ui.models import Models
 from ui.page import OUTPUTS, url
@@ -88,7 +88,7 @@ def build_demo(
         wire_inspector(opened, studio, session, ticket, parts, controls, computes)
         asked, page = [parts["prompt"], *controls.asked], [parts[name] for name in OUTPUTS]
         weighed = [controls.knobs["steps"], *controls.judges]
-        wire_comparing(studio, session, compared, asked, weighed, tabs, page, computes, ASKS, AT_ONCE)
+        wire_comparing(studio, session, compared, asked, weighed, tabs, page, computes, ASKS, AT_ONCE, TYPED)
         gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
         demo.unload(studio.unload)
     demo.queue(max_size=limits.queue)

@@ -23,6 +23,10 @@ class Limits:
     cache_hours: int = _setting(2, 1, 10_000, "after which files made for visitors are deleted")
     models: tuple[str, ...] = ()
 
+    def steps(self, asked: float | None) -> int:
+        """How many a search takes at most, of what stands in the field for them."""
+        return min(max(int(asked or 0), 0), self.steps_at_most)
+
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Limits":
         """From the environment.

@@ -18,7 +18,7 @@ class Looking:
 
     def look_against(self, session: Session, against: str, chosen: float | None) -> list[Any]:
         """Another step to compare with."""
-        session.against, session.against_step = against, int(chosen or 0)
+        session.against, session.against_step = against, max(0, int(chosen or 0))
         return [gr.update(visible=against == "a step"), *panel(session)]
 
     def choose(self, session: Session, event: gr.EventData) -> list[Any]:

@@ -15,7 +15,7 @@ import gradio as gr
 
 from milr_core import InputError
 from milr_core.settings import KNOBS, check
-from ui.controls import LIVE, preset_values
+from ui.controls import LIVE, half_typed, preset_values
 from ui.engine import TOLD
 from ui.page import OUTPUTS, SHOWN, beside, page, shown
 from ui.session import FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
@@ -116,11 +116,15 @@ class Search:
         return page(session)
 
     def move_slider(self, session: Session, *values: Any) -> list[str]:
-        """Live settings, in the order of LIVE; in force from the next step of the search that is under way."""
+        """Live settings, in the order of LIVE; in force from the next step of the search that is under way.
+
+        A value below what is allowed is one that is being typed (0, for 0.25): the field mends it when it is left.
+        """
         run = session.active if isinstance(session.active, Run) and session.busy else session.shown
         if run is not None and run.phase in (WAITING, RUNNING, PAUSED):
             try:
-                wanted = {name: check(name, value) for name, value in zip(LIVE, values, strict=True)}
+                asked = zip(LIVE, values, strict=True)
+                wanted = {name: check(name, value) for name, value in asked if not half_typed(name, value)}
                 self.studio.check_steps(wanted.get("steps", 0))
                 run.change(**{n: v for n, v in wanted.items() if v != getattr(run.planned, n)})
                 session.notice = ""

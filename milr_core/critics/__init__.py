@@ -67,6 +67,28 @@ def _single(name: str, model: Janus | None, options: dict[str, Any]) -> Critic:
     return kind(**options)
 
 
+def critic_weights(name: str) -> list[tuple[str, float]]:
+    """The critics in a name or a mixture and their weights, nothing loaded: "oracle" is [("oracle", 1.0)].
+
+    Raises:
+        InputError: unknown critic, malformed mixture.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"Name a critic: {', '.join(CRITICS)}, or a mixture as 0.7*oracle+0.3*self.")
+    terms = [term.strip() for term in name.split("+")]
+    if len(terms) == 1 and "*" not in terms[0]:
+        critic_class(terms[0])
+        return [(terms[0], 1.0)]
+    weights = []
+    for term in terms:
+        match = re.fullmatch(r"(\d*\.?\d+)\s*\*\s*([\w-]+)", term)
+        if not match:
+            raise InputError(f"'{term}' is no weighted critic; write a mixture as 0.7*oracle+0.3*self.")
+        critic_class(match[2])
+        weights.append((match[2], float(match[1])))
+    return weights
+
+
 def load_critic(name: str, model: Janus | None = None, **options: Any) -> Critic:
     """A critic by name, or a weighted mixture such as "0.7*oracle+0.3*self". Weights are loaded when first needed.
 
@@ -76,20 +98,15 @@ def load_critic(name: str, model: Janus | None = None, **options: Any) -> Critic
     Raises:
         InputError: unknown critic or option, malformed mixture, "self" without a model, a judge without a key.
     """
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(f"Name a critic: {', '.join(CRITICS)}, or a mixture as 0.7*oracle+0.3*self.")
-    terms = [term.strip() for term in name.split("+")]
-    if len(terms) == 1 and "*" not in terms[0]:
-        return _single(terms[0], model, options)
+    weights = critic_weights(name)
+    if "*" not in name:
+        return _single(name.strip(), model, options)
     weighted = []
-    for term in terms:
-        match = re.fullmatch(r"(\d*\.?\d+)\s*\*\s*([\w-]+)", term)
-        if not match:
-            raise InputError(f"'{term}' is no weighted critic; write a mixture as 0.7*oracle+0.3*self.")
-        own = options.pop(match[2], {})
+    for single, weight in weights:
+        own = options.pop(single, {})
         if not isinstance(own, dict):
-            raise InputError(f"The options of '{match[2]}' in a mixture are a dictionary.")
-        weighted.append((float(match[1]), _single(match[2], model, own)))
+            raise InputError(f"The options of '{single}' in a mixture are a dictionary.")
+        weighted.append((weight, _single(single, model, own)))
     if options:
         raise InputError(f"Options of a mixture are given by critic; there is none called {', '.join(options)} in it.")
     return Mixture(weighted)
@@ -104,5 +121,6 @@ __all__ = [
     "Usage",
     "Weights",
     "critic_class",
+    "critic_weights",
     "load_critic",
 ]

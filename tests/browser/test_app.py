@@ -24,7 +24,8 @@ def test_live_setting_takes_effect_at_a_later_step_of_a_running_search(visit: Vi
     reach(page, first)
     button(page, "Stop").click()
     expect(page.locator(STATUS)).to_contain_text("Stopped: step")
-    last = page.locator(TILES).count() - 1
+    last = step_in(page.locator(STATUS).inner_text())
+    expect(page.locator(TILES)).to_have_count(last + 1)
     expect(page.locator("#stage img.now")).to_have_attribute("alt", re.compile(f"Step {last} for 'two red circles"))
     # The record of each step says what it was made with, and the plot where it was changed.
     page.locator("#step-settings > button").click()
@@ -75,7 +76,8 @@ def test_pause_step_resume_and_stop(visit: Visit):
     reach(page, 1)
     button(page, "Pause").click()
     expect(page.locator(STATUS)).to_contain_text("Paused: step")
-    held = page.locator(TILES).count()
+    held = step_in(page.locator(STATUS).inner_text()) + 1
+    expect(page.locator(TILES)).to_have_count(held)
     page.wait_for_timeout(1500)
     assert page.locator(TILES).count() == held
     button(page, "Step").click()

@@ -127,6 +127,29 @@ def test_a_change_while_paused_acts_at_the_very_next_step(visit: Visit):
         expect(page.locator("#in-force-lr")).to_contain_text(f"in force since step {step}: {value}")
 
 
+def test_a_value_may_be_typed_digit_by_digit(visit: Visit):
+    page = prepared(visit, 4)
+    button(page, "Step").click()
+    expect(page.locator(STATUS)).to_contain_text("Paused: step 0")
+    field, said = page.locator("#knob-lr input[type=number]"), page.locator("#in-force-lr")
+    field.select_text()
+    for typed, beside, told in (
+        ("0", "in force since step 0: 0.03", ""),
+        (".", "in force since step 0: 0.03", ""),
+        ("25", "from the next step: 0.25", ""),
+        ("9", "from the next step: 0.259", ""),
+    ):
+        page.keyboard.type(typed)
+        page.wait_for_timeout(300)  # an answer that should not come
+        expect(said).to_contain_text(beside)
+        expect(page.locator(NOTICE)).to_have_text(told)
+    field.fill("99")
+    expect(page.locator(NOTICE)).to_contain_text("lr lies in (0, 10]; got 99")
+    field.blur()
+    expect(said).to_contain_text("from the next step: 1")
+    expect(page.locator(NOTICE)).to_have_text("")
+
+
 @pytest.fixture
 def service() -> Iterator[Endpoint]:
     endpoint = Endpoint()

@@ -114,6 +114,7 @@ def kill_who_computes(processes):
         for process, then, now in zip(processes, before, computed(processes), strict=True):
             if now - then >= 0.03:
                 process.kill()
+                process.wait(60)
                 return
         time.sleep(0.005)
 

@@ -2,7 +2,9 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,59 +14,126 @@ from milr_core.settings import KNOBS, check
 PLAIN = ("prompt", "critic", "observer")
 
 
-def schedule(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """What was changed during a run: [{"step": k, name: value, …}], from the step on."""
-    moved = []
-    for before, after in zip(steps, steps[1:], strict=False):
-        old, new = before.settings.as_dict(), after.settings.as_dict()
-        changed = {name: new[name] for name in old if old[name] != new[name]}
-        if changed:
-            moved.append({"step": after.index, **changed})
-    return moved
+DRAWN_WITH = ("seed", "guidance", "temperature")
+"""Settings that step 0 depends on: by any other it is the same."""
+
+BY_SEARCH, BY_BEST_OF_N = "search", "best-of-n"
 
 
-def begun_with(steps: Sequence[Step], planned: SearchSettings) -> dict[str, Any]:
-    return (steps[0].settings if steps else planned).as_dict()
+@dataclass(frozen=True)
+class Part:
+    """Steps up to `last` that were made alike: under the same settings, and by the search or by Best-of-N."""
+
+    last: int
+    settings: SearchSettings
+    method: str = BY_SEARCH
 
 
-def as_json(prompt: str, model: str, critic: str, steps: Sequence[Step], planned: SearchSettings) -> str:
-    about: dict[str, Any] = {"prompt": prompt, "model": model, "critic": critic}
-    about["settings"] = begun_with(steps, planned)
-    if changes := schedule(steps):
-        about["changes"] = changes
-    return json.dumps(about, indent=2, ensure_ascii=False)
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a run again. options: of the critic and the observers, by name, as `load_critic` takes them."""
+
+    prompt: str
+    model: str
+    critic: str
+    steps: Sequence[Step]
+    observers: Sequence[str] = ()
+    options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> list[Part]:
+        """At least one; step 0 counts to the part that follows where that would have drawn the same."""
+        first, *rest = self.steps
+        made: list[Part] = []
+        for step in rest:
+            part = Part(step.index, step.settings, BY_BEST_OF_N if step.independent else BY_SEARCH)
+            if made and replace(made[-1], last=step.index) == part:
+                made.pop()
+            made.append(part)
+        if made and all(getattr(first.settings, name) == getattr(made[0].settings, name) for name in DRAWN_WITH):
+            return made
+        return [Part(0, first.settings), *made]
 
 
-def as_command(prompt: str, model: str, critic: str, steps: Sequence[Step], planned: SearchSettings) -> str:
-    """For a shell. A command has one set of settings: the ones that the run began with."""
-    parts = ["python", "-m", "milr_core", "reason", prompt, "--model", model, "--critic", critic]
-    for name, value in begun_with(steps, planned).items():
-        parts += ["--" + name.replace("_", "-"), str(value)]
-    note = (
-        "# The settings were changed during this run; the Python below repeats the changes.\n"
-        if schedule(steps)
-        else ""
-    )
-    return note + " ".join(shlex.quote(part) for part in [*parts, "--out", "RUN"])
+def _changed(before: Part, after: Part) -> dict[str, Any]:
+    old, new = before.settings.as_dict(), after.settings.as_dict()
+    return {name: new[name] for name in old if old[name] != new[name]}
 
 
-def as_python(prompt: str, model: str, critic: str, steps: Sequence[Step], planned: SearchSettings) -> str:
-    """A script that gives the same run on the same machine, changes of settings included."""
-    given = ", ".join(f"{name}={value!r}" for name, value in begun_with(steps, planned).items())
-    lines = [
-        "from milr_core import SearchControl, SearchSettings, load_critic, load_model, reason",
-        "",
-        f"model = load_model({model!r})",
-        f"critic = load_critic({critic!r}, model=model)",
-        f"settings = SearchSettings({given})",
-        "control = SearchControl()",
-        f"changes = { ({c.pop('step'): c for c in schedule(steps)})!r}  # from that step on",
-        f"for step in reason(model, critic, {prompt!r}, settings, control):",
-        "    control.change(**changes.get(step.index + 1, {}))",
-        '    step.image.save(f"step-{step.index}.png")',
-        "    print(step.index, step.reward, step.text)",
+def as_json(recipe: Recipe) -> str:
+    """Prompt, model, critics, and the settings that the run began with; under "changes", from which step on what was
+    another."""
+    parts = recipe.parts
+    about: dict[str, Any] = {"prompt": recipe.prompt, "model": recipe.model, "critic": recipe.critic}
+    if recipe.observers:
+        about["observers"] = list(recipe.observers)
+    if recipe.options:
+        about["critic_options"] = dict(recipe.options)
+    about |= {"method": parts[0].method, "settings": parts[0].settings.as_dict()}
+    changes = [
+        {"step": before.last + 1, **_changed(before, after)}
+        | ({"method": after.method} if after.method != before.method else {})
+        for before, after in pairwise(parts)
     ]
+    return json.dumps(about | ({"changes": changes} if changes else {}), indent=2, ensure_ascii=False)
+
+
+def as_command(recipe: Recipe) -> str:
+    """For a shell. A command has one set of settings: the ones that the run began with."""
+    began, *more = recipe.parts
+    if began.method == BY_BEST_OF_N:
+        return "# Best-of-N has no command of its own: the Python beside this draws the same images.\n"
+    words = ["python", "-m", "milr_core", "reason", recipe.prompt, "--model", recipe.model, "--critic", recipe.critic]
+    for name, value in recipe.options.get(recipe.critic, {}).items():
+        words += ["--option", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    for name in recipe.observers:
+        words += ["--observer", name]
+    for name, value in began.settings.as_dict().items():
+        words += ["--" + name.replace("_", "-"), str(value)]
+    note = "# The settings were changed during this run; the Python beside this repeats the changes.\n" if more else ""
+    return note + " ".join(shlex.quote(word) for word in [*words, "--out", "RUN"])
+
+
+def as_python(recipe: Recipe) -> str:
+    """A script that gives the same run on the same machine, changes of settings included."""
+    parts = recipe.parts
+    calls = {"reason" if part.method == BY_SEARCH else "best_of_n" for part in parts}
+    lines = ["from dataclasses import replace", ""] if len(parts) > 1 else []
+    lines += [
+        f"from milr_core import {', '.join(['SearchSettings', *sorted(calls | {'load_critic', 'load_model'})])}",
+        "",
+        f"model = load_model({recipe.model!r})",
+        f"critic = {_loaded(recipe, recipe.critic)}",
+    ]
+    given, watching = f"model, critic, {recipe.prompt!r}", ""
+    if recipe.observers:
+        lines += [f"observers = [{', '.join(_loaded(recipe, name) for name in recipe.observers)}]"]
+        watching = ", observers=observers"
+    before = None
+    for part in parts:
+        values = part.settings.as_dict() if before is None else _changed(before, part)
+        said = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        if said:
+            lines += [
+                f"settings = SearchSettings({said})" if before is None else f"settings = replace(settings, {said})"
+            ]
+        number = f", {(part.settings.steps if part is parts[-1] else part.last) + 1}"
+        call = f"reason({given}" if part.method == BY_SEARCH else f"best_of_n({given}{number}"
+        state = "" if before is None else ", state=step.state"
+        lines += [
+            f"for step in {call}, settings=settings{watching}{state}):",
+            '    step.image.save(f"step-{step.index}.png")',
+            "    print(step.index, step.reward, step.text)",
+        ]
+        if part is not parts[-1]:
+            lines += [f"    if step.index == {part.last}:", "        break"]
+        before = part
     return "\n".join(lines) + "\n"
+
+
+def _loaded(recipe: Recipe, name: str) -> str:
+    options = recipe.options.get(name)
+    return f"load_critic({name!r}, model=model{f', **{options!r}' if options else ''})"
 
 
 def query(prompt: str, critic: str, observer: str, settings: dict[str, Any]) -> str:

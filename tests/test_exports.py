@@ -1,0 +1,151 @@
+"""Exported scripts and commands make the run that they were exported from; links set what they name."""
+
+import shlex
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from starlette.requests import Request
+
+from milr_core import SearchSettings, Step, Trajectory
+from milr_core.cli import main
+from tests.conftest import EVERY_STEP
+from tests.ui_helpers import controls, drive, event, finish, press, request
+from ui.comparing import Comparing
+from ui.engine import LocalEngine
+from ui.exporting import Exporting, recipe
+from ui.limits import Limits
+from ui.looking import Looking
+from ui.search import Search
+from ui.session import Run, Session
+from ui.studio import Studio
+from ui.views.export import as_command, as_python
+
+PROMPT = "two red circles left of a blue square"
+SETTINGS = SearchSettings(
+    strategy="joint", text_ratio=0.5, image_ratio=0.02, lr=0.03, guidance=1.5, steps=3, threshold=1.0, seed=5
+)
+ASKED = {"settings": SETTINGS, "prompt": PROMPT, "critic": "oracle"}
+
+
+@pytest.fixture
+def search(embedded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    return Search(Studio(LocalEngine(embedded), pace=EVERY_STEP))
+
+
+def said(step: Step) -> tuple:
+    return step.index, step.text, step.text_tokens, step.image_tokens, step.reward
+
+
+def run_script(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """What the exported Python makes; it looks at its steps by `print`."""
+    made, monkeypatched = [], {"print": lambda *_: made.append(said(scope["step"]))}
+    scope = dict(monkeypatched)
+    monkeypatch.chdir(folder)
+    exec(compile(as_python(recipe(run)), "exported.py", "exec"), scope)
+    assert len(list(folder.glob("step-*.png"))) == len(made)
+    return made
+
+
+def compared(search: Search, method: str) -> Run:
+    session, comparing = Session(), Comparing(search.studio)
+    ticket, *_ = comparing.press_compare(request(), session, ["step 0", method], *controls(**ASKED))
+    list(comparing.drive(ticket, session))
+    return session.comparison.opened(method).run
+
+
+def moved(search: Search) -> Run:
+    """A search whose learning rate is moved on the way, and that is watched."""
+    session, asked = Session(), controls(**ASKED)
+    asked[2] = "self"
+    answer = search.press_run(request(), session, *asked)
+    for page in drive(search, answer, session):
+        if "step 1 of 3" in page["status"] and "Running" in page["status"]:
+            session.shown.change(lr=0.06)
+    assert [step.settings.lr for step in session.shown.steps] == [0.03, 0.03, 0.06, 0.06]
+    assert set(session.shown.steps[0].observed) == {"self"}
+    return session.shown
+
+
+def forked(search: Search, run: Run) -> Run:
+    """From step 1 on under another strategy, a step further."""
+    session = Session()
+    session.begin(run)
+    Looking().look(session, event(index=1))
+    other = replace(SETTINGS, strategy="image", steps=4)
+    list(drive(search, press(search, "press_fork", session, **ASKED | {"settings": other}), session))
+    assert [step.settings.strategy for step in session.shown.steps][2:] == ["image"] * 3
+    return session.shown
+
+
+def searched(search: Search) -> Run:
+    session = Session()
+    finish(search, session, **ASKED)
+    return session.shown
+
+
+MADE = {
+    "searched": searched,
+    "moved": moved,
+    "compared": lambda search: compared(search, "text"),
+    "best-of-n": lambda search: compared(search, "best-of-n"),
+    "forked": lambda search: forked(search, searched(search)),
+    "best-of-n forked": lambda search: forked(search, compared(search, "best-of-n")),
+}
+
+
+@pytest.mark.parametrize("how", MADE)
+def test_an_exported_script_makes_the_same_run(how: str, search: Search, tmp_path: Path, monkeypatch):
+    run = MADE[how](search)
+    folder = tmp_path / "script"
+    folder.mkdir()
+    assert run_script(run, folder, monkeypatch) == [said(step) for step in run.steps]
+
+
+@pytest.mark.parametrize("how", ["searched", "compared"])
+def test_an_exported_command_makes_the_same_run(how: str, search: Search, tmp_path: Path, monkeypatch, capsys):
+    run = MADE[how](search)
+    monkeypatch.chdir(tmp_path)
+    python, module, name, *words = shlex.split(as_command(recipe(run)))
+    assert (python, module, name) == ("python", "-m", "milr_core") and main(words) == 0
+    made = Trajectory.open(tmp_path / "RUN")
+    assert [said(made.state(i).step) for i in range(len(made))] == [said(step) for step in run.steps]
+
+
+def test_a_command_says_what_it_cannot_repeat(search: Search):
+    assert as_command(recipe(moved(search))).startswith("# The settings were changed")
+    assert as_command(recipe(compared(search, "best-of-n"))).startswith("# Best-of-N has no command")
+
+
+def visited(query: str) -> gr.Request:
+    """The page opened by a link."""
+    at = {"type": "http", "path": "/", "headers": [], "query_string": query.encode(), "server": ("here", 80)}
+    return gr.Request(Request(at), "visitor")
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("critic=nobody", "There is no critic 'nobody'"),
+        ("critic=oracle&observer=2*oracle%2B3", "'3' is no weighted critic"),
+        ("observer=nobody", "There is no critic 'nobody'"),
+        ("steps=1001", "steps lies in"),
+        ("steps=65", "Steps K lies in [0, 64] on this page"),
+        ("prompt=a+circle&lr=x", "no number"),
+    ],
+)
+def test_a_link_that_cannot_be_used_changes_nothing_and_says_why(search: Search, query: str, problem: str):
+    search.studio.limits = Limits(steps_at_most=64)
+    *values, told = Exporting(search.studio).restore(visited(query))
+    assert problem in unescape(told) and "The link was not used." in told
+    assert all(value == gr.skip() for value in values)
+
+
+def test_a_link_sets_what_it_names(search: Search):
+    query = "prompt=a+red+circle&critic=0.5*oracle%2B0.5*self&observer=none&steps=7"
+    prompt, critic, observer, *knobs, told = Exporting(search.studio).restore(visited(query))
+    assert (prompt["value"], critic["value"], observer["value"]) == ("a red circle", "0.5*oracle+0.5*self", "none")
+    assert [knob["value"] for knob in knobs if knob != gr.skip()] == [7] and told == gr.skip()
