@@ -72,7 +72,7 @@ def entry(name: str, value: Any) -> Iterator[str]:
     yield from paragraphs("" if generated else value.__doc__)
     for method, function in members(value):
         if function.__doc__ and isinstance(function, property):
-            yield f"**{name}.{method}**: " + " ".join(paragraphs(function.__doc__))
+            yield f"**{name}.{method}**: " + " ".join(paragraphs(function.__doc__)) + "\n"
         elif function.__doc__:
             yield from signature(f"{name}.{method}", function)
             yield from paragraphs(function.__doc__)
@@ -83,8 +83,7 @@ def knobs() -> Iterator[str]:
     yield "## Settings\n\n| setting | default | allowed | live | |\n|---|---|---|---|---|"
     for name, knob in settings.KNOBS.items():
         default = getattr(settings.SearchSettings(), name)
-        bracket = "(" if knob.above_low else "["
-        allowed = ", ".join(f"`{c}`" for c in knob.choices) or f"{bracket}{knob.low:g}, {knob.high:g}]"
+        allowed = ", ".join(f"`{c}`" for c in knob.choices) or knob.range
         shown = "the model's" if default is None else f"`{default}`"
         yield f"| `{name}` | {shown} | {allowed} | {'yes' if knob.live else 'no'} | {knob.help} |"
     yield ""

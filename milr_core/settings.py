@@ -30,6 +30,12 @@ class Knob:
     step: float | None = None
     live: bool = True
 
+    @property
+    def range(self) -> str:
+        """Of a number, as an interval: "(0, 10]"."""
+        form = "d" if self.kind is int else "g"
+        return f"{'(' if self.above_low else '['}{self.low:{form}}, {self.high:{form}}]"
+
 
 KNOBS: dict[str, Knob] = {
     "strategy": Knob(
@@ -255,9 +261,7 @@ def check(name: str, value: Any) -> Any:
     if not is_number or not math.isfinite(value) or (knob.kind is int and value != int(value)):
         raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {value!r}.")
     if value < knob.low or value > knob.high or (knob.above_low and value == knob.low):
-        bracket, form = "(" if knob.above_low else "[", "d" if knob.kind is int else "g"
-        low, high, got = (f"{knob.kind(number):{form}}" for number in (knob.low, knob.high, value))
-        raise InputError(f"{name} lies in {bracket}{low}, {high}]; got {got}.")
+        raise InputError(f"{name} lies in {knob.range}; got {value:g}.")
     return knob.kind(value)
 
 

@@ -223,7 +223,8 @@ def test_a_comparison_puts_every_method_through_the_same_start(search: Search):
     assert len({tuple(row.run.steps[0].image_tokens) for row in rows}) == 1
     assert [row.cost.image_rollouts for row in rows] == [1, 5, 5, 5]
     drawn = 1 + sum(row.cost.image_rollouts - 1 for row in rows)
-    assert f"At most {drawn} images" in comparing.expect(wanted, SETTINGS.steps, "redness", "none")
+    before = comparing.expect(wanted, "a & b", SETTINGS.steps, "redness", "none")
+    assert f"At most {drawn} images" in before and "“a &amp; b”" in before
     assert same(rows[2].run.steps, undisturbed(search))
     assert "Finished: 4 of 4" in pages[-1][1] and session.active is None
     comparing.inspect(session, event(method="joint"))

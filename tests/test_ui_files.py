@@ -116,6 +116,8 @@ def test_shipped_runs_open_and_are_small(search: Search, about: dict[str, str]):
     answer = Replaying(search.studio).open_example(about["file"])(request(), session)
     page = dict(zip(OUTPUTS, answer, strict=True))
     assert page["notice"] == "" and session.shown.steps[0].probabilities is not None
+    kind = about["title"].partition(":")[0].lower()
+    assert kind == "it gets better" or kind in page["flags"], "what it is called after is in sight"
     assert (SHIPPED / about["file"]).stat().st_size < 300_000
 
 

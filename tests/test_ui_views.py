@@ -168,6 +168,7 @@ def test_plot_shows_all_there_is(steps: list[Step]):
 
 def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):
     made = picture(steps, 2, 0, URLS, PROMPT)
+    assert made["prompt"] == PROMPT
     assert (made["image"], made["other"]["image"], made["side"]) == ("c.png", "a.png", 4)
     assert made["prefix"] == steps[2].image_positions != []
     assert made["changed"] == [i for i in range(16) if steps[2].image_tokens[i] != steps[0].image_tokens[i]]
@@ -205,9 +206,7 @@ def test_a_recorded_run_says_so(steps: list[Step]):
 def test_stepper_and_runs(steps: list[Step]):
     made = stepper(3, steps, SETTINGS, -1)
     assert made == {"run": 3, "scores": [0.25, 0.5, 0.5, 0.125], "best": 1, "planned": 4, "index": 0}
-    run = Run(
-        PROMPT, SETTINGS, None, Path("x"), {"id": "m", "weights_hash": ""}, number=2, steps=steps, origin="recorded"
-    )
+    run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m", "weights_hash": ""}, number=2, steps=steps, origin="recorded")
     assert runs([run], None) == [
         {"number": 2, "shown": False, "about": "joint · best 0.50 · recorded", "prompt": PROMPT}
     ]
@@ -215,17 +214,18 @@ def test_stepper_and_runs(steps: list[Step]):
 
 def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
     def row(method: str, made: list[Step]) -> Row:
-        run = Run(PROMPT, SETTINGS, None, Path("x"), {"id": "m"}, steps=made, paths=URLS[: len(made)])
+        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=made, paths=URLS[: len(made)])
         return Row(method, run, done=True)
 
     html = table([row("step 0", steps[:1]), row("joint", steps)], lambda path: f"file={path}")
     assert html.count("★ best") == 1 and "0.50 at 1" in html and 'src="file=b.png"' in html
     assert 'data-method="joint"' in html and '<td data-name="Images">4</td>' in html
+    assert f"“{PROMPT}”" in html and f"seed {SETTINGS.seed} and critic oracle" in html
 
 
 def test_a_row_that_broke_off_says_so_and_wins_nothing(steps: list[Step]):
     def row(method: str, made: list[Step], done: bool) -> Row:
-        run = Run(PROMPT, SETTINGS, None, Path("x"), {"id": "m"}, steps=made, paths=URLS[: len(made)])
+        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=made, paths=URLS[: len(made)])
         return Row(method, run, done)
 
     rows = [row("step 0", steps[:1], True), row("text", steps[:1], True), row("joint", steps, False)]

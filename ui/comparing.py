@@ -12,7 +12,7 @@ from ui.page import page, url
 from ui.panels import script
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
 from ui.studio import Studio, broke_off
-from ui.views.compare import progress, table
+from ui.views.compare import progress, quoted, table
 from ui.views.status import estimate, notice, status
 
 
@@ -34,13 +34,13 @@ class Comparing:
             gr.update(interactive=not busy), gr.update(interactive=busy),
         ]  # fmt: skip
 
-    def expect(self, methods: list[str], steps: float | None, *judges: str) -> str:
-        """What a comparison takes at most: step 0 once, then each method that goes on from it."""
+    def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
+        """Of what, and what it takes at most: step 0 once, then each method that goes on from it."""
         searches, most = sum(name != "step 0" for name in methods), self.studio.limits.steps(steps)
         if not methods:
             return ""
         cost = self.studio.engine.cost(searches * most)
-        return estimate(most, self.studio.seconds_a_step, paid(judges), cost, searches)
+        return quoted(prompt) + estimate(most, self.studio.seconds_a_step, paid(judges), cost, searches)
 
     def press_compare(self, request: gr.Request, session: Session, methods: list[str], *controls: Any) -> list[Any]:
         """Check, then ask for a turn; the first output is the ticket."""

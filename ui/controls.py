@@ -57,6 +57,11 @@ class Controls:
         return [self.critic, self.observer]
 
     @property
+    def weighed(self) -> list[gr.components.Component]:
+        """What the estimate of a run depends on."""
+        return [self.knobs["steps"], *self.judges]
+
+    @property
     def asked(self) -> list[gr.components.Component]:
         """All but the prompt, in the order in which handlers take them."""
         return [self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]

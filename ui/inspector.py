@@ -139,8 +139,7 @@ def wire_inspector(
             gr.update(visible=asked_for_money > 0),
         ]
 
-    weighed = [controls.knobs["steps"], *controls.judges]
-    weighing = [parts["estimate"], controls.paid]
+    weighed, weighing = controls.weighed, [parts["estimate"], controls.paid]
     drive.then(expect, weighed, weighing, **TYPED)
     gr.on([c.change for c in weighed], expect, weighed, weighing, trigger_mode="always_last", **TYPED)
     linked = [parts["prompt"], *controls.judges, *controls.knobs.values(), parts["notice"]]

@@ -87,7 +87,7 @@ def build_demo(
             opened = wire_choice(demo, studio, models, session, parts, knobs, AT_ONCE).then
         wire_inspector(opened, studio, session, ticket, parts, controls, computes)
         asked, page = [parts["prompt"], *controls.asked], [parts[name] for name in OUTPUTS]
-        weighed = [controls.knobs["steps"], *controls.judges]
+        weighed = [parts["prompt"], *controls.weighed]
         wire_comparing(studio, session, compared, asked, weighed, tabs, page, computes, ASKS, AT_ONCE, TYPED)
         gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
         demo.unload(studio.unload)

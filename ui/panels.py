@@ -33,7 +33,7 @@ STEPPER = """<div class="bar">
 
 STAGE = f"""<div class="nothing">{DRAWING}<p>Press <b>Run</b>, or open a recorded run:
 nothing is computed for that.</p></div>
-<div class="figure" hidden>
+<div class="figure" hidden><p class="prompt"></p>
 <div class="frame" tabindex="0" role="group" aria-label="Image of the step; arrow keys change the step">
 <img class="now"><img class="other" hidden>
 <svg class="grid" preserveAspectRatio="none" aria-hidden="true"><defs>

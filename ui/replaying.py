@@ -62,10 +62,14 @@ class Replaying:
         return page(session)
 
     def open_example(self, name: str) -> Callable[..., list[Any]]:
-        """A handler that opens one shipped run."""
+        """A handler that opens one shipped run, at the last step of which there is something to say."""
 
         def open_shipped(request: gr.Request, session: Session) -> list[Any]:
-            return self.open_file(request, session, str(SHIPPED / name))
+            self.open_file(request, session, str(SHIPPED / name))
+            session.look_at(
+                max((i for i, said in enumerate(session.shown.flags) if said), default=session.shown.newest)
+            )
+            return page(session)
 
         return open_shipped
 

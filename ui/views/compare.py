@@ -35,6 +35,11 @@ def _row(row: Row, url: Callable[[str], str], winner: bool, running: bool) -> st
     return f"<tr><td>{image}</td>{head}{cells}<td>{button}</td></tr>"
 
 
+def quoted(prompt: str) -> str:
+    """A prompt at the head of what is said of it."""
+    return f'<p class="prompt">“{escape(prompt.strip())}”</p>'
+
+
 def table(rows: Sequence[Row], url: Callable[[str], str], running: bool = False) -> str:
     """url: from a file to where the browser finds it. running: rows are being made; else one that is not done never
     will be."""
@@ -47,11 +52,14 @@ def table(rows: Sequence[Row], url: Callable[[str], str], running: bool = False)
     # The best score; among equals the one that took fewer images.
     top = max(done, key=lambda r: (best_value(r.run.steps), -r.cost.image_rollouts), default=None)
     clear = top is not None and len(done) > 1
+    run = rows[0].run
+    costs = "Costs count step 0 for each method, though it is computed once for all searches."
     body = "".join(_row(row, url, clear and row is top, running) for row in rows)
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     return (
-        f'<div class="scroll"><table class="compared"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        "<p class='legend'>Costs count step 0 for each method, though it is computed once for all searches.</p>"
+        f'{quoted(run.prompt)}<div class="scroll"><table class="compared"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+        f'<p class="legend">All with seed {run.settings.seed} and critic {escape(run.critic)}. {costs}</p>'
     )
 
 

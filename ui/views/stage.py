@@ -23,7 +23,7 @@ def image_alt(step: Step, prompt: str) -> str:
 
 
 def picture(steps: Sequence[Step], index: int, other: int, urls: Sequence[str], prompt: str) -> dict[str, Any]:
-    """image, alt, name of the file, side of the token grid (0: no grid), and for each cell what the overlays show.
+    """prompt, image, alt, name of the file, side of the token grid (0: no grid), and what overlays show of each cell.
 
     An empty dictionary where there is no step yet.
     """
@@ -35,6 +35,7 @@ def picture(steps: Sequence[Step], index: int, other: int, urls: Sequence[str], 
     known = step.probabilities
     return {
         "index": index,
+        "prompt": prompt,
         "image": urls[index],
         "alt": image_alt(step, prompt),
         "file": f"milr-step-{index}.png",

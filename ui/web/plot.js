@@ -17,13 +17,19 @@ const shapes = () => {
   const line = { color: "var(--color-accent)", width: 1, dash: "dash" };
   return themed(steps ? [...layout.shapes, { ...mark, line }] : layout.shapes);
 };
+// Where the legend of many runs would leave no room for the plot, other runs are named at the pointer only.
+const NARROW = 520, FEW = 2;
+const lines = (data) => {
+  const crowded = node.clientWidth < NARROW && data.filter((line) => line.meta).length > FEW;
+  return crowded ? data.map((line) => (line.meta ? { ...line, showlegend: false } : line)) : data;
+};
 const draw = () => {
   const figure = props.value;
   if (!figure || !window.Plotly) return;
   node.setAttribute("aria-label", figure.summary);
   drawn = figure.steps;
   const options = { responsive: true, displaylogo: false, displayModeBar: false };
-  Plotly.react(node, themed(figure.data), { ...themed(figure.layout), shapes: shapes() }, options);
+  Plotly.react(node, themed(lines(figure.data)), { ...themed(figure.layout), shapes: shapes() }, options);
   if (listening) return;
   listening = true;
   node.on("plotly_click", ({ points }) => {

@@ -17,8 +17,10 @@ const draw = () => {
     const known = list.querySelector(`[data-number="${run.number}"]`);
     const button = known || list.appendChild(make(run.number));
     button.title = run.prompt;
+    const chosen = run.shown && button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(run.shown));
     button.lastChild.textContent = ` ${run.about}`;
+    if (chosen) list.scrollLeft = button.offsetLeft - list.offsetLeft - list.clientWidth / 4; // where the row is too long
   });
 };
 document.addEventListener("milr-run", (event) => choose(event.detail.number));

@@ -1,6 +1,7 @@
 // The image of a step, its token grid, and the image it is compared with. Nodes stay; only what changed is set.
 const find = (name) => element.querySelector("." + name);
-const [image, other, grid, empty, figure, told, save] = ["now", "other", "grid", "nothing", "figure", "told", "save"].map(find);
+const names = ["now", "other", "grid", "nothing", "figure", "prompt", "told", "save"];
+const [image, other, grid, empty, figure, prompt, told, save] = names.map(find);
 const split = element.querySelector("input[type=range]");
 const SVG = "http://www.w3.org/2000/svg";
 const NAMES = { none: "", prefix: "optimised prefix", changed: "changed cells", probability: "probability", entropy: "entropy" };
@@ -67,6 +68,7 @@ const draw = () => {
   empty.hidden = any;
   figure.hidden = !any;
   if (!any) return;
+  prompt.textContent = prompt.title = v.prompt;
   load(image, v.image, v.alt);
   image.dataset.step = v.index;
   save.href = v.image;
