@@ -97,14 +97,17 @@ class Janus:
         """
         if not isinstance(prompt, str) or not prompt.strip():
             raise InputError("The prompt is empty. Say what to draw, for example: two red circles.")
-        prompt = prompt.strip()
-        tokenizer = self.processor.tokenizer
+        prompt, tokenizer = prompt.strip(), self.processor.tokenizer
+        try:
+            prompt.encode()
+        except UnicodeEncodeError:
+            raise InputError("The prompt holds half of a character (a lone surrogate). Type it again.") from None
         ids = tokenizer(prompt, add_special_tokens=False).input_ids
         if len(ids) > self.most_prompt_tokens:
             raise InputError(
                 f"The prompt has {len(ids)} tokens; {self.name} takes at most {self.most_prompt_tokens}. Shorten it."
             )
-        if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
+        if not ids or (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids):
             words = [
                 w for w in prompt.split() if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False).input_ids
             ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -64,6 +65,44 @@ def record_of(state: State) -> dict[str, Any]:
     return record
 
 
+def check_tensors(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """What a search would go on from without a word, or break off over: shapes, types, numbers that are none.
+
+    Raises:
+        KeyError, TypeError: a tensor is missing, or is not one of such a step.
+    """
+
+    def check(name: str, holds: bool) -> None:
+        if not holds:
+            raise TypeError(f"{name} is not what such a step has")
+
+    totals = {"text": len(record["text_tokens"]), "image": len(record["image_tokens"])}
+    width = tensors["rollout_text"].shape[-1:]
+    for name, shape in (("text", width), ("image", (2, *width))):
+        rollout = tensors[f"rollout_{name}"]
+        check(f"rollout_{name}", rollout.shape == (totals[name], *shape) and _finite(rollout))
+        if name not in record["latents"]:
+            continue
+        group = {k: tensors[f"{name}.{k}"] for k in _GROUP if f"{name}.{k}" in tensors}
+        count = len(group["positions"])
+        for k in ("positions", "count"):
+            check(
+                f"{name}.{k}",
+                group[k].dtype == torch.int64 and group[k].shape == (count,) and bool((group[k] >= 0).all()),
+            )
+        check(f"{name}.positions", len(group["positions"].unique()) == count)
+        for k in group.keys() - {"positions", "count"}:
+            check(f"{name}.{k}", group[k].shape == (count, *shape) and _finite(group[k]))
+        check(f"{name}.variance", bool((group["variance"] >= 0).all()))
+    if "image" in record["latents"]:
+        check("image.positions", bool((tensors["image.positions"] < totals["image"]).all()))
+    check("random", tensors["random"].dtype == torch.uint8 and tensors["random"].shape == torch.get_rng_state().shape)
+
+
+def _finite(values: Tensor) -> bool:
+    return values.is_floating_point() and bool(values.isfinite().all())
+
+
 def state_of(
     record: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
@@ -79,6 +118,7 @@ def state_of(
     Raises:
         KeyError, TypeError, InputError, CriticError: something is missing, or not what it has to be.
     """
+    check_tensors(record, tensors)
     groups = {
         name: Latents(
             **{k: tensors[f"{name}.{k}"] for k in _GROUP[:-1]},

@@ -117,6 +117,7 @@ class Trajectory:
         folder = Path(folder)
         try:
             header = json.loads((folder / "trajectory.json").read_text(encoding="utf-8"))
+            json.dumps(header, ensure_ascii=False).encode()  # half a character in it could not be written again
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{folder} is no run bundle: trajectory.json cannot be read ({error}).") from error
         _check_fields(header, {"schema": int}, "trajectory.json")
@@ -263,7 +264,7 @@ class Trajectory:
                 anchor=self.state(best) if settings.patience and best < index else None,
             )
         except (OSError, SafetensorError, KeyError, TypeError, CriticError) as error:
-            raise InputError(f"Step {index} of {self.folder} cannot be continued from: {error!r}.") from error
+            raise InputError(f"Step {index} of this run cannot be continued from: {error!r}.") from error
 
     def states(self) -> Iterator[State]:
         """Every state in turn."""

@@ -3,6 +3,8 @@ import os
 import zipfile
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from milr_core import InputError, SearchSettings, Trajectory, reason
 from tests.test_search import PROMPT, SETTINGS, key, run
@@ -88,6 +90,31 @@ def damaged(bundle, change):
 def test_a_damaged_or_hostile_bundle_is_refused(saved, change, says):
     with pytest.raises(InputError, match=says):
         Trajectory.open(damaged(saved[0], change))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("text.values", lambda t: t * torch.nan),
+        ("image.variance", lambda t: -t - 1),
+        ("image.mean", lambda t: t[:-1]),
+        ("text.count", lambda t: t.float()),
+        ("text.positions", lambda t: t * 0),
+        ("image.positions", lambda t: t + 1000),
+        ("rollout_text", lambda t: t[:-1]),
+        ("rollout_image", lambda t: t.flatten(1)),
+        ("random", lambda t: t[:100]),
+    ],
+)
+def test_latents_that_no_search_could_have_left_are_refused(saved, tiny, redness, name, change):
+    """Rather than going on to an image of numbers that are none."""
+    bundle = Trajectory.open(saved[0].folder)
+    path = bundle.folder / bundle.records[2]["state"]
+    tensors = load_file(path)
+    save_file(tensors | {name: change(tensors[name]).contiguous()}, path)
+    with pytest.raises(InputError, match=f"Step 2 of this run cannot be continued from.*{name}"):
+        bundle.state(2)
+    assert bundle.state(1).index == 1
 
 
 def test_links_damaged_files_and_no_bundle_are_refused(saved, tmp_path):

@@ -120,6 +120,8 @@ def test_what_is_still_being_typed_is_waited_for(search: Search, typed: float | 
     [
         ({}, "two red dogs", "redness", "dogs"),
         ({}, "  ", "redness", "The prompt is empty"),
+        ({}, "!!!", "redness", "does not know: !!!"),
+        ({}, "a red \ud800 circle", "redness", "half of a character"),
         ({"steps": None}, PROMPT, "redness", "steps is a whole number"),
         ({"seed": -1}, PROMPT, "redness", "seed lies in"),
         ({}, PROMPT, "nobody", "There is no critic"),

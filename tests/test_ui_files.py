@@ -89,6 +89,7 @@ def rewritten(source: str, target: Path, change) -> Path:
         (lambda name, data: [("../" + name, data)], "which a run bundle does not"),
         (lambda name, data: [(name, data), ("run.sh", b"")], "run.sh"),
         (lambda name, data: [(name, b"{" if name.endswith("json") else data)], "cannot be read"),
+        (lambda name, data: [(name, data.replace(b'"critic": "', b'"critic": "\\ud800'))], "cannot be read"),
         (lambda name, data: [(name, data.replace(b'"schema": 1', b'"schema": 9'))], "schema 9"),
         (lambda name, data: [(name, b"GIF89a" if name.endswith("png") else data)], "not the image"),
         (lambda name, data: [] if name.endswith("json") else [(name, data)], "no run bundle"),
