@@ -81,6 +81,7 @@ class Trajectory:
 
     def __init__(self, folder: Path, header: dict[str, Any]):
         self.folder, self._header = folder, header
+        self._lines: list[str] = []  # of `trajectory.json`, a step each: written again with every step, made only once
 
     @classmethod
     def create(cls, folder: str | Path, model: Janus | MadeBy, critic: str, prompt: str) -> "Trajectory":
@@ -208,7 +209,11 @@ class Trajectory:
         return len(self.records)
 
     def _save(self) -> None:
-        _write(self.folder / "trajectory.json", json.dumps(self._header, indent=1, ensure_ascii=False).encode())
+        """A line for each step: a whole file every time, in which a reader or a diff finds its way."""
+        self._lines += [json.dumps(record, ensure_ascii=False) for record in self.records[len(self._lines) :]]
+        head = json.dumps({k: v for k, v in self._header.items() if k != "steps"}, ensure_ascii=False)
+        steps = ",\n".join(self._lines)
+        _write(self.folder / "trajectory.json", f'{head[:-1]}, "steps": [\n{steps}\n]}}\n'.encode())
 
     def append(self, state: State) -> Path:
         """Add the next step; returns its image's path.

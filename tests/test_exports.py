@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import replace
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 
 import gradio as gr
@@ -13,9 +14,10 @@ from milr_core import SearchSettings, Step, Trajectory
 from milr_core.cli import main
 from tests.conftest import EVERY_STEP
 from tests.ui_helpers import controls, drive, event, finish, press, request
+from ui import exporting
 from ui.comparing import Comparing
 from ui.engine import LocalEngine
-from ui.exporting import Exporting, recipe
+from ui.exporting import FRAMES, Exporting, filmed, recipe
 from ui.limits import Limits
 from ui.looking import Looking
 from ui.search import Search
@@ -103,6 +105,30 @@ def test_an_exported_script_makes_the_same_run(how: str, search: Search, tmp_pat
     folder = tmp_path / "script"
     folder.mkdir()
     assert run_script(run, folder, monkeypatch) == [said(step) for step in run.steps]
+
+
+def test_a_long_run_is_filmed_in_sixty_frames_with_its_best(search: Search):
+    steps = searched(search).steps
+    long = [replace(steps[i % 4], index=i, best=31) for i in range(601)]
+    at = [step.index for step in filmed(long)]
+    assert len(at) <= FRAMES and at == sorted(set(at)) and {0, 31, 600} <= set(at)
+    assert max(b - a for a, b in pairwise(at)) <= 11 and filmed(steps) == steps
+
+
+def test_a_bundle_too_large_for_the_page_comes_with_one_that_is_not(search: Search, monkeypatch, tmp_path: Path):
+    session = Session()
+    finish(search, session, **ASKED)
+    visit = visited("")
+    *_, told = Exporting(search.studio).prepare(visit, session)
+    assert told == ""
+    monkeypatch.setattr(exporting, "LARGEST_FILE", 100_000)
+    files, *_, told = Exporting(search.studio).prepare(visit, session)
+    whole, short, *_ = map(Path, files)
+    assert "run.zip has 0 MiB" in told and "It opens run-without-latents.zip" in told
+    assert short.stat().st_size < 100_000 < whole.stat().st_size
+    assert (
+        len(Trajectory.from_zip(short, tmp_path / "short")) == len(Trajectory.from_zip(whole, tmp_path / "whole")) == 4
+    )
 
 
 @pytest.mark.parametrize("how", ["searched", "compared"])

@@ -22,6 +22,7 @@ def saved(tiny, redness, tmp_path):
 def test_a_saved_run_is_the_run(saved):
     bundle, steps = Trajectory.open(saved[0].folder), saved[1]
     assert len(bundle) == len(steps) == 5
+    assert (bundle.folder / "trajectory.json").read_text().count("\n") == 5 + 2, "a line for each step"
     for step, state, record in zip(steps, bundle.states(), bundle.records, strict=True):
         assert key(state.step) == key(step) and state.settings == step.settings and state.cost == step.cost
         assert record["reward"] == step.reward and record["image_positions"] == step.image_positions

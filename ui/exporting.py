@@ -14,6 +14,7 @@ from milr_core.settings import KNOBS
 from milr_core.trajectory import MadeBy
 from ui.controls import NO_OBSERVER, restored
 from ui.engine import options_for
+from ui.replaying import LARGEST_FILE
 from ui.session import REPLAYED, Run, Session
 from ui.studio import Studio
 from ui.views.export import Recipe, as_command, as_json, as_python, from_query, query
@@ -23,13 +24,23 @@ SIDE, BAR = 384, 30
 """Pixels of a frame of the animation, and of the line of words under it."""
 
 FRAME_MS, LAST_MS = 700, 2000
+FRAMES = 60
+"""At most: of a longer run steps at equal distances are shown, and the best."""
+
+
+def filmed(steps: Sequence[Step]) -> list[Step]:
+    """The steps of an animation."""
+    if len(steps) <= FRAMES:
+        return list(steps)
+    at = {round(i * (len(steps) - 1) / (FRAMES - 2)) for i in range(FRAMES - 1)} | {steps[-1].best}
+    return [steps[i] for i in sorted(at)]
 
 
 def animation(steps: Sequence[Step], file: Path) -> Path:
     """An animated WebP, a frame a step with its score, resting on the last."""
     font = ImageFont.load_default(size=16)
     frames = []
-    for step in steps:
+    for step in filmed(steps):
         frame = Image.new("RGB", (SIDE, SIDE + BAR), "white")
         frame.paste(step.image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
         best = ", best so far" if step.best == step.index else ""
@@ -40,22 +51,28 @@ def animation(steps: Sequence[Step], file: Path) -> Path:
     return file
 
 
-def bundle(run: Run, file: Path) -> Path:
-    """The run as a zip, with all that is needed to go on from any of its steps; a recorded run as it was.
+def bundle(run: Run, folder: Path) -> Trajectory:
+    """The run on disk, with all that is needed to go on from any of its steps; a recorded run as it was.
 
     Raises:
         InputError: a fork of a recorded run that lacks the states of some steps.
     """
     if run.phase == REPLAYED:
-        there = all((run.bundle.folder / record["state"]).is_file() for record in run.bundle.records)
-        return run.bundle.to_zip(file, states=there)
+        return run.bundle
     states = [replace(run.state(i), probabilities=step.probabilities) for i, step in enumerate(run.steps)]
-    made = Trajectory.create(
-        file.with_suffix(""), MadeBy(run.model["id"], run.model["weights_hash"]), run.critic, run.prompt
-    )
+    made = Trajectory.create(folder, MadeBy(run.model["id"], run.model["weights_hash"]), run.critic, run.prompt)
     for state in states:
         made.append(state)
-    return made.to_zip(file)
+    return made
+
+
+def zipped(made: Trajectory, folder: Path) -> list[Path]:
+    """The bundle as a zip; beside one that is too large for this page to open again, one without latents."""
+    whole = all((made.folder / record["state"]).is_file() for record in made.records)
+    files = [made.to_zip(folder / "run.zip", states=whole)]
+    if whole and files[0].stat().st_size > LARGEST_FILE:
+        files.append(made.to_zip(folder / "run-without-latents.zip", states=False))
+    return files
 
 
 def recipe(run: Run) -> Recipe:
@@ -84,7 +101,14 @@ class Exporting:
         (folder / "settings.json").write_text(texts[0], encoding="utf-8")
         files, said = [folder / "settings.json", animation(run.steps, folder / "trajectory.webp")], ""
         try:
-            files.insert(0, bundle(run, folder / "run.zip"))
+            zips = zipped(bundle(run, folder / "run"), folder)
+            files = zips + files
+            if len(zips) > 1:
+                size = zips[0].stat().st_size >> 20
+                said = (
+                    f"{zips[0].name} has {size} MiB, and this page opens {LARGEST_FILE >> 20} at most. It opens "
+                    f"{zips[1].name}; the command line goes on from what {zips[0].name} holds."
+                )
         except InputError as error:
             said = str(error)
         page = request.headers.get("referer", "").partition("?")[0]
@@ -128,4 +152,5 @@ def build_export(parts: dict[str, Any]) -> None:
 def wire_export(studio: Studio, session: gr.State, parts: dict[str, Any], at_once: dict[str, Any]) -> None:
     exporting = Exporting(studio)
     shown = [parts[name] for name in ("files", "JSON", "Command line", "Python", "link", "notice")]
-    parts["prepare"].click(exporting.prepare, session, shown, **at_once)
+    waiting = {"show_progress": "full", "show_progress_on": parts["files"]}
+    parts["prepare"].click(exporting.prepare, session, shown, **at_once | waiting)

@@ -14,7 +14,7 @@ from ui.session import REPLAYED, Run, Session
 from ui.studio import Studio
 
 SHIPPED = Path(__file__).resolve().parent.parent / "examples"
-LARGEST_FILE, LARGEST_RUN = "100mb", 400 << 20
+LARGEST_FILE, LARGEST_RUN = 100 << 20, 400 << 20
 """Of an uploaded file, and of what it unpacks to."""
 
 
