@@ -8,7 +8,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PATIENCE = 200_000
-QUERY = "prompt=three+small+blue+circles+and+two+large+orange+squares&steps=5&threshold=1"
+PROMPT = "prompt=three+small+blue+circles+and+two+large+orange+squares"
+SHORT = f"{PROMPT}&steps=5&threshold=1"
 ROOT = Path(__file__).resolve().parents[2]
 PANELS = {
     "stepper": "#stepper",
@@ -22,11 +23,11 @@ PANELS = {
 }
 
 
-def open_page(browser: Browser, url: str, width: int, theme: str) -> Page:
+def open_page(browser: Browser, url: str, width: int, theme: str, query: str = SHORT) -> Page:
     page = browser.new_page(viewport={"width": width, "height": 1000})
     page.set_default_timeout(PATIENCE)
-    page.goto(f"{url}?__theme={theme}&{QUERY}")
-    expect(page.locator("#estimate")).to_contain_text("5 steps of search")
+    page.goto(f"{url}?__theme={theme}&{query}")
+    expect(page.locator("#estimate")).to_contain_text("5 steps" if query == SHORT else "16 steps")
     return page
 
 
@@ -63,6 +64,8 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
         expect(page.locator("#files")).to_contain_text("trajectory")
         for name, selector in PANELS.items():
             page.locator(selector).screenshot(path=to / f"{name}.png")
+        page.close()
+        page = open_page(browser, url, 1440, "light", PROMPT)
         page.get_by_role("tab", name="Compare").click()
         page.get_by_role("button", name="Compare", exact=True).click()
         expect(page.locator("#compare-status")).to_contain_text("Finished")
