@@ -83,6 +83,12 @@ def test_resume_with_more_steps_goes_on(whole, tmp_path, capsys):
     assert tokens(tmp_path / "short") == tokens(whole[0])
 
 
+def test_a_run_is_not_gone_on_with_under_another_critic(whole, capsys):
+    before = (whole[0] / "trajectory.json").read_bytes()
+    assert main(["reason", "--resume", str(whole[0]), "--critic", "self", "--steps", "9"]) == 2
+    assert "scored by oracle" in capsys.readouterr().err and (whole[0] / "trajectory.json").read_bytes() == before
+
+
 def test_resuming_a_run_that_is_done_says_so(whole, capsys):
     assert main(["reason", "--resume", str(whole[0]), "--json"]) == 0
     captured = capsys.readouterr()

@@ -199,6 +199,15 @@ def test_a_fork_shares_its_past_and_goes_its_own_way(search: Search):
     assert same(session.shown.steps, first.steps)
 
 
+def test_a_fork_keeps_its_critic(search: Search):
+    session = Session()
+    finish(search, session)
+    Looking().look(session, event(index=2))
+    answer = press(search, "press_fork", session, critic="oracle")
+    assert "Run 1 was scored by redness" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    assert len(session.runs) == 1 and not session.busy
+
+
 def test_a_fork_that_leaves_nothing_to_do_is_refused(search: Search):
     session = Session()
     finish(search, session)

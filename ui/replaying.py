@@ -65,7 +65,9 @@ class Replaying:
         """A handler that opens one shipped run, at the last step of which there is something to say."""
 
         def open_shipped(request: gr.Request, session: Session) -> list[Any]:
-            self.open_file(request, session, str(SHIPPED / name))
+            answer = self.open_file(request, session, str(SHIPPED / name))
+            if session.notice:
+                return answer
             session.look_at(
                 max((i for i, said in enumerate(session.shown.flags) if said), default=session.shown.newest)
             )

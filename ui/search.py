@@ -56,10 +56,15 @@ class Search:
             self.studio.engine_for(source)
             source.state(at)
             job = self.studio.asked(source.prompt, *controls[1:])
+            if job.critic != source.critic:
+                raise InputError(
+                    f"{source.title.capitalize()} was scored by {source.critic}, and scores of two critics are not "
+                    f"compared. Choose {source.critic} as the critic to fork it, or start a new run."
+                )
             fork = source.fork(at, job.settings, self.studio.folder(session))
         except TOLD as error:
             return self._refuse(session, error)
-        fork.critic, fork.observers, fork.options = job.critic, job.observers, job.options
+        fork.observers, fork.options = job.observers, job.options
         if fork.complete:
             return self._refuse(
                 session,

@@ -96,6 +96,11 @@ def run_reason(args: argparse.Namespace) -> int:
     if run is not None:
         run.check_model(model)
     critic_name = args.critic or (run.critic if run is not None else "oracle")
+    if run is not None and critic_name != run.critic:
+        raise InputError(
+            f"The run was scored by {run.critic}, and scores of two critics are not compared: leave out --critic, or "
+            "start a new run with --out."
+        )
     critic = load_critic(critic_name, model=model, **critic_options(args.option))
     watching = args.observer or (list(state.observed) if state else [])
     observers = [load_critic(name, model=model) for name in watching]
