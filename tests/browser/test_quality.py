@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.visits import NOTICE, NOW, STATUS, TILES, Visit, Wire, button, prepared, run
+from tests.browser.visits import NOTICE, NOW, STATUS, TILES, Visit, Wire, button, prepared, reach, run
 from tests.critics.loopback import Endpoint, alignment, failing
 
 pytestmark = pytest.mark.browser
@@ -71,6 +71,33 @@ def test_a_click_on_the_plot_moves_the_step_slider(visit: Visit):
         expect(page.locator(NOW)).to_contain_text(f"step {step} of 4")
         expect(page.locator("#score")).to_contain_text(f"at step {step}")
         page.wait_for_timeout(400)  # two clicks within 300 ms are a double click to plotly
+
+
+def test_a_running_search_leaves_focus_zoom_and_opened_panels_alone(visit: Visit):
+    page = prepared(visit, 400)
+    button(page, "Run").click()
+    reach(page, 4)
+    page.locator("#step-settings > button").click()
+    page.locator("#plot").scroll_into_view_if_needed()
+    area = page.locator("#plot .nsewdrag").bounding_box()
+    page.mouse.move(area["x"] + 5, area["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] / 3, area["y"] + area["height"] - 10, steps=5)
+    page.mouse.up()
+    ranges = "['xaxis', 'yaxis'].map((name) => document.querySelector('#plot .plot').layout[name].range)"
+    zoomed = page.evaluate(ranges)
+    assert zoomed[0][1] < 200, "the whole run is 400 steps wide"
+    page.get_by_label("Prompt").focus()
+    page.keyboard.press("End")
+    page.keyboard.type(" and a green cross", delay=60)
+    reach(page, page.locator(TILES).count() + 5)
+    assert page.evaluate("document.activeElement.closest('#prompt') !== null")
+    expect(page.get_by_label("Prompt")).to_have_value("two red circles left of a blue square and a green cross")
+    expect(page.locator("#stage .prompt")).to_have_text("two red circles left of a blue square")
+    expect(page.locator("#settings table")).to_be_visible()
+    assert page.evaluate(ranges) == zoomed
+    button(page, "Stop").click()
+    expect(page.locator(STATUS)).to_contain_text("Stopped: step")
 
 
 def test_keys_choose_what_a_step_is_compared_with(visit: Visit):
