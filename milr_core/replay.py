@@ -12,16 +12,20 @@ from milr_core.trajectory import Trajectory
 
 MAX_STEPS = 1001
 MAX_TEXT = 20_000
+MAX_PARTS = 100
+"""Of a score; and of the critics that watch."""
 
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Token = Annotated[int, Field(ge=0, strict=True)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Name = Annotated[str, Field(max_length=200)]
+Parts = Annotated[dict[Name, Unit], Field(max_length=MAX_PARTS)]
 
 
 class _Observed(BaseModel):
     value: Unit
-    parts: dict[Text, Unit]
+    parts: Parts
     reason: Text
 
 
@@ -41,7 +45,7 @@ class _Record(BaseModel):
     index: Token
     text: Text
     reward: Unit
-    parts: dict[Text, Unit]
+    parts: Parts
     reason: Text
     best: Token
     settings: dict[str, Any]
@@ -54,7 +58,7 @@ class _Record(BaseModel):
     image_positions: list[Token]
     gradient_norm: dict[Text, Finite]
     update_norm: dict[Text, Finite]
-    observed: dict[Text, _Observed] = {}
+    observed: Annotated[dict[Name, _Observed], Field(max_length=MAX_PARTS)] = {}
     probabilities: _Probabilities | None = None
 
     @model_validator(mode="after")

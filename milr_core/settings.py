@@ -132,7 +132,7 @@ KNOBS: dict[str, Knob] = {
     ),
     "lr_unit": Knob("Learning rate in", "Units of the latents, or of each latent's root mean square.", str, LR_UNITS),
     "noise": Knob(
-        "Noise", "Of sampling: fresh at every step, or that of step 0 at all (common random numbers).", str, NOISE
+        "Noise", "Of sampling: fresh at every step, or that of step 0 at all steps (common random numbers).", str, NOISE
     ),
     "restart": Knob(
         "Restart after",
@@ -145,7 +145,7 @@ KNOBS: dict[str, Knob] = {
         1,
         live=False,
     ),
-    "seed": Knob("Seed", "Same seed, same machine: same run.", int, (), 0, 2**63 - 1, False, 1, live=False),
+    "seed": Knob("Seed", "Same seed, same machine: same run.", int, (), 0, 2**53 - 1, False, 1, live=False),
 }
 
 
@@ -259,9 +259,10 @@ def check(name: str, value: Any) -> Any:
         return value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or (knob.kind is int and value != int(value)):
-        raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {value!r}.")
+        got = "nothing" if value is None else repr(value)
+        raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {got}.")
     if value < knob.low or value > knob.high or (knob.above_low and value == knob.low):
-        raise InputError(f"{name} lies in {knob.range}; got {value:g}.")
+        raise InputError(f"{name} lies in {knob.range}; got {value}.")
     return knob.kind(value)
 
 

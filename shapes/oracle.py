@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from milr_core.critics.base import Critic, Score
-from shapes.prompts import Prompt, parse
+from shapes.prompts import Prompt, parse, plural
 from shapes.scene import COLORS, IMAGE_SIZE, SHAPES, SIZES, shape_mask
 
 FOREGROUND = 70.0  # RGB distance from the ground above which a pixel belongs to a shape
@@ -116,7 +116,8 @@ def relations(a: Sequence[float], b: Sequence[float]) -> set[str]:
 
 
 def _wanted(clause: dict) -> str:
-    return " ".join(str(clause[k]) for k in ("count", "size", "color", "class") if k in clause)
+    shape = clause["class"] if clause["count"] == 1 else plural(clause["class"])
+    return " ".join([*(str(clause[k]) for k in ("count", "size", "color") if k in clause), shape])
 
 
 def judge(image: Image.Image, spec: dict) -> Score:

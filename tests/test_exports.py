@@ -83,6 +83,16 @@ def forked(search: Search, run: Run) -> Run:
     return session.shown
 
 
+def stopped(search: Search) -> Run:
+    """After step 1 of 3."""
+    session = Session()
+    for page in drive(search, press(search, "press_run", session, **ASKED), session):
+        if "step 1 of 3" in page["status"]:
+            search.press_stop(session)
+    assert session.shown.newest == 1
+    return session.shown
+
+
 def searched(search: Search) -> Run:
     session = Session()
     finish(search, session, **ASKED)
@@ -92,6 +102,8 @@ def searched(search: Search) -> Run:
 MADE = {
     "searched": searched,
     "moved": moved,
+    "stopped": stopped,
+    "step 0": lambda search: compared(search, "step 0"),
     "compared": lambda search: compared(search, "text"),
     "best-of-n": lambda search: compared(search, "best-of-n"),
     "forked": lambda search: forked(search, searched(search)),
@@ -123,7 +135,7 @@ def test_a_bundle_too_large_for_the_page_comes_with_one_that_is_not(search: Sear
     assert told == ""
     monkeypatch.setattr(exporting, "LARGEST_FILE", 100_000)
     files, *_, told = Exporting(search.studio).prepare(visit, session)
-    whole, short, *_ = map(Path, files)
+    whole, short, *_ = map(Path, files["value"])
     assert "run.zip has 0 MiB" in told and "It opens run-without-latents.zip" in told
     assert short.stat().st_size < 100_000 < whole.stat().st_size
     assert (
@@ -131,7 +143,7 @@ def test_a_bundle_too_large_for_the_page_comes_with_one_that_is_not(search: Sear
     )
 
 
-@pytest.mark.parametrize("how", ["searched", "compared"])
+@pytest.mark.parametrize("how", ["searched", "step 0", "compared"])
 def test_an_exported_command_makes_the_same_run(how: str, search: Search, tmp_path: Path, monkeypatch, capsys):
     run = MADE[how](search)
     monkeypatch.chdir(tmp_path)
@@ -143,6 +155,7 @@ def test_an_exported_command_makes_the_same_run(how: str, search: Search, tmp_pa
 
 def test_a_command_says_what_it_cannot_repeat(search: Search):
     assert as_command(recipe(moved(search))).startswith("# The settings were changed")
+    assert as_command(recipe(stopped(search))).startswith("# The run was stopped at step 1")
     assert as_command(recipe(compared(search, "best-of-n"))).startswith("# Best-of-N has no command")
 
 

@@ -147,7 +147,7 @@ def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(
     assert mine.phase == PAUSED and "with other weights than tiny-other has here" in last["notice"]
     list(drive(search, ticket, waiting))
     assert waiting.shown.steps == [] and "other weights" in waiting.notice
-    assert "other weights" in list(comparing.drive(other, compared))[-1][2]
+    assert "other weights" in list(comparing.drive(other, compared))[-1][3]
     # The controls are still set for the model before: nothing begins until they are not.
     answer = dict(zip(OUTPUTS, press(search, "press_run", waiting)[1:], strict=True))
     assert "tiny-other has been loaded for everybody meanwhile" in answer["notice"]

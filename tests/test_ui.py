@@ -20,9 +20,9 @@ from ui.engine import Job, LocalEngine, Options, paid, singles
 from ui.layout import build_demo
 from ui.line import Line
 from ui.looking import Looking
-from ui.page import IN_FORCE, OUTPUTS, PANEL
+from ui.page import IN_FORCE, OUTPUTS, PANEL, page
 from ui.search import Search
-from ui.session import FINISHED, PAUSED, STOPPED, Session
+from ui.session import FINISHED, PAUSED, STOPPED, WAITING, Session
 
 
 def undisturbed(search: Search, settings: SearchSettings = SETTINGS) -> list[Step]:
@@ -237,10 +237,13 @@ def test_a_comparison_puts_every_method_through_the_same_start(search: Search):
     before = comparing.expect(wanted, "a & b", SETTINGS.steps, "redness", "none")
     assert f"At most {drawn} images" in before and "“a &amp; b”" in before
     assert same(rows[2].run.steps, undisturbed(search))
-    assert "Finished: 4 of 4" in pages[-1][1] and session.active is None
+    assert "Finished: 4 of 4" in pages[-1][2] and session.active is None
+    assert [page[0] for page in pages] == [ticket] * (len(pages) - 1) + [0], (
+        "whose changes bring the Inspector up to date"
+    )
     comparing.inspect(session, event(method="joint"))
     comparing.inspect(session, event(method="joint"))
-    assert session.runs == [rows[2].run] and session.shown is rows[2].run
+    assert session.runs == [rows[2].opened] and same(session.shown.steps, rows[2].run.steps)
 
 
 def test_a_comparison_can_be_cancelled_and_excludes_a_search(search: Search):
@@ -260,9 +263,30 @@ def test_a_comparison_can_be_cancelled_and_excludes_a_search(search: Search):
     assert "1 of 3 methods, joint unfinished" in said and "running" not in shown
     # Nothing is lost: the row that was under way can be looked at, and gone on with as if nothing had happened.
     comparing.inspect(session, event(method="joint"))
-    assert session.phase == STOPPED and session.shown is rows[1].run
+    assert session.phase == STOPPED and len(session.shown.steps) == 2
     list(drive(search, search.press_resume(session), session))
-    assert same(session.shown.steps, undisturbed(search))
+    assert same(session.shown.steps, undisturbed(search)) and len(rows[1].run.steps) == 2, "the row stays what it was"
+
+
+def test_while_a_comparison_runs_the_inspector_holds_its_buttons_and_says_why(search: Search):
+    session, comparing = Session(), Comparing(search.studio)
+    ticket, *shown = comparing.press_compare(request(), session, ["step 0", "joint"], *controls())
+    assert shown[-1]["active"] and "Starting" in comparing.said(session)
+    search.press_leave(session)
+    assert session.busy, "Leave is for a search"
+    pages = comparing.drive(ticket, session)
+    for _ in range(4):
+        next(pages)
+    comparing.inspect(session, event(method="step 0"))
+    looked = dict(zip(OUTPUTS, page(session), strict=True))
+    assert "(Your comparison is running.)" in looked["status"] and "step 0 of 0" in looked["status"]
+    assert not any(looked[name]["interactive"] for name in ("run", "pause", "one_step", "stop", "fork"))
+    search.press_pause(session)
+    search.press_stop(session)
+    list(pages)
+    assert session.comparison.phase == FINISHED
+    looked = dict(zip(OUTPUTS, page(session), strict=True))
+    assert looked["run"]["interactive"] and "comparison" not in looked["status"]
 
 
 def test_visitors_wait_in_line_and_see_only_their_own(search: Search):
@@ -350,7 +374,8 @@ def test_every_knob_has_a_control_with_its_default():
     defaults = SearchSettings().resolve(recommended).as_dict()
     assert {name: c.value for name, c in made.knobs.items()} == defaults
     for name, control in made.knobs.items():
-        assert control.label == KNOBS[name].label and control.info == CAPTIONS.get(name, KNOBS[name].help)
+        said = CAPTIONS.get(name, KNOBS[name].help) + ("" if KNOBS[name].live else " Fixed once a run has begun.")
+        assert control.label == KNOBS[name].label and control.info == said
     assert made.knobs["lr"].minimum == 0.01  # the range excludes 0
     assert made.key.type == "password"
     assert 0 <= random_seed() < 2**53
@@ -386,13 +411,16 @@ def test_app_says_in_one_line_what_cannot_be_loaded(flags: list[str], capsys: py
 
 def test_a_preset_sets_the_knobs_of_the_next_run_only(search: Search):
     session, models_own = Session(), SearchSettings().resolve(search.studio.engine.facts.recommended)
-    said, *values = search.choose_preset(session, "coordinate")
+    _, _, *values = search.choose_preset(session, "coordinate")
     chosen = dict(zip(KNOBS, values, strict=True))
     assert (chosen["text_update"], chosen["text_ratio"], chosen["strategy"]) == ("coordinate", 1.0, "text")
     assert chosen["lr"] == models_own.lr, "what it leaves out, the model recommends"
     assert chosen["seed"] == gr.skip() and chosen["steps"] == gr.skip()
-    own = dict(zip(KNOBS, search.choose_preset(session, OWN)[1:], strict=True))
+    own = dict(zip(KNOBS, search.choose_preset(session, OWN)[2:], strict=True))
     assert own["text_update"] == "adam" and own["text_ratio"] == models_own.text_ratio
-    press(search, "press_run", session)
-    said, *values = search.choose_preset(session, "paper")
-    assert "next run" in said and all(value == gr.skip() for value in values)
+    answer = press(search, "press_step", session)
+    for phase in (WAITING, PAUSED):
+        assert session.phase == phase
+        radio, said, *values = search.choose_preset(session, "paper")
+        assert radio["value"] is None and "next run" in said and all(value == gr.skip() for value in values)
+        list(drive(search, answer, session))

@@ -29,7 +29,9 @@ class Headers(gr.Request):
 def exported(search: Search) -> tuple[Session, list]:
     session = Session()
     finish(search, session)
-    return session, Exporting(search.studio).prepare(Headers(session_hash="a"), session)
+    files, *rest = Exporting(search.studio).prepare(Headers(session_hash="a"), session)
+    assert files["label"].startswith("Run 1 up to step 4")
+    return session, [files["value"], *rest]
 
 
 def opened(search: Search, session: Session, file: str | Path) -> dict:
@@ -62,7 +64,8 @@ def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Sess
     assert [s.image_tokens for s in other.shown.steps] == [s.image_tokens for s in theirs]
     # And the fork of a recorded run is exported whole.
     files, *_, notice = Exporting(search.studio).prepare(Headers(session_hash="a"), other)
-    assert notice == "" and len(Trajectory.from_zip(files[0], Path(files[0]).parent / "back")) == 5
+    first = Path(files["value"][0])
+    assert notice == "" and len(Trajectory.from_zip(first, first.parent / "back")) == 5
 
 
 def test_a_run_of_other_weights_is_looked_at_but_not_continued(exported: tuple[Session, list], search: Search):
@@ -100,6 +103,27 @@ def test_a_hostile_file_is_refused_with_a_sentence(exported, search: Search, tmp
     page = opened(search, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
     assert said in page["notice"] and session.runs == [] and "Traceback" not in page["notice"]
     assert not (tmp_path / "run.sh").exists()
+
+
+@pytest.mark.parametrize(
+    ("grown", "said"),
+    [
+        ({"parts": {f"part {i}": 0.5 for i in range(20_000)}}, "no valid parts"),
+        ({"parts": {"x" * 300: 0.5}}, "no valid parts"),
+        ({"observed": {str(i): {"value": 0.5, "parts": {}, "reason": ""} for i in range(200)}}, "no valid observed"),
+    ],
+)
+def test_a_bundle_that_would_fill_the_page_is_refused(exported, search: Search, tmp_path: Path, grown: dict, said: str):
+    def grow(name: str, data: bytes) -> list[tuple[str, bytes]]:
+        if not name.endswith(".json"):
+            return [(name, data)]
+        about = json.loads(data)
+        about["steps"][1] |= grown
+        return [(name, json.dumps(about).encode())]
+
+    session = Session()
+    page = opened(search, session, rewritten(exported[1][0][0], tmp_path / "large.zip", grow))
+    assert said in page["notice"] and session.runs == [] and len(page["notice"]) < 500
 
 
 def test_a_file_that_is_no_zip_is_refused(search: Search, tmp_path: Path):

@@ -158,7 +158,7 @@ def test_plot_shows_all_there_is(steps: list[Step]):
     lines = {line["name"]: line for line in made["data"]}
     assert lines["score"]["y"] == [0.25, 0.5, 0.5, 0.125] and lines["best so far"]["y"] == [0.25, 0.5, 0.5, 0.5]
     assert (lines["threshold τ"]["x"][-1], lines["threshold τ"]["y"][-1]) == (4, 0.95)
-    assert lines["held out: <held>"]["y"] == [0.5, 0.25, 0.5, 0.5]
+    assert lines["held out: &lt;held&gt;"]["y"] == [0.5, 0.25, 0.5, 0.5], "plotly takes a link in a name for a link"
     assert lines["run 7"]["meta"] == 7 and lines["run 7"]["y"] == [0.25, 0.5]
     assert lines["setting changed"]["x"] == [2] and "0.5 → 0.1" in lines["setting changed"]["text"][0]
     assert made["layout"]["shapes"][0]["x0"] == 2 and "0.5 → 0.1" in made["layout"]["annotations"][0]["text"]

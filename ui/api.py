@@ -39,9 +39,9 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
     ) -> Iterator[dict[str, Any]]:
         """Reason about a prompt, draw it, and search for a drawing that a critic likes better (MILR).
 
-        Answers after every step with {"steps": [{"index", "text", "reward", "parts", "reason", "best", "seconds",
-        "flags"}, ...], "best": index}; the last answer also holds "image", the best one (PNG), and "bundle", the whole
-        run (zip), which the page opens and `python -m milr_core reason --resume` goes on from.
+        Answers after every step with {"steps": [{"index", "text", "reward", "parts", "reason", "observed", "best",
+        "seconds", "flags"}, ...], "best": index}; the last answer also holds "image", the best one (PNG), and
+        "bundle", the whole run (zip), which the page opens and `python -m milr_core reason --resume` goes on from.
 
         Args:
             prompt: What to draw, for example "two red circles left of a blue square".

@@ -23,16 +23,22 @@ class Comparing:
         self.studio = studio
 
     def shown(self, session: Session, message: str = "") -> list[Any]:
-        """Table, status, notice, Compare button, Cancel button."""
+        """Table, status, notice, Compare button, Cancel button, clock."""
         made = session.comparison
         busy = made is not None and session.active is made
         rows, phase = (made.rows, made.phase) if made else ([], IDLE)
-        ahead = self.studio.line.ahead(session)
-        said = progress(phase, rows, len(made.methods) if made else 0, status(WAITING, [], None, ahead))
         return [
-            table(rows, url, phase == RUNNING), said, notice(message),
-            gr.update(interactive=not busy), gr.update(interactive=busy),
+            table(rows, url, phase == RUNNING), self.said(session), notice(message),
+            gr.update(interactive=not busy), gr.update(interactive=busy), gr.update(active=busy and phase == WAITING),
         ]  # fmt: skip
+
+    def said(self, session: Session) -> str:
+        """The status line of the tab."""
+        made, line = session.comparison, self.studio.line
+        if made is None:
+            return progress(IDLE, [], 0, "")
+        waiting = status(WAITING, [], None, line.ahead(session), self.studio.wait(session))
+        return progress(made.phase, made.rows, len(made.methods), waiting)
 
     def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
         """Of what, and what it takes at most: step 0 once, then each method that goes on from it."""
@@ -74,31 +80,34 @@ class Comparing:
         """A method's run beside the other runs of the session, and the Inspector in front."""
         row = session.comparison.opened(event.method) if session.comparison else None
         if row is not None:
-            if not any(run is row.run for run in session.runs):
-                row.run.phase = row.phase
-                session.begin(row.run)
-            session.show(row.run.number)
+            if not any(run is row.opened for run in session.runs):
+                row.opened = row.run.copy(row.phase)
+                session.begin(row.opened)
+            session.show(row.opened.number)
         return [gr.Tabs(selected="inspector"), *page(session)]
 
     def drive(self, ticket: int, session: Session) -> Iterator[list[Any]]:
-        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked."""
+        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked.
+
+        The first output is whose turn it is, whose change brings the Inspector up to date; then what the tab shows.
+        """
         made = session.active
         if session.ticket != ticket or not isinstance(made, Comparison) or made.phase != WAITING:
-            yield [gr.skip()] * 5
+            yield [gr.skip()] * 7
             return
         made.phase, message, pace = RUNNING, "", self.studio.pace()
         try:
             engine = self.studio.engine_for(made.template)
             for method in made.methods:
                 row = made.begin_row(method, self.studio.folder(session))
-                yield self.shown(session)
+                yield [ticket, *self.shown(session)]
                 for step in made.attempts(engine, row):
                     if session.ticket != ticket:
                         return
                     self.studio.keep(row.run, step)
                     if pace.due:
                         with pace.update():
-                            yield self.shown(session)
+                            yield [ticket, *self.shown(session)]
                 if made.control.stopped:
                     break
                 row.done = True
@@ -114,7 +123,7 @@ class Comparing:
         made.rows = [row for row in made.rows if row.run.steps]
         made.phase = FINISHED if sum(row.done for row in made.rows) == len(made.methods) else STOPPED
         session.active = None
-        yield self.shown(session, message)
+        yield [0, *self.shown(session, message)]
 
 
 def build_comparing() -> dict[str, Any]:
@@ -127,10 +136,8 @@ def build_comparing() -> dict[str, Any]:
     with gr.Row(elem_id="compare-buttons"):
         made["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
         made["cancel"] = gr.Button("Cancel", interactive=False, elem_id="cancel")
-    made["said"] = gr.HTML(
-        progress(IDLE, [], 0, ""), elem_id="compare-status",
-        js_on_load="element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');",
-    )  # fmt: skip
+    made["said"] = gr.HTML(progress(IDLE, [], 0, ""), elem_id="compare-status", js_on_load=script("status"))
+    made["clock"] = gr.Timer(2, active=False)
     made["problem"] = gr.HTML("", elem_id="compare-notice")
     made["table"] = gr.HTML(table([], url), js_on_load=script("compare"), elem_id="table", container=True, padding=True)
     return made
@@ -150,9 +157,11 @@ def wire_comparing(
     typed: dict[str, Any],
 ) -> None:
     comparing = Comparing(studio)
-    ticket = gr.State(0)
-    shown = [made[name] for name in ("table", "said", "problem", "compare", "cancel")]
-    ticket.change(comparing.drive, [ticket, session], shown, **computes)
+    ticket, turn = gr.State(0), gr.State(0)
+    shown = [made[name] for name in ("table", "said", "problem", "compare", "cancel", "clock")]
+    ticket.change(comparing.drive, [ticket, session], [turn, *shown], **computes)
+    turn.change(page, session, page_outputs, trigger_mode="always_last", **at_once)
+    made["clock"].tick(comparing.said, session, made["said"], **at_once)
     made["compare"].click(comparing.press_compare, [session, made["methods"], *asked], [ticket, *shown], **asks)
     gr.on(
         [made["tab"].select, made["methods"].change], comparing.expect, [made["methods"], *weighed], made["estimate"],

@@ -23,11 +23,15 @@ METHODS = {
 
 @dataclass
 class Row:
-    """One method's run. done: it has come to its end; a row that is neither done nor computed is unfinished."""
+    """One method's run. done: it has come to its end; a row that is neither done nor computed is unfinished.
+
+    opened: what of it is looked at in the Inspector, and may be gone on with there; the row stays what it was.
+    """
 
     method: str
     run: Run
     done: bool = False
+    opened: Run | None = None
 
     @property
     def phase(self) -> str:
@@ -71,8 +75,16 @@ class Comparison:
             settings = replace(settings, strategy=method)
         if method in PRESETS:
             settings = replace(settings, **PRESETS[method])
+        if method == "step 0":
+            settings = replace(settings, steps=0)
         run = replace(
-            self.template, settings=settings, folder=folder, origin=f"compared: {method}", steps=[], paths=[], flags=[]
+            self.template,
+            settings=settings,
+            folder=folder,
+            origin="compared" if method in (settings.strategy, "step 0", "best-of-n") else f"compared: {method}",
+            steps=[],
+            paths=[],
+            flags=[],
         )
         self.rows.append(Row(method, run))
         return self.rows[-1]
@@ -80,15 +92,13 @@ class Comparison:
     def attempts(self, engine: Engine, row: Row) -> Iterator[Step]:
         """The steps of one method. All go on from the step 0 that another row has made: it is the same."""
         run, first = row.run, next((r.run.steps[0] for r in self.rows[:-1] if r.run.steps), None)
+        state = None
         if first is not None:
-            yield first
-        if first is not None and (row.method == "step 0" or first.reward > run.settings.threshold):
-            return
-        state = None if first is None else replace(first.state, settings=run.settings)
+            state = replace(first.state, settings=run.settings)  # under any of them step 0 is the same
+            yield state.step
+            if state.finished(run.settings):
+                return
         if row.method == "best-of-n":
             yield from engine.best_of_n(run.job, run.settings.steps + 1, self.control, state)
-            return
-        for step in engine.reason(run.job, self.control, state):
-            yield step
-            if row.method == "step 0":
-                return
+        else:
+            yield from engine.reason(run.job, self.control, state)

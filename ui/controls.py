@@ -69,7 +69,8 @@ class Controls:
 
 def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
     """A dropdown, a number field or a slider, whatever the knob's type and range ask for."""
-    common = {"label": knob.label, "info": CAPTIONS.get(name, knob.help), "value": value, "elem_id": f"knob-{name}"}
+    info = CAPTIONS.get(name, knob.help) + ("" if knob.live else " Fixed once a run has begun.")
+    common = {"label": knob.label, "info": info, "value": value, "elem_id": f"knob-{name}"}
     if knob.choices:
         return gr.Dropdown(list(knob.choices), **common)
     high = max(COMFORTABLE.get(name, knob.high), value)
@@ -131,7 +132,7 @@ def _critic_controls(critic: str) -> dict[str, Any]:
             [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", allow_custom_value=True,
             elem_id="observer",
             info="Scores every step as well, and the search never hears it: where it falls while the score rises, the "
-            "score is being exploited.",
+            "score is being exploited. Fixed once a run has begun.",
         )  # fmt: skip
     with gr.Group(visible=False, elem_id="paid") as made["paid"]:
         made["key"] = gr.Textbox(

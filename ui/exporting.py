@@ -114,7 +114,9 @@ class Exporting:
         page = request.headers.get("referer", "").partition("?")[0]
         observer = next(iter(made.observers), "")
         link = f"{page}?{query(run.prompt, run.critic, observer, run.planned.as_dict())}"
-        return [[str(file) for file in files], *texts, link, notice(said)]
+        made_of = f"{run.title.capitalize()} up to step {run.newest}: bundle (zip), settings (JSON), animation (WebP)"
+        shown = gr.update(value=[str(file) for file in files], label=made_of)
+        return [shown, *texts, link, notice(said)]
 
     def restore(self, request: gr.Request) -> list[Any]:
         """Prompt, critic, observer, the knobs and the notice from the page's own address."""
@@ -137,8 +139,8 @@ def build_export(parts: dict[str, Any]) -> None:
     with gr.Accordion("Export this run", open=False, elem_id="export"):
         parts["prepare"] = gr.Button("Prepare files, settings and link", size="sm", elem_id="prepare")
         parts["files"] = gr.File(
-            label="Run bundle (zip), settings (JSON), animation (WebP)", file_count="multiple", interactive=False,
-            elem_id="files",
+            label="Bundle (zip), settings (JSON), animation (WebP) of the run shown", file_count="multiple",
+            interactive=False, elem_id="files",
         )  # fmt: skip
         parts["link"] = gr.Textbox(
             label="Link that restores prompt and settings", buttons=["copy"], interactive=False, elem_id="link"

@@ -12,7 +12,7 @@ from ui.exporting import Exporting, build_export, wire_export
 from ui.looking import Looking
 from ui.models import Models
 from ui.page import IN_FORCE, OUTPUTS, PANEL, PRESSED, SHOWN, pressed
-from ui.panels import build_panels
+from ui.panels import build_panels, script
 from ui.replaying import build_replay, wire_replay
 from ui.search import Search
 from ui.session import IDLE
@@ -27,7 +27,6 @@ EXAMPLES = (
     "as many squares as wheels on a car",
 )
 """The first is what a new visitor runs: with the first settings it is wrong, then gets better."""
-ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 COMPUTES: dict[str, Any] = {
     "concurrency_id": "search", "show_progress": "hidden", "api_visibility": "private",
     "trigger_mode": "multiple",
@@ -77,7 +76,7 @@ def _ask(parts: dict[str, Any]) -> None:
         parts["one_step"] = gr.Button("Step", min_width=70, elem_id="one-step")
         parts["stop"] = gr.Button("Stop", interactive=False, min_width=70, elem_id="stop")
         parts["leave"] = gr.Button("Leave", visible=False, min_width=70, elem_id="leave")
-    parts["status"] = gr.HTML(status(IDLE, [], None), elem_id="status", js_on_load=ANNOUNCED, padding=False)
+    parts["status"] = gr.HTML(status(IDLE, [], None), elem_id="status", js_on_load=script("status"), padding=False)
     parts["notice"] = gr.HTML("", elem_id="notice", padding=False)
     with gr.Row(elem_id="examples", elem_classes="chips"):
         gr.HTML("Try", elem_classes="before-chips", padding=False)
@@ -123,7 +122,7 @@ def wire_inspector(
     live = [controls.knobs[name] for name in LIVE]
     beside = [parts[name] for name in (*IN_FORCE, "notice")]
     gr.on([k.change for k in live], search.move_slider, [session, *live], beside, trigger_mode="always_last", **TYPED)
-    presets = [parts["notice"], *controls.knobs.values()]
+    presets = [controls.preset, parts["notice"], *controls.knobs.values()]
     controls.preset.input(search.choose_preset, [session, controls.preset], presets, **AT_ONCE)
     controls.dice.click(random_seed, None, controls.knobs["seed"], **AT_ONCE)
     for chip, text in zip(parts["examples"], EXAMPLES, strict=True):

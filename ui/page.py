@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ui.controls import SLIDERS
-from ui.session import PAUSED, RUNNING, STOPPED, WAITING, Run, Session
+from ui.session import PAUSED, RUNNING, STOPPED, WAITING, Session
 from ui.views.flags import flagged
 from ui.views.plot import reward_figure
 from ui.views.reasoning import reasoning
@@ -36,12 +36,12 @@ def url(path: str | Path) -> str:
     return f"gradio_api/file={path}"
 
 
-def page(session: Session, ahead: int = 0, wait: float | None = None) -> list[Any]:
-    """Every output. ahead: how many wait or compute before this session, for `wait` seconds if that is known."""
+def page(session: Session, ahead: int | None = None, wait: float | None = None) -> list[Any]:
+    """Every output. ahead: how many wait or compute before this session, for `wait` seconds, if that is known."""
     return [*shown(session, ahead, wait), *pressed(session)]
 
 
-def shown(session: Session, ahead: int = 0, wait: float | None = None) -> list[Any]:
+def shown(session: Session, ahead: int | None = None, wait: float | None = None) -> list[Any]:
     """What steps are seen by, in the order of SHOWN."""
     run = session.shown
     steps, planned = (run.steps, run.planned) if run else ([], None)
@@ -62,10 +62,10 @@ def shown(session: Session, ahead: int = 0, wait: float | None = None) -> list[A
 
 def elsewhere(session: Session) -> str:
     """For the status line: a run that computes while another is looked at."""
-    run = session.active
-    if not session.busy or run is session.shown or not isinstance(run, Run):
+    if not session.busy or session.active is session.shown:
         return ""
-    return f" ({run.title.capitalize()} is {run.phase}.)"
+    what = session.search.title.capitalize() if session.search else "Your comparison"
+    return f" ({what} is {session.active.phase}.)"
 
 
 def panel(session: Session) -> list[Any]:
@@ -94,8 +94,8 @@ def beside(session: Session) -> list[str]:
 def pressed(session: Session) -> list[dict[str, Any]]:
     """Which buttons there are, which of them may be pressed, and whether the clock runs, in the order of PRESSED."""
     busy = session.busy
-    waiting = busy and session.active.phase == WAITING
-    running = busy and session.active.phase == RUNNING
+    waiting = session.search is not None and session.search.phase == WAITING
+    running = session.search is not None and session.search.phase == RUNNING
     held = not busy and session.phase in (PAUSED, STOPPED)
     forkable = not busy and session.shown is not None and session.shown.newest >= 0
     return [

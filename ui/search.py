@@ -77,7 +77,7 @@ class Search:
         return self._queue(session, fork, single=False)
 
     def _begin(self, request: gr.Request, session: Session, single: bool, controls: tuple[Any, ...]) -> list[Any]:
-        if session.busy and isinstance(session.active, Run):
+        if session.search:
             return [gr.skip(), *UNCHANGED]
         if session.busy:
             return self._refuse(session, "A comparison of yours is under way: wait for it, or cancel it first.")
@@ -102,11 +102,11 @@ class Search:
 
     def press_pause(self, session: Session) -> None:
         """The search ends after the token it is at; `drive` then shows the page."""
-        if session.busy and session.active.phase == RUNNING:
+        if session.search and session.search.phase == RUNNING:
             session.hold("pause")
 
     def press_stop(self, session: Session) -> list[Any]:
-        if session.busy and session.active.phase == RUNNING:
+        if session.search and session.search.phase == RUNNING:
             session.hold("stop")
         elif not session.busy and session.phase == PAUSED:
             session.shown.phase = STOPPED
@@ -115,7 +115,7 @@ class Search:
 
     def press_leave(self, session: Session) -> list[Any]:
         """Give up the place in the line, or a turn that has just begun; what was computed before stays."""
-        if session.busy:
+        if session.search:
             session.revoke()
             self.studio.line.leave(session)
         return page(session)
@@ -125,7 +125,7 @@ class Search:
 
         A value below what is allowed is one that is being typed (0, for 0.25): the field mends it when it is left.
         """
-        run = session.active if isinstance(session.active, Run) and session.busy else session.shown
+        run = session.search or session.shown
         if run is not None and run.phase in (WAITING, RUNNING, PAUSED):
             try:
                 asked = zip(LIVE, values, strict=True)
@@ -138,15 +138,16 @@ class Search:
         return beside(session)
 
     def choose_preset(self, session: Session, name: str) -> list[Any]:
-        """The notice, and a value for every knob: for the next run, since a search under way keeps its settings."""
-        if session.busy:
+        """The choice, which is undone where it is refused, the notice, and a value for every knob: for the next run,
+        since a search under way keeps its settings."""
+        if session.busy or session.phase == PAUSED:
             session.notice = "A preset is for the next run: wait for this one, or stop it first."
-            return [notice(session.notice), *[gr.skip()] * len(KNOBS)]
-        return [gr.skip(), *preset_values(name, self.studio.engine.facts.recommended)]
+            return [gr.update(value=None), notice(session.notice), *[gr.skip()] * len(KNOBS)]
+        return [gr.skip(), gr.skip(), *preset_values(name, self.studio.engine.facts.recommended)]
 
     def tick(self, session: Session) -> str:
         """While waiting: the place in the line, again."""
-        if not session.busy or session.active.phase != WAITING:
+        if session.phase != WAITING:
             return gr.skip()
         return status(WAITING, [], None, self.studio.line.ahead(session), self.studio.wait(session))
 

@@ -111,6 +111,11 @@ class Run:
         self.control.change(**values)
         self.changes |= values
 
+    def copy(self, phase: str) -> "Run":
+        """The same steps, as a run that can be gone on with without this one."""
+        lists = {"steps": list(self.steps), "paths": list(self.paths), "flags": list(self.flags)}
+        return replace(self, phase=phase, control=SearchControl(), changes={}, **lists)
+
     def fork(self, index: int, settings: SearchSettings, folder: Path) -> "Run":
         """A new run with the steps up to `index`, to go on under other settings."""
         return replace(
@@ -167,6 +172,11 @@ class Session:
     @property
     def busy(self) -> bool:
         return self.active is not None and self.active.phase in (WAITING, RUNNING)
+
+    @property
+    def search(self) -> Run | None:
+        """The run that waits or computes, if it is one and no comparison."""
+        return self.active if self.busy and isinstance(self.active, Run) else None
 
     @property
     def looked_at(self) -> int:

@@ -28,6 +28,10 @@ class Part:
     settings: SearchSettings
     method: str = BY_SEARCH
 
+    @property
+    def call(self) -> str:
+        return "reason" if self.method == BY_SEARCH else "best_of_n"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -39,6 +43,12 @@ class Recipe:
     steps: Sequence[Step]
     observers: Sequence[str] = ()
     options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended before its settings would have ended it."""
+        last = self.steps[-1]
+        return last.index < last.settings.steps and last.reward <= last.settings.threshold
 
     @property
     def parts(self) -> list[Part]:
@@ -70,6 +80,8 @@ def as_json(recipe: Recipe) -> str:
     if recipe.options:
         about["critic_options"] = dict(recipe.options)
     about |= {"method": parts[0].method, "settings": parts[0].settings.as_dict()}
+    if recipe.stopped:
+        about["stopped_at"] = recipe.steps[-1].index
     changes = [
         {"step": before.last + 1, **_changed(before, after)}
         | ({"method": after.method} if after.method != before.method else {})
@@ -90,15 +102,17 @@ def as_command(recipe: Recipe) -> str:
         words += ["--observer", name]
     for name, value in began.settings.as_dict().items():
         words += ["--" + name.replace("_", "-"), str(value)]
+    stop = f"# The run was stopped at step {recipe.steps[-1].index}; this makes all.\n" if recipe.stopped else ""
     note = "# The settings were changed during this run; the Python beside this repeats the changes.\n" if more else ""
-    return note + " ".join(shlex.quote(word) for word in [*words, "--out", "RUN"])
+    return stop + note + " ".join(shlex.quote(word) for word in [*words, "--out", "RUN"])
 
 
 def as_python(recipe: Recipe) -> str:
     """A script that gives the same run on the same machine, changes of settings included."""
     parts = recipe.parts
-    calls = {"reason" if part.method == BY_SEARCH else "best_of_n" for part in parts}
-    lines = ["from dataclasses import replace", ""] if len(parts) > 1 else []
+    calls = {part.call for part in parts}
+    lines = ["# Where MILR Studio is installed (pip install .), or in its folder.", ""]
+    lines += ["from dataclasses import replace", ""] if len(parts) > 1 else []
     lines += [
         f"from milr_core import {', '.join(['SearchSettings', *sorted(calls | {'load_critic', 'load_model'})])}",
         "",
@@ -118,14 +132,14 @@ def as_python(recipe: Recipe) -> str:
                 f"settings = SearchSettings({said})" if before is None else f"settings = replace(settings, {said})"
             ]
         number = f", {(part.settings.steps if part is parts[-1] else part.last) + 1}"
-        call = f"reason({given}" if part.method == BY_SEARCH else f"best_of_n({given}{number}"
+        call = f"{part.call}({given}{number if part.method == BY_BEST_OF_N else ''}"
         state = "" if before is None else ", state=step.state"
         lines += [
             f"for step in {call}, settings=settings{watching}{state}):",
             '    step.image.save(f"step-{step.index}.png")',
             "    print(step.index, step.reward, step.text)",
         ]
-        if part is not parts[-1]:
+        if part is not parts[-1] or recipe.stopped:
             lines += [f"    if step.index == {part.last}:", "        break"]
         before = part
     return "\n".join(lines) + "\n"

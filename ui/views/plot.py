@@ -5,6 +5,7 @@ draws the mark of the step looked at, so that moving it sends nothing.
 """
 
 from collections.abc import Sequence
+from html import escape
 from itertools import accumulate
 from typing import Any
 
@@ -19,11 +20,12 @@ ACCENT, QUIET, TEXT, GRID, CARD = (
     "var(--block-background-fill)",
 )
 DASHES = ("dash", "longdash", "dashdot", "longdashdot", "5px,2px", "2px,4px,8px,4px")
-WORDY = 4
-"""Up to so many changes of settings are written into the plot; more are read at the pointer."""
+WORDY, LETTERS = 4, 27
+"""Up to so many changes of settings are written into the plot, in so many letters; more is read at the pointer."""
 
 
 def _line(name: str, x: list[int], y: list[float], color: str, **line: Any) -> dict[str, Any]:
+    name = escape(name, quote=False)  # a critic's name comes from a bundle, and plotly takes some HTML: links, for one
     hover = f"step %{{x}}: %{{y:.2f}}<extra>{name}</extra>"
     return {"type": "scatter", "name": name, "x": x, "y": y, "hovertemplate": hover, "line": {"color": color, **line}}
 
@@ -112,9 +114,16 @@ def _layout(last: int, moved: Sequence[tuple[int, list[str]]]) -> dict[str, Any]
                 "showarrow": False, "font": {"size": 11, "color": TEXT}, "textangle": -90,
             }
             for at, all_said in (moved if len(moved) <= WORDY else [])
-            for said in [" · ".join(all_said)]
+            for said in [_short(all_said)]
         ],
     }  # fmt: skip
+
+
+def _short(said: Sequence[str]) -> str:
+    whole = " · ".join(said)
+    return (
+        whole if len(whole) <= LETTERS else f"{len(said)} settings changed" if len(said) > 1 else said[0].split(":")[0]
+    )
 
 
 def tick(count: int) -> int:

@@ -14,5 +14,10 @@ def runs(all_runs: list[Run], shown: Run | None) -> list[dict[str, Any]]:
 
 
 def about(run: Run) -> str:
+    method = run.planned.strategy
+    if len(run.steps) > 1 and run.steps[-1].independent:
+        method = "best-of-n"
+    elif run.steps and run.planned.steps == 0:
+        method = "step 0"
     best = f"best {best_value(run.steps):.2f}" if run.steps else run.phase
-    return " · ".join(part for part in (run.planned.strategy, best, run.origin) if part)
+    return " · ".join(part for part in (method, best, run.origin) if part)

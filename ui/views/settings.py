@@ -14,6 +14,7 @@ def settings(steps: Sequence[Step], index: int, prompt: str = "", critic: str = 
         return '<p class="empty">The settings that each step was made with, and its cost, appear here.</p>'
     step = steps[index]
     rows = [("Prompt", prompt, ""), ("Model", model, ""), ("Critic", critic, "")]
+    rows += [("Held-out critic", name, "") for name in step.observed]
     for name, value in step.settings.as_dict().items():
         first = since(steps, index, name)
         rows.append((KNOBS[name].label, number(value), f"since step {first}" if first else ""))

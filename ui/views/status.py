@@ -9,9 +9,11 @@ from ui.views.words import best_value, counted, number, seconds, since
 
 
 def status(
-    phase: str, steps: Sequence[Step], planned: SearchSettings | None, ahead: int = 0, wait: float | None = None
+    phase: str, steps: Sequence[Step], planned: SearchSettings | None, ahead: int | None = 0, wait: float | None = None
 ) -> str:
-    """The status line. ahead: sessions before this one in the line; wait: seconds until its turn, if that is known."""
+    """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known."""
+    if phase == WAITING and ahead is None:
+        return "Waiting for your turn."
     if phase == WAITING:
         others = "Another visitor's search is" if ahead == 1 else f"{ahead} searches of other visitors are"
         about = f" About {seconds(wait)}." if wait else ""
@@ -23,7 +25,7 @@ def status(
             phase, "Stopped before step 0."
         )
     last = steps[-1]
-    where = f"step {last.index} of {planned.steps}, score {last.reward:.2f}, best {last.best}"
+    where = f"step {last.index} of {max(planned.steps, last.index)}, score {last.reward:.2f}, best {last.best}"
     if phase == RUNNING:
         return f"Running: {where}."
     where = f"{where} ({best_value(steps):.2f})"
@@ -64,5 +66,5 @@ def estimate(steps: int, seconds_a_step: float | None, paid_judges: int, more: s
         time = f"About {seconds(images * seconds_a_step)} at {seconds_a_step:.2g} s a step, as measured here"
     calls = paid_judges * images
     money = f"<b>Up to {counted(calls, 'call')} to a paid service.</b>" if calls else "No call costs money."
-    what = f"step 0 and {counted(steps, 'step')} of search{of_each}" if methods else "step 0"
+    what = f"step 0 and {counted(steps, 'step')} of search{of_each}" if methods and steps else "step 0"
     return f"At most {counted(images, 'image')}: {what}. {time}. {money} {escape(more)}".strip()

@@ -29,6 +29,6 @@ def stepper(run: int, steps: Sequence[Step], planned: SearchSettings | None, ind
         "run": run,
         "scores": [round(step.reward, 4) for step in steps],
         "best": steps[-1].best if steps else 0,
-        "planned": planned.steps if planned else 0,
+        "planned": max(planned.steps, len(steps) - 1) if planned else 0,
         "index": max(index, 0),
     }
