@@ -127,6 +127,22 @@ def test_compare_fills_its_table_and_opens_a_run(visit: Visit):
     expect(page.locator(TILES)).to_have_count(2)
 
 
+def test_the_inspector_waits_for_a_comparison_and_says_so(visit: Visit):
+    page = prepared(visit, 12)
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator("#compare-estimate")).to_contain_text("“two red circles left of a blue square”")
+    button(page, "Compare").click()
+    page.locator("#table tbody tr").first.get_by_role("button", name="Inspect").click()
+    expect(page.locator(STATUS)).to_contain_text("(Your comparison is running.)")
+    expect(button(page, "Run")).to_be_disabled()
+    expect(button(page, "Pause")).to_be_disabled()
+    expect(button(page, "Run")).to_be_enabled(timeout=60_000)
+    expect(page.locator(STATUS)).not_to_contain_text("comparison")
+    expect(page.locator("#ask .announced")).to_contain_text("Finished")
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator("#compare-status")).to_contain_text(f"Finished: {len(METHODS)} of {len(METHODS)} methods")
+
+
 def test_a_run_is_exported_replayed_and_a_hostile_file_refused(visit: Visit, tmp_path: Path):
     page = prepared(visit, 2)
     run(page)
