@@ -9,6 +9,7 @@ gives GenEval's structure (include / exclude clauses), which the oracle and the 
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from milr_core.errors import InputError
@@ -47,11 +48,16 @@ class PromptError(InputError):
 
 def what_can_be_drawn() -> str:
     """One paragraph for visitors: the words the embedded model knows."""
+
+    def either(words: Iterable[str]) -> str:
+        *most, last = words
+        return f"{', '.join(most)} or {last}"
+
     return (
-        f"It draws one to four {', '.join(SHAPES[:-1])} or {SHAPES[-1]} shapes, in {', '.join(COLORS)}, "
-        f"{', '.join(SIZES)}, alone, joined by 'and', or one {', '.join(RELATIONS)} the other; and riddles such as "
-        "'a triangle the color of grass', 'as many squares as wheels on a car', 'a red thing shaped like a coin'. "
-        "For example: two red circles left of a blue square."
+        f"It draws one to four {either(map(plural, SHAPES))}: {either(COLORS)}; {either(SIZES)}; alone, two kinds "
+        f"joined by 'and', or one kind {either(RELATIONS)} the other. It knows riddles such as 'a triangle the color "
+        "of grass', 'as many squares as wheels on a car' and 'a red thing shaped like a coin'. For example: two red "
+        "circles left of a blue square."
     )
 
 

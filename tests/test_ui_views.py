@@ -21,7 +21,7 @@ from ui.views.flags import MEANING, flagged
 from ui.views.plot import reward_figure
 from ui.views.reasoning import aligned, reasoning
 from ui.views.results import MISSING, findings, results
-from ui.views.runs import runs
+from ui.views.runs import about, runs
 from ui.views.score import score
 from ui.views.settings import changes, settings
 from ui.views.stage import other_step, picture
@@ -210,6 +210,16 @@ def test_stepper_and_runs(steps: list[Step]):
     assert runs([run], None) == [
         {"number": 2, "shown": False, "about": "joint · best 0.50 · recorded", "prompt": PROMPT}
     ]
+
+
+def test_a_run_is_called_what_it_is(steps: list[Step]):
+    def called(phase: str = "finished", settings=SETTINGS, **more) -> str:
+        return about(Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": steps} | more))
+
+    drawn = [replace(step, text_positions=[], image_positions=[]) for step in steps]
+    assert called() == "joint · best 0.50" and called("paused") == "joint · best 0.50 · paused"
+    assert called(steps=drawn).startswith("best-of-n · ") and called("waiting", steps=[]) == "joint · waiting"
+    assert called(steps=drawn[:1], settings=replace(SETTINGS, steps=0)).startswith("step 0 · ")
 
 
 def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):

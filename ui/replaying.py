@@ -58,7 +58,8 @@ class Replaying:
                 self.studio.register(request, session)
                 session.begin(run)
             except InputError as error:
-                session.notice = str(error).replace(str(file), "The file").replace(f"{folder}/bundle", "The file")
+                said = str(error).replace(f"{folder}/bundle/", "").replace(f"{folder}/bundle", "The file")
+                session.notice = said.replace(str(file), "The file")
         return page(session)
 
     def open_example(self, name: str) -> Callable[..., list[Any]]:

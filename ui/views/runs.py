@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ui.session import Run
+from ui.session import PAUSED, RUNNING, WAITING, Run
 from ui.views.words import best_value
 
 
@@ -20,4 +20,5 @@ def about(run: Run) -> str:
     elif run.steps and run.planned.steps == 0:
         method = "step 0"
     best = f"best {best_value(run.steps):.2f}" if run.steps else run.phase
-    return " · ".join(part for part in (method, best, run.origin) if part)
+    under_way = run.phase if run.steps and run.phase in (WAITING, RUNNING, PAUSED) else ""
+    return " · ".join(part for part in (method, best, run.origin, under_way) if part)
