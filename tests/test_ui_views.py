@@ -166,6 +166,16 @@ def test_plot_shows_all_there_is(steps: list[Step]):
     assert changes(moved) == [(2, ["Learning rate: 0.5 → 0.1"])] and changes(steps) == []
 
 
+def test_the_plot_says_old_and_new_of_several_settings(steps: list[Step]):
+    def marked(**new) -> str:
+        moved = [replace(s, settings=replace(s.settings, **new)) if s.index else s for s in steps]
+        return reward_figure(moved, SETTINGS)["layout"]["annotations"][0]["text"]
+
+    assert marked(lr=0.25, text_ratio=0.25) == "λt, text: 0.5 → 0.25<br>Learning rate: 0.5 → 0.25"
+    assert marked(text_update="coordinate") == "Text moves"
+    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, batch=2) == "4 settings changed"
+
+
 def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):
     made = picture(steps, 2, 0, URLS, PROMPT)
     assert made["prompt"] == PROMPT

@@ -20,8 +20,9 @@ ACCENT, QUIET, TEXT, GRID, CARD = (
     "var(--block-background-fill)",
 )
 DASHES = ("dash", "longdash", "dashdot", "longdashdot", "5px,2px", "2px,4px,8px,4px")
-WORDY, LETTERS = 4, 27
-"""Up to so many changes of settings are written into the plot, in so many letters; more is read at the pointer."""
+WORDY, LINES, LETTERS = 4, 3, 27
+"""Steps at which settings were changed, settings at one of them, letters for one of those: as much as is written into
+the plot. More is read at the pointer."""
 
 
 def _line(name: str, x: list[int], y: list[float], color: str, **line: Any) -> dict[str, Any]:
@@ -120,10 +121,10 @@ def _layout(last: int, moved: Sequence[tuple[int, list[str]]]) -> dict[str, Any]
 
 
 def _short(said: Sequence[str]) -> str:
-    whole = " · ".join(said)
-    return (
-        whole if len(whole) <= LETTERS else f"{len(said)} settings changed" if len(said) > 1 else said[0].split(":")[0]
-    )
+    """A line for each setting, as long as the plot is high."""
+    if len(said) > LINES:
+        return f"{len(said)} settings changed"
+    return "<br>".join(line if len(line) <= LETTERS else line.partition(":")[0] for line in said)
 
 
 def tick(count: int) -> int:
