@@ -126,7 +126,7 @@ def _critic_controls(critic: str) -> dict[str, Any]:
     with gr.Accordion("Critic", open=False, elem_id="critics"):
         made["critic"] = gr.Dropdown(
             named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
-            info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once started.",
+            info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once a run has begun.",
         )  # fmt: skip
         made["observer"] = gr.Dropdown(
             [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", allow_custom_value=True,

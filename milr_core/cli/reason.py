@@ -88,6 +88,12 @@ def run_reason(args: argparse.Namespace) -> int:
     state = run.state(len(run) - 1) if run is not None and len(run) else None
     settings = _settings(args, state.settings if state else SearchSettings())
     name = args.model or (run.model["id"] if run is not None else "janus-shapes")
+    critic_name = args.critic or (run.critic if run is not None else "oracle")
+    if run is not None and critic_name != run.critic:
+        raise InputError(
+            f"The run was scored by {run.critic}, and scores of two critics are not compared: leave out --critic, or "
+            "start a new run with --out."
+        )
     dtype = getattr(torch, args.dtype) if args.dtype else None
     with loading_bar(args.json) as progress:
         model = load_model(name, args.device, dtype, args.quantization, progress)
@@ -95,12 +101,6 @@ def run_reason(args: argparse.Namespace) -> int:
         settings = _settings(args, recommended_settings(model.recommended))
     if run is not None:
         run.check_model(model)
-    critic_name = args.critic or (run.critic if run is not None else "oracle")
-    if run is not None and critic_name != run.critic:
-        raise InputError(
-            f"The run was scored by {run.critic}, and scores of two critics are not compared: leave out --critic, or "
-            "start a new run with --out."
-        )
     critic = load_critic(critic_name, model=model, **critic_options(args.option))
     watching = args.observer or (list(state.observed) if state else [])
     observers = [load_critic(name, model=model) for name in watching]
