@@ -24,6 +24,7 @@ from ui.engines.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_
 from ui.engines.zero import ZeroEngine
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
+from ui.storage import claim_folder
 from ui.tabs.inspector import EXAMPLES
 
 PORT = 7860
@@ -126,6 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     transformers_logging.disable_progress_bar()
     try:
         limits = Limits.read(env)
+        claim_folder(env)
         for name in limits.models:
             local_folder(name)
         gpu = not zero and not args.model and default_device() == "cuda"

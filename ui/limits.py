@@ -8,6 +8,9 @@ from milr_core import InputError
 LARGEST_FILE, LARGEST_RUN = 100 << 20, 400 << 20
 """Bytes of an uploaded file, and of what it unpacks to."""
 
+LONGEST_PROMPT, LONGEST_NAME = 4000, 500
+"""Characters; checked before anything else is done with a text. A name is a critic's, a judge's, a key, an address."""
+
 
 def _setting(default: int, low: int, high: int, words: str) -> int:
     return field(default=default, metadata={"range": (low, high), "words": words})
@@ -18,12 +21,15 @@ class Limits:
     """Whole numbers; each is read from `MILR_` and its name in capitals. models: those that visitors may load; none
     named: the embedded one, the one it was started with, and what fits the hardware."""
 
-    queue: int = _setting(50, 1, 10_000, "visitors' events that may wait; more are turned away")
+    queue: int = _setting(50, 1, 10_000, "searches that may wait or run; more are turned away")
+    share: int = _setting(4, 1, 10_000, "of them, searches from one address")
     steps_at_most: int = _setting(1000, 1, 1000, "largest K of a search; on a Space 64 unless it is set")
     runs_kept: int = _setting(12, 1, 100, "runs kept in a session; beyond them the oldest goes")
-    searches: int = _setting(0, 0, 1_000_000, "searches and comparisons a session may start; 0 for any number")
+    searches: int = _setting(0, 0, 1_000_000, "searches that a visit, or an address that calls, may start; 0: any")
+    grace: int = _setting(300, 0, 1_000_000, "seconds that a search goes on while its visitor is away")
     idle_minutes: int = _setting(120, 1, 100_000, "after which a session that computes nothing may be cleared")
     cache_hours: int = _setting(2, 1, 10_000, "after which files made for visitors are deleted")
+    disk: int = _setting(0, 0, 100_000_000, "MiB of such files; beyond them no run is begun; 0 for any number")
     models: tuple[str, ...] = ()
 
     def steps(self, asked: float | None) -> int:

@@ -1,5 +1,6 @@
 """Which model is loaded for everybody, how far the loading of another one is, and the choice of one."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -52,8 +53,8 @@ class ModelPicker:
             self.load = gr.Button("Load", size="sm", elem_id="load-model")
             self.refused = gr.HTML("", elem_id="model-notice", padding=False)
 
-    def wire(self, demo: gr.Blocks, session: gr.State) -> gr.events.Dependency:
-        """What happens first when a page is opened."""
+    def wire(self, session: gr.State, opened: Callable[..., gr.events.Dependency]) -> gr.events.Dependency:
+        """What happens when a page is opened, for which `opened` takes it."""
         follows = [self.header, self.about, self.accordion, self.model, self.load, *self.controls.knobs.values()]
         # The clock asks for one number, and all the outputs are touched only where it is another one.
         version = gr.Number(self.models.version, visible=False)
@@ -62,7 +63,7 @@ class ModelPicker:
         self.model.change(self.look, self.model, self.needs, **AT_ONCE)
         pressed = self.load.click(self.press_load, self.model, [self.needs, self.refused], **AT_ONCE)
         pressed.then(self.tick, session, follows, **AT_ONCE)
-        return demo.load(self.arrive, session, follows, **AT_ONCE)
+        return opened(self.arrive, session, follows, **AT_ONCE)
 
     def arrive(self, session: Session) -> Answer:
         """The page was made for the model that was loaded first: bring it up to date."""

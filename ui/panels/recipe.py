@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from milr_core import InputError, SearchSettings, Step
+from milr_core import InputError, SearchSettings
 from milr_core.settings import KNOBS, check
+from ui.session import Outline
 
 PLAIN = ("prompt", "critic", "observer")
 
@@ -40,7 +41,7 @@ class Recipe:
     prompt: str
     model: str
     critic: str
-    steps: Sequence[Step]
+    steps: Sequence[Outline]
     observers: Sequence[str] = ()
     options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -166,12 +167,24 @@ def from_query(text: str) -> dict[str, Any]:
         if name in PLAIN:
             found[name] = value
         elif name in KNOBS:
-            found[name] = check(name, value if KNOBS[name].choices else _number(name, value))
+            found[name] = setting(name, value)
     return found
 
 
-def _number(name: str, text: str) -> float | int:
+def setting(name: str, value: Any) -> Any:
+    """A setting as a link or an agent gives it: a number may be a text.
+
+    Raises:
+        InputError: it is none that is allowed.
+    """
+    knob = KNOBS[name]
     try:
-        return int(text) if KNOBS[name].kind is int else float(text)
-    except ValueError:
-        raise InputError(f"The link gives {name} as {text[:40]!r}, which is no number.") from None
+        if isinstance(value, str) and not knob.choices:
+            value = int(value) if knob.kind is int else float(value)
+        return check(name, value)
+    except OverflowError:
+        raise InputError(f"{name} lies in {knob.range}; got a number of hundreds of digits.") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} is given as {str(value)[:40]!r}, which is no number.") from None
