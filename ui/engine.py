@@ -25,7 +25,8 @@ from milr_core import (
     load_critic,
     reason,
 )
-from milr_core.critics import CRITICS, critic_class
+from milr_core.critics import critic_names, is_remote
+from milr_core.critics import options_for as options_by_critic
 from milr_core.diagnostics import inspected
 from milr_core.rollout import check_judges
 
@@ -111,14 +112,11 @@ class Engine(Protocol):
 
 
 def singles(name: str | None) -> list[str]:
-    """The critics in a name or a mixture that there are."""
-    terms = [term.rpartition("*")[2].strip() for term in (name or "").split("+")]
-    return [term for term in terms if term in CRITICS]
-
-
-def is_remote(name: str) -> bool:
-    """Whether a critic asks a judge over the network, who may charge for it."""
-    return critic_class(name).about.remote
+    """The critics in a name or a mixture; none while it cannot be read."""
+    try:
+        return critic_names(name or "")
+    except InputError:
+        return []
 
 
 def paid(names: Sequence[str]) -> int:
@@ -129,9 +127,7 @@ def paid(names: Sequence[str]) -> int:
 def options_for(name: str, options: Mapping[str, str]) -> dict[str, Any]:
     """A visitor's options as `load_critic` takes them: by critic for a mixture, none where nobody asks a service."""
     asking = [single for single in singles(name) if is_remote(single)]
-    if not options or not asking:
-        return {}
-    return dict(options) if name.strip() in asking else {single: dict(options) for single in asking}
+    return options_by_critic(name, dict.fromkeys(asking, options)) if options and asking else {}
 
 
 class Judges:

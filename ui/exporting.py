@@ -9,7 +9,7 @@ import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Step, Trajectory
-from milr_core.critics import critic_weights
+from milr_core.critics import parse
 from milr_core.settings import KNOBS
 from milr_core.trajectory import MadeBy
 from ui.controls import NO_OBSERVER, restored
@@ -125,7 +125,7 @@ class Exporting:
             self.studio.check_steps(found.get("steps", 0))
             for name in (found.get("critic"), found.get("observer")):
                 if name and name != NO_OBSERVER:
-                    critic_weights(name)
+                    parse(name)
         except InputError as error:
             return [*[gr.skip()] * (3 + len(KNOBS)), notice(f"{error} The link was not used.")]
         names = ("prompt", "critic", "observer", *KNOBS)
