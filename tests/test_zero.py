@@ -9,16 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-import ui.zero
+import ui.engines.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step
 from tests.lending import Lending
-from tests.ui_helpers import PROMPT, SETTINGS, drive, press
-from ui.engine import EngineError, Job, LocalEngine, Options
-from ui.search import Search
+from tests.ui_helpers import PROMPT, SETTINGS, Studio
+from ui.engines.base import EngineError, Job, Options
+from ui.engines.local import LocalEngine
+from ui.engines.zero import LEAST, MOST, UNKNOWN, ZeroEngine
+from ui.panels.status import estimate
 from ui.session import FINISHED, PAUSED, STOPPED, Session
-from ui.studio import Studio
-from ui.views.status import estimate
-from ui.zero import LEAST, MOST, UNKNOWN, ZeroEngine
 
 JOB = Job(PROMPT, SETTINGS, "redness")
 
@@ -38,7 +37,7 @@ def local(tiny: Janus, redness: Critic) -> LocalEngine:
 @pytest.fixture
 def zero(local: LocalEngine, lending: Lending, monkeypatch: pytest.MonkeyPatch) -> ZeroEngine:
     """Two steps a call, once it is known how fast they are; one before that."""
-    monkeypatch.setattr(ui.zero, "MOST_STEPS", 2)
+    monkeypatch.setattr(ui.engines.zero, "MOST_STEPS", 2)
     return ZeroEngine(local, lending)
 
 
@@ -142,28 +141,28 @@ def test_no_quota_and_a_call_cut_short_are_said_and_the_steps_stay(
     zero: ZeroEngine, local: LocalEngine, lending: Lending, redness: Critic, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    search, session = Search(Studio(zero)), Session()
+    studio, session = Studio(zero), Session()
     local.judges.shared["redness"] = Unsteady(redness, "dies")
     zero.seconds_a_step = 0.1
-    page = list(drive(search, press(search, "press_run", session), session))[-1]
+    page = list(studio.drive(studio.press("press_run", session), session))[-1]
     assert session.phase == PAUSED and session.shown.newest == 0
     assert "ZeroGPU worker error: GPU task aborted. The steps so far stay" in page["notice"]
     assert zero.seconds_a_step > 0.1 and "Traceback" not in page["notice"]
     lending.refuse = gr.Error("You have exceeded your quota (60s requested vs. 3s left).", title="ZeroGPU quota")
-    page = list(drive(search, search.press_resume(session), session))[-1]
+    page = list(studio.resume(session))[-1]
     assert "You have exceeded your quota (60s requested vs. 3s left)" in page["notice"] and session.phase == PAUSED
     lending.refuse, local.judges.shared["redness"] = None, redness
-    list(drive(search, search.press_resume(session), session))
+    list(studio.resume(session))
     assert session.phase == FINISHED
     assert_same(session.shown.steps, list(local.reason(JOB, SearchControl())))
 
 
 def test_the_page_stops_it(zero: ZeroEngine, tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    search, session = Search(Studio(zero)), Session()
-    pages = drive(search, press(search, "press_run", session), session)
+    studio, session = Studio(zero), Session()
+    pages = studio.drive(studio.press("press_run", session), session)
     next(pages), next(pages)
-    search.press_stop(session)
+    studio.search.press_stop(session)
     assert "Stopped: step 0" in list(pages)[-1]["status"] and session.phase == STOPPED
 
 
