@@ -225,8 +225,8 @@ def test_runs_stay_beside_each_other_up_to_a_number(studio: Studio):
 def test_a_comparison_puts_every_method_through_the_same_start(studio: Studio):
     session = Session()
     wanted = ["best-of-n", "joint", "text", "step 0"]
-    ticket = studio.compared(session, wanted)["compare_ticket"]
-    pages = [studio.read(answer) for answer in studio.compare.drive(ticket, session)]
+    answer = studio.compared(session, wanted)
+    pages = list(studio.drive_comparison(answer, session))
     rows = session.comparison.rows
     assert [row.method for row in rows] == ["step 0", "text", "joint", "best-of-n"]
     assert len({tuple(row.run.steps[0].image_tokens) for row in rows}) == 1
@@ -246,8 +246,7 @@ def test_a_comparison_puts_every_method_through_the_same_start(studio: Studio):
 
 def test_a_comparison_can_be_cancelled_and_excludes_a_search(studio: Studio):
     session = Session()
-    ticket = studio.compared(session, ["step 0", "joint", "alt"])["compare_ticket"]
-    pages = studio.compare.drive(ticket, session)
+    pages = studio.drive_comparison(studio.compared(session, ["step 0", "joint", "alt"]), session)
     for _ in range(5):
         next(pages)
     refused = studio.press("press_run", session)
@@ -272,7 +271,7 @@ def test_while_a_comparison_runs_the_inspector_holds_its_buttons_and_says_why(st
     assert shown["compare_clock"]["active"] and "Starting" in studio.compare.said(session)
     studio.search.press_leave(session)
     assert session.busy, "Leave is for a search"
-    pages = studio.compare.drive(shown["compare_ticket"], session)
+    pages = studio.drive_comparison(shown, session)
     for _ in range(4):
         next(pages)
     studio.compare.inspect(session, event(method="step 0"))

@@ -113,10 +113,9 @@ def build_tool(shared: SharedState) -> Callable[..., Any]:
             threshold: The search stops at a score above this, 0 to 1.
             strategy: What a step moves: joint, alt, t2v, text or image.
         """
-        answer: dict[str, Any] = {}
-        async for answer in endpoint(request, prompt, critic, observer, steps, seed, threshold, strategy):
-            pass
-        return answer.pop("image"), answer
+        asked = endpoint(request, prompt, critic, observer, steps, seed, threshold, strategy)
+        *_, last = [answer async for answer in asked]
+        return last.pop("image"), last
 
     return search_image
 

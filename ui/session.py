@@ -191,8 +191,8 @@ class Session:
     the newest. against, against_step: what that step is compared with. notice: what went wrong last, in words.
     keep: runs at most; beyond them the oldest goes. searches: started so far. touched: when anything was computed,
     last; heard: when a page of it was. asked: what the controls said when a run was begun last, by name.
-    link: the query of the address that it was opened with, once that was used. model: hash of the weights that the page's controls are set for, where it follows them. models_version: of
-    `Models`, as the page shows it.
+    link: the query of the address that it was opened with, once that was used. model: hash of the weights that the
+    page's controls are set for, where it follows them. models_version: of `Models`, as the page shows it.
     """
 
     key: str = ""

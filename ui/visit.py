@@ -1,7 +1,7 @@
 """A visit outlives its page: a reload, Back, or a connection that breaks gives the same browser its runs back.
 
-What gradio does where a connection breaks is to load the page anew. So nothing that matters belongs to a connection: the
-browser keeps the visit's secret key, and what it asks for at first is the visit of that key.
+What gradio does where a connection breaks is to load the page anew. So nothing that matters belongs to a connection:
+the browser keeps the visit's secret key, and what it asks for at first is the visit of that key.
 """
 
 import time

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from milr_core import CriticError, InputError, Janus, SearchControl, SearchSettings, State, Step
-from milr_core.critics import CRITICS, critic_class
+from milr_core.critics import critic_names, is_remote
+from milr_core.critics import options_for as options_by_critic
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,11 @@ class Engine(Protocol):
 
 
 def singles(name: str | None) -> list[str]:
-    """The critics in a name or a mixture that there are."""
-    terms = [term.rpartition("*")[2].strip() for term in (name or "").split("+")]
-    return [term for term in terms if term in CRITICS]
-
-
-def is_remote(name: str) -> bool:
-    """Whether a critic asks a judge over the network, who may charge for it."""
-    return critic_class(name).about.remote
+    """The critics in a name or a mixture; none while it cannot be read."""
+    try:
+        return critic_names(name or "")
+    except InputError:
+        return []
 
 
 def paid(names: Sequence[str]) -> int:
@@ -111,6 +109,4 @@ def paid(names: Sequence[str]) -> int:
 def options_for(name: str, options: Mapping[str, str]) -> dict[str, Any]:
     """A visitor's options as `load_critic` takes them: by critic for a mixture, none where nobody asks a service."""
     asking = [single for single in singles(name) if is_remote(single)]
-    if not options or not asking:
-        return {}
-    return dict(options) if name.strip() in asking else {single: dict(options) for single in asking}
+    return options_by_critic(name, dict.fromkeys(asking, options)) if options and asking else {}

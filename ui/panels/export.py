@@ -8,7 +8,7 @@ import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Trajectory
-from milr_core.critics import critic_weights
+from milr_core.critics import parse
 from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
@@ -147,7 +147,7 @@ class Export:
             self.shared.check_steps(found.get("steps", 0))
             for name in (found.get("critic"), found.get("observer")):
                 if name and name != NO_OBSERVER:
-                    critic_weights(name)
+                    parse(name)
         except InputError as error:
             return {self.page.notice: notice(f"{error} The link was not used.")}
         return self._filled(found)
