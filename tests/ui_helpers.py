@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from milr_core import SearchSettings
+from milr_core import SearchSettings, Step
 from milr_core.settings import KNOBS
 from ui.engines.base import Engine
 from ui.engines.models import Models
 from ui.page import Page
-from ui.session import Session
+from ui.session import Run, Session
 from ui.shared_state import SharedState
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
@@ -95,14 +95,17 @@ class Studio:
 
     def compared(self, session: Session, methods: list[str], *given: Any, **more: Any) -> dict[str, Any]:
         """Compare is pressed."""
-        return self.read(
-            self.compare.press_compare(request(), session, methods, *controls(*given, **more))
-        )
+        return self.read(self.compare.press_compare(request(), session, methods, *controls(*given, **more)))
 
 
 def controls(settings: SearchSettings = SETTINGS, prompt: str = PROMPT, critic: str = "redness") -> list[Any]:
     """What the page's controls say, in the order in which handlers take them."""
     return [prompt, critic, "none", "", "", "", *[getattr(settings, name) for name in KNOBS]]
+
+
+def whole(run: Run) -> list[Step]:
+    """A run's steps, as they are on disk."""
+    return [run.step(index) for index in range(len(run.steps))]
 
 
 def event(**data: Any) -> gr.EventData:

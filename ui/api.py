@@ -127,6 +127,7 @@ def _checked(shared: SharedState, prompt: str, critic: str, observer: str, given
     if values["steps"] > MOST_STEPS:
         raise InputError(f"One call makes {MOST_STEPS} steps at most; got {values['steps']}.")
     shared.check_steps(values["steps"])
+    shared.check_critics(critic, *([observer] if observer else []))
     return shared.engine.check(Job(prompt, SearchSettings(**values), critic, (observer,) if observer else ()))
 
 

@@ -10,13 +10,12 @@ from ui.engines.models import Models
 from ui.limits import Limits
 from ui.page import Page
 from ui.panels.model_picker import header
-from ui.panels.plot import PLOTLY
 from ui.session import Session
 from ui.shared_state import SharedState
 from ui.tabs.about import about
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
-from ui.tabs.results import PUBLISHED, build_results
+from ui.tabs.results import build_results
 from ui.visit import Visit
 
 DEFAULT_LIMITS = Limits()
@@ -60,7 +59,6 @@ def build_demo(
 
     seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
     """
-    gr.set_static_paths([PLOTLY, PUBLISHED.with_suffix("")])
     shared = SharedState(engine, limits)
     shared.seconds_a_step = seconds_a_step
     if models is not None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from milr_core import InputError, SearchSettings, Step
+from milr_core import InputError, SearchSettings, Step, free_bytes
+from milr_core.critics import critic_class, parse
 from milr_core.settings import KNOBS, check
 from ui.engines.base import TOLD, Engine, Job, Options
 from ui.limits import LONGEST_NAME, LONGEST_PROMPT, Limits
@@ -71,6 +72,7 @@ class SharedState:
         self.storage = Storage(limits.cache_hours, limits.disk)
         self.seconds_a_step: float | None = None
         self.started: Counter[str] = Counter()
+        self._fitting: set[str] = set()
         self._visits: dict[str, Session] = {}
         self._lock = threading.Lock()
 
@@ -94,9 +96,23 @@ class SharedState:
         named = (("key", "key"), ("base_url", "url"), ("judge", "judge"))
         options = {name: said[field].strip() for name, field in named if said[field] and said[field].strip()}
         observers = () if said["observer"] in (None, "", NO_OBSERVER) else (said["observer"],)
+        self.check_critics(said["critic"], *observers)
         return self.engine.check(
             Job(said["prompt"], SearchSettings(**given), said["critic"], observers, Options(options))
         )
+
+    def check_critics(self, *named: str) -> None:
+        """Raise InputError for a critic that this page does not offer, or whose weights do not fit here."""
+        for single in (term.name for name in named for term in parse(name)):
+            if self.limits.critics and single not in self.limits.critics:
+                raise InputError(f"This page offers the critics {', '.join(self.limits.critics)}; not '{single}'.")
+            takes = sum(weights.gigabytes for weights in critic_class(single).about.weights)
+            if not takes or single in self._fitting:  # nothing, or what is loaded by now
+                continue
+            free = free_bytes(self.engine.facts.device) / 1e9
+            if takes > free:
+                raise InputError(f"The critic {single} takes {takes:.1f} GB, and {free:.1f} are free: choose another.")
+            self._fitting.add(single)
 
     def check_steps(self, steps: int) -> None:
         """Raise InputError for more of them than this page allows."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from milr_core import InputError
+from ui.panels.scripted import runs_folder
 
 
 def claim_folder(env: MutableMapping[str, str]) -> Path:
@@ -51,7 +52,7 @@ class Storage:
 
     def room(self) -> Path:
         """A new folder's path for a visit; its name cannot be guessed."""
-        return self.folder / "milr" / secrets.token_hex(16)
+        return runs_folder() / secrets.token_hex(16)
 
     def check(self) -> None:
         """Raise InputError where there is no room for another run."""

@@ -82,7 +82,8 @@ class Controls:
         steps.maximum, steps.value = min(steps.maximum, most), min(steps.value, most)
 
     def _critics(self, critic: str) -> None:
-        named = [(f"{name}: {what}", name) for name, what in CRITICS.items()]
+        offered = self.shared.limits.critics or CRITICS
+        named = [(f"{name}: {what}", name) for name, what in CRITICS.items() if name in offered]
         with gr.Accordion("Critic", open=False, elem_id="critics"):
             self.critic = gr.Dropdown(
                 named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",

@@ -14,7 +14,7 @@ import gradio as gr
 import plotly
 
 from milr_core import SearchSettings
-from ui.panels.scripted import LABELLED, scripted, url
+from ui.panels.scripted import FILES, LABELLED, scripted
 from ui.panels.settings_table import changes
 from ui.session import Outline
 
@@ -39,7 +39,7 @@ the plot. More is read at the pointer."""
 
 
 def build_plot() -> gr.HTML:
-    head = f'<script src="{url(PLOTLY)}"></script>'
+    head = f'<script src="{FILES}/plotly/{PLOTLY.name}"></script>'
     return scripted(__file__, TEMPLATE, reward_figure([], None) | {"run": 0}, label="Reward", head=head, **LABELLED)
 
 
