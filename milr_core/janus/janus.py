@@ -88,7 +88,10 @@ class Janus:
         return weights_hash(self.folder)
 
     def chat(self, text: str, with_image: bool = False) -> str:
-        """A user's turn, and the beginning of the answer, as the checkpoint writes them. Control tokens written in the text are broken up: they stay words to read."""
+        """A user's turn, and the beginning of the answer, as the checkpoint writes them.
+
+        Control tokens written in the text are broken up: they stay words to read.
+        """
         text = self._control_words.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
         content: list[dict[str, str]] = [{"type": "image"}] if with_image else []
         content.append({"type": "text", "text": text})

@@ -1,4 +1,4 @@
-"""Weight files: which of a folder's files are the weights, whether they are whole, their hash, and how they are written."""
+"""Weight files: which of a folder's files they are, whether they are whole, their hash, and how they are written."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -65,7 +65,7 @@ def check_pointer(path: Path) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that the weights are read from, shards in the order of their names; others beside them are not looked at.
+    """The files that the weights are read from, shards in the order of their names; no others are looked at.
 
     Raises:
         InputError: there are none, a shard is missing, or the index cannot be read.
