@@ -22,14 +22,16 @@ TINTS: tuple[str | None, ...] = (None, *COLORS)
 FOREGROUND = 30  # of 255: the largest of the channels' distances from the ground, above which a pixel is a thing's
 SPECK = 120  # pixels; what is smaller is no thing
 WIDEST = 68  # pixels; what is wider is several things that touch
+OFF_CENTER = 1.5  # pixels; a thing whose middle is nearer to that of a place stands on it
 SAME_GROUND = 14  # of 255; a ground this near the world's own is the world's own
 CANDIDATES = 12  # things that are told apart at half the resolution
-FITS = 0.20  # of 1: mean distance from the sprite over a thing, above which it is not that
-QUARTER_FITS = 0.20  # the same of its worst quarter
+FITS = 0.5  # mean distance from the sprite, as a share of the sprite's from the ground, above which it is not that
+QUARTER_FITS = 0.20  # of 1: mean distance from the sprite over its worst quarter
 # A quarter is another's if its mean squared distance from that is smaller by this share of it and this much more:
 # softness and noise make all distances grow alike, a wrong quarter only the one from its own.
 CLEARER, APART = 0.5, 250.0
-STEPS = np.array([(y, x) for y in (-3, 0, 3) for x in (-3, 0, 3)])  # pixels; then again by one
+REACH = 4  # pixels by which a window off the places is moved to where it fits best
+_AROUND = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,18 @@ def detect(image: Image.Image) -> tuple[list[Detection], float]:
     found: list[Detection] = []
     for blob in blobs:
         placed = [d for d in map(on_places.get, blob.cells) if d]
-        if not all(d.noun for d in placed):
-            around = [reader.around(label, *center) for label, box in blob.parts for center in _centers(box)]
+        centers = [(label, center) for label, box in blob.parts for center in _centers(box)]
+        if not all(d.noun for d in placed) and not all(_on_place(*center) for _, center in centers):
+            around = [reader.around(label, *center) for label, center in centers]
             placed = max(placed, [d for d in around if d], key=_known)
         found += placed
     found.sort(key=lambda d: (PLACES.index(d.place), d.box))
     return found, specks / IMAGE_SIZE**2
+
+
+def _on_place(x: float, y: float) -> bool:
+    """Whether a center is that of one of the places."""
+    return max(abs(v % CELL - CELL / 2) for v in (x, y)) <= OFF_CENTER
 
 
 def _known(detections: Sequence[Detection]) -> float:
@@ -199,26 +207,28 @@ class _Reader:
 
     def around(self, label: int, x: float, y: float) -> Detection | None:
         """What is there of a component where it fits best about a center, pixels; all else counts as ground."""
-        others = (self.labels != label) & (self.labels > 0)
-        alone = np.where(others.repeat(2, 0).repeat(2, 1)[..., None], self.ground, self.rgb)
-        margin = CELL
-        padded = np.pad(alone, ((margin, margin), (margin, margin), (0, 0)), constant_values=0)
-        outside = np.pad(np.zeros(alone.shape[:2], bool), margin, constant_values=True)
-        padded[outside] = self.ground
-        corner = np.rint((y + margin - CELL / 2, x + margin - CELL / 2)).astype(int)
-        for steps in (STEPS, np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])):
-            corners = np.clip(corner + steps, 0, len(padded) - CELL)
-            halves = _shrunk(np.stack([padded[v : v + CELL, u : u + CELL] for v, u in corners]), 2)
-            distances = self._distances(halves)
-            best = int(distances[:, :, :-1].sum(1).min(-1).argmin())
-            corner = corners[best]
-        return self._told(halves[best], distances[best], tuple(corner - margin))
+        reach = CELL // 2 + REACH
+        top, left = round(y) - reach, round(x) - reach
+        rows, columns = (np.arange(start, start + 2 * reach) for start in (top, left))
+        inside = ((rows >= 0) & (rows < IMAGE_SIZE))[:, None] & ((columns >= 0) & (columns < IMAGE_SIZE))
+        rows, columns = (np.clip(i, 0, IMAGE_SIZE - 1)[s] for i, s in ((rows, np.s_[:, None]), (columns, np.s_[None])))
+        labels = self.labels[rows // 2, columns // 2]
+        alone = np.where((inside & ((labels == label) | (labels == 0)))[..., None], self.rgb[rows, columns], self.ground)
+        near, corner = slice(None, -1), np.array([REACH, REACH])
+        for stride in (3, 1):
+            corners = corner + stride * _AROUND
+            halves = _shrunk(np.stack([alone[v : v + CELL, u : u + CELL] for v, u in corners]), 2)
+            totals = self._distances(halves, near).sum(1)
+            best = int(totals.min(-1).argmin())
+            corner, near = corners[best], np.argsort(totals[best])[:CANDIDATES]
+        at = int(corner[0]) + top, int(corner[1]) + left
+        return self._told(halves[best], self._distances(halves[best : best + 1])[0], at)
 
-    def _distances(self, halves: np.ndarray) -> np.ndarray:
-        """(n, 4, T + 1) mean squared distances of each quarter from that of all things and of the ground."""
+    def _distances(self, halves: np.ndarray, of: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """(n, 4, t) mean squared distances of each quarter of windows from that of things, by default all and ground."""
         quarters = _quarters(halves)
-        crossed = self.quarters @ quarters.transpose(0, 2, 1)  # (4, T + 1, n)
-        squared = self.norms[..., None] - 2 * crossed + (quarters**2).sum(-1)[:, None]
+        crossed = self.quarters[:, of] @ quarters.transpose(0, 2, 1)  # (4, t, n)
+        squared = self.norms[:, of, None] - 2 * crossed + (quarters**2).sum(-1)[:, None]
         return squared.transpose(2, 0, 1).clip(0) / quarters.shape[-1]
 
     def _told(self, half: np.ndarray, distances: np.ndarray, corner: tuple[int, int]) -> Detection | None:
@@ -235,11 +245,12 @@ class _Reader:
         over = (bare[near // len(TINTS), ..., 0] < 0.9) | seen
         errors = (apart * over).sum((1, 2)) / over.sum((1, 2))
         best = int(errors.argmin())
+        contrast = (np.abs(there[best] - self.ground).mean(-1) / 255)[over[best]].mean()
         blocks, parts = (_four(a[best]) for a in (apart * over, over))
         worst = float((blocks.sum((1, 2)) / np.maximum(parts.sum((1, 2)), 16)).max())
         own, nearest = distances[:, near[best]], distances.min(1)
         others = own - nearest > CLEARER * nearest + APART
-        fits = errors[best] <= FITS and worst <= QUARTER_FITS and not others.any()
+        fits = errors[best] <= FITS * contrast and worst <= QUARTER_FITS and not others.any()
         index, tint = divmod(int(near[best]), len(TINTS))
         noun = NOUNS[index]
         rows, columns = np.nonzero(mask(noun)) if fits else (2 * i for i in np.nonzero(seen))
