@@ -16,8 +16,8 @@ except ImportError:
 from transformers.utils import logging as transformers_logging
 
 from milr_core import CriticError, InputError, SearchSettings, load_critic, start
-from milr_core.devices import default_device
-from milr_core.models.known import local_folder
+from milr_core.janus.catalog import local_folder
+from milr_core.janus.devices import default_device
 from ui.engine import Engine, LocalEngine
 from ui.inspector import EXAMPLES
 from ui.layout import build_demo, launch_options

@@ -24,8 +24,8 @@ from milr_core import (
     load_critic,
     load_model,
 )
-from milr_core.devices import default_device
-from milr_core.rollout import keep_going
+from milr_core.janus.decode import keep_going
+from milr_core.janus.devices import default_device
 from milr_core.steps import Cost
 from shapes.plans import plan_is_right
 from shapes.prompts import PromptError, parse

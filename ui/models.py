@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from milr_core import MODELS, InputError, Loading, free_bytes, load_model, memory_needed
-from milr_core.devices import default_device
-from milr_core.models import ALIASES, Progress
+from milr_core.janus import ALIASES, Progress
+from milr_core.janus.devices import default_device
 from ui.engine import Engine, LocalEngine
 from ui.views.words import seconds
 

@@ -16,8 +16,8 @@ from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
-from milr_core.models import load_model
-from milr_core.models.known import DTYPES, QUANTIZATIONS
+from milr_core.janus import load_model
+from milr_core.janus.catalog import DTYPES, QUANTIZATIONS
 from milr_core.search import reason
 from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings
 from milr_core.steps import Step

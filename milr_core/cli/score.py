@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from milr_core.cli.arguments import add_critic_options, critic_options
 from milr_core.critics import CRITICS, critic_class, load_critic
 from milr_core.errors import InputError
-from milr_core.models import load_model
+from milr_core.janus import load_model
 from milr_core.rollout import judge
 
 

@@ -1,17 +1,11 @@
-"""What runs the layers of a `LanguageStack`: chosen once at load, by what device and model can take.
+"""The layers of a `LanguageStack` through ONNX Runtime, on a CPU in float32, on the cache's own buffers.
 
-- `GraphRuntime`: on a CPU, a model of moderate size in float32: ONNX Runtime, eight fused operations a layer instead
-  of some forty, which is what a token costs at this size. It works on the cache's own buffers.
-- `CudaRuntime`: on CUDA, the token step is captured once as a CUDA graph and replayed, so that no launch is waited for.
-- `EagerRuntime`: everywhere else; and where layers are quantised or wait in main memory.
-
-All compute the same: a runtime is a matter of speed. New positions are appended at each row's own length.
+Eight fused operations a layer instead of some forty, which is what a token costs in a model of moderate size.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
 
 import numpy as np
 import onnxruntime
@@ -19,95 +13,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from milr_core.layers import CalledLayer
+from milr_core.janus.transformer import Cache, EagerRuntime, LanguageStack
 
-if TYPE_CHECKING:
-    from milr_core.decoding import Cache, LanguageStack
-
-MOST_GRAPH_BYTES = 1 << 28  # the weights are held three times; in larger models the operations hide their own cost
 FEW = 8  # positions at once up to which one thread is as fast as two, and leaves the other to what comes next
-WINDOW = 128  # positions: attention looks at whole windows, one captured graph for each
 
 
-def runtime_for(stack: "LanguageStack") -> "EagerRuntime | GraphRuntime | CudaRuntime":
-    if any(isinstance(layer, CalledLayer) for layer in stack.layers):
-        return EagerRuntime(stack)  # what the modules do is not ours to capture
-    if stack.device.type == "cuda":
-        return CudaRuntime(stack)
-    size = 4 * sum(w.numel() for layer in stack.layers for w in (layer.qkv, layer.out, layer.gate_up, layer.down))
-    fits = stack.dtype == torch.float32 and stack.head_size % 16 == 0 and size <= MOST_GRAPH_BYTES
-    if stack.device.type == "cpu" and fits:
-        return GraphRuntime(stack)
-    return EagerRuntime(stack)
-
-
-def _positions(x: Tensor, cache: "Cache") -> Tensor:
-    """(B, S) positions that come next in each row."""
-    start = torch.tensor(cache.lengths, device=x.device)
-    return start[:, None] + torch.arange(x.shape[1], device=x.device)
-
-
-class EagerRuntime:
-    def __init__(self, stack: "LanguageStack"):
-        self.stack = stack
-
-    def loop(self) -> AbstractContextManager:
-        """What a decode loop runs in."""
-        return nullcontext()
-
-    def forward(self, x: Tensor, cache: "Cache") -> Tensor:
-        return self.stack.eager(x, cache, _positions(x, cache), max(cache.lengths) + x.shape[1])
-
-
-class CudaRuntime(EagerRuntime):
-    """Token steps through captured graphs, one for each window of positions; longer pieces operation by operation."""
-
-    def forward(self, x: Tensor, cache: "Cache") -> Tensor:
-        if x.shape[1] != 1:
-            return super().forward(x, cache)
-        window = min(-(-(max(cache.lengths) + 1) // WINDOW) * WINDOW, cache.capacity)
-        if window not in cache.bound:
-            cache.bound[window] = TokenStep(self.stack, cache, window)
-        return cache.bound[window](x, cache.lengths)
-
-
-class TokenStep:
-    """One token for every row of a cache, from static inputs: on CUDA captured at construction, then replayed."""
-
-    def __init__(self, stack: "LanguageStack", cache: "Cache", window: int):
-        rows = len(cache.lengths)
-        self.x = torch.zeros(rows, 1, stack.final_norm.numel(), dtype=stack.dtype, device=stack.device)
-        # Warming up writes where the next token will: beyond every row's length, at nothing that is read.
-        self.at = torch.tensor(cache.lengths, device=stack.device)[:, None]
-        self._step = lambda: stack.eager(self.x, cache, self.at, window)
-        self._graph = None
-        if stack.device.type == "cuda":
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                for _ in range(2):
-                    self._step()
-            torch.cuda.current_stream().wait_stream(side)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._hidden = self._step()
-
-    def __call__(self, x: Tensor, lengths: list[int]) -> Tensor:
-        self.x.copy_(x)
-        if len(set(lengths)) == 1:
-            self.at.fill_(lengths[0])  # nothing to copy from the host
-        else:
-            self.at.copy_(torch.tensor(lengths)[:, None])
-        if self._graph is None:
-            return self._step()
-        self._graph.replay()
-        return self._hidden.clone()
-
-
-class GraphRuntime:
+class OnnxRuntime(EagerRuntime):
     """ONNX Runtime on the cache's own buffers."""
 
-    def __init__(self, stack: "LanguageStack"):
+    def __init__(self, stack: LanguageStack):
+        super().__init__(stack)
         graph = _graph(stack)
         self._process = os.getpid()
         self._few = self._many = _session(graph, 1)
@@ -129,13 +44,13 @@ class GraphRuntime:
         finally:
             torch.set_num_threads(threads)
 
-    def forward(self, x: Tensor, cache: "Cache") -> Tensor:
+    def forward(self, x: Tensor, cache: Cache) -> Tensor:
         rows, new, _ = x.shape
         if new > 1 and rows > 1 and any(cache.lengths):  # its attention appends several positions to one row only
             return torch.cat([self._run(x[r : r + 1], cache, slice(r, r + 1)) for r in range(rows)])
         return self._run(x, cache, slice(0, rows))
 
-    def _run(self, x: Tensor, cache: "Cache", rows: slice) -> Tensor:
+    def _run(self, x: Tensor, cache: Cache, rows: slice) -> Tensor:
         key = (rows.start, rows.stop, x.shape[1])
         if key not in cache.bound:
             if x.shape[1] > 1:  # lengths of pieces vary: keep what the token step needs only
@@ -143,14 +58,14 @@ class GraphRuntime:
             cache.bound[key] = self._bind(x, cache, rows)
         return cache.bound[key](x, cache.lengths[rows])
 
-    def _bind(self, x: Tensor, cache: "Cache", rows: slice) -> "_Bound":
+    def _bind(self, x: Tensor, cache: Cache, rows: slice) -> "_Bound":
         return _Bound(self, x, [k[rows] for k in cache.keys], [v[rows] for v in cache.values])
 
 
 class _Bound:
     """Inputs and outputs of one shape, tied to their memory once."""
 
-    def __init__(self, runtime: GraphRuntime, x: Tensor, keys: list[Tensor], values: list[Tensor]):
+    def __init__(self, runtime: OnnxRuntime, x: Tensor, keys: list[Tensor], values: list[Tensor]):
         self._session = runtime.session(x.shape[0] * x.shape[1])
         self._x, self._hidden = torch.empty_like(x).contiguous(), torch.empty_like(x).contiguous()
         self._last = torch.empty(len(x), dtype=torch.int32)  # index of each row's last position
@@ -194,7 +109,7 @@ def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def _graph(stack: "LanguageStack") -> bytes:
+def _graph(stack: LanguageStack) -> bytes:
     """The layers as an ONNX model, in ONNX Runtime's fused operations. Weights are its constants."""
     size = stack.final_norm.numel()
     cached = ["rows", stack.kv_heads, "capacity", stack.head_size]

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from milr_core import load_model
-from milr_core.decoding import FREE, Cache, LanguageStack, decode_images, decode_texts, pick
-from milr_core.rollout import Workspace, keep_going
-from milr_core.runtime import CudaRuntime, EagerRuntime, GraphRuntime
+from milr_core.janus.backends import language_stack
+from milr_core.janus.cuda_graph import CudaRuntime
+from milr_core.janus.decode import FREE, decode_images, decode_texts, keep_going, pick
+from milr_core.janus.onnx_backend import OnnxRuntime
+from milr_core.janus.transformer import Cache, EagerRuntime
+from milr_core.janus.workspace import Workspace
 from milr_core.settings import SearchSettings
 from tests.conftest import write_tiny_janus
 
@@ -179,8 +182,8 @@ def test_rows_of_different_lengths_decode_as_they_do_alone(model):
 
 
 def test_a_cpu_runs_a_float32_model_through_onnx_runtime_and_any_other_one_eagerly(model):
-    assert isinstance(model.stack.runtime, GraphRuntime)
-    half = LanguageStack(copy.deepcopy(model.hf.model.language_model).bfloat16())
+    assert isinstance(model.stack.runtime, OnnxRuntime)
+    half = language_stack(copy.deepcopy(model.hf.model.language_model).bfloat16())
     assert type(half.runtime) is EagerRuntime
 
 

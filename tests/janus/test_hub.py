@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from milr_core import InputError, load_model, memory_needed
 from milr_core.errors import Stopped
-from milr_core.models.hub import fetch
+from milr_core.janus.hub import fetch
 from tests.conftest import CHECKPOINT
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

@@ -7,7 +7,7 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import JanusForConditionalGeneration
 
-from milr_core.models import deepseek
+from milr_core.janus import deepseek
 
 BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
 SPECIAL = [BOS, EOS, PAD, "<begin_of_image>", "<|User|>", "<|Assistant|>", "<end_of_image>", "<image_placeholder>"]

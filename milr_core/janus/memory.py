@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from transformers import JanusConfig
 
-from milr_core.devices import default_device, default_dtype
-from milr_core.models.hub import fetch_config
-from milr_core.models.known import ALIASES, MODELS, bytes_of, config_from, local_folder, read_config, shapes_of
+from milr_core.janus.catalog import ALIASES, MODELS, bytes_of, config_from, local_folder, read_config, shapes_of
+from milr_core.janus.devices import default_device, default_dtype
+from milr_core.janus.hub import fetch_config
 
 PROMPT = 256  # positions for instruction, chat markup and prompt
 TEXT = 256  # positions for a reasoning text

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from milr_core import InputError, SearchSettings, load_model, memory_needed, reason
 from milr_core.cli import main
-from milr_core.models import conversion, deepseek, files
-from tests.models.deepseek_format import BOS, DRAWER, PAD, TOWER, old_tensors, write_deepseek
+from milr_core.janus import conversion, deepseek, weights
+from tests.janus.deepseek_format import BOS, DRAWER, PAD, TOWER, old_tensors, write_deepseek
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def tiny_parts(monkeypatch, tmp_path):
     monkeypatch.setitem(deepseek.TOWERS, "siglip_tiny", TOWER)
     monkeypatch.setitem(deepseek.DRAWERS, "VQ-tiny", DRAWER)
     monkeypatch.setattr(conversion, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(files, "FILE_BYTES", 200_000)
+    monkeypatch.setattr(weights, "FILE_BYTES", 200_000)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
-"""The decode loop: prefill, decode one, decode n, rewind, on static caches, one row or many.
+"""The decode loop: texts and images, token by token, one row or many, on a `LanguageStack` and its caches.
 
-Reads the weights of a `LlamaModel` and calls its modules only where it must (`layers.py`); rotary tables and key/value
-caches are allocated once. Knows nothing of prompts, critics or latents; where a search wants a token at a position, it
-says so (`forced`), and the loop decodes around it.
+Knows nothing of prompts, critics or latents; where a search wants a token at a position, it says so (`forced`), and
+the loop decodes around it.
 
-Shapes: B rows, S new positions, D hidden size, H heads, K key/value heads, E head size, V tokens.
+Shapes: B rows, D hidden size, V tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +12,8 @@ from functools import wraps
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import LlamaModel
 
-from milr_core.layers import layer_of, rms_norm
-from milr_core.runtime import runtime_for
+from milr_core.janus.transformer import Cache, LanguageStack
 
 FREE = -1  # in `forced`: this position is the model's to decide
 
@@ -24,91 +21,14 @@ Poll = Callable[[], None]
 """Called between tokens; raises to leave the loop."""
 
 
-class Cache:
-    """Keys and values of B rows, up to `capacity` positions each, allocated once.
-
-    `lengths`: filled positions of each row. Rewind a row by lowering its length. Rows of different lengths are
-    filled together and rewound one by one: what lies beyond a row's length is never read.
-    """
-
-    def __init__(self, stack: "LanguageStack", rows: int, capacity: int):
-        if capacity > stack.max_positions:
-            raise ValueError(f"{capacity} positions; the model has {stack.max_positions}")
-        shape = (rows, stack.kv_heads, capacity, stack.head_size)
-        self.keys = [torch.zeros(shape, dtype=stack.dtype, device=stack.device) for _ in stack.layers]
-        self.values = [torch.zeros(shape, dtype=stack.dtype, device=stack.device) for _ in stack.layers]
-        self.capacity = capacity
-        self.lengths = [0] * rows
-        self.bound: dict = {}
-        """What a runtime has prepared for these buffers."""
-
-    @staticmethod
-    def size(stack: "LanguageStack", rows: int, capacity: int) -> int:
-        """Bytes that a cache takes."""
-        return 2 * len(stack.layers) * rows * stack.kv_heads * capacity * stack.head_size * stack.dtype.itemsize
-
-    def copy_from(self, other: "Cache") -> None:
-        """Take over the filled part of a cache whose rows repeat in this one: r0 r1 r0 r1 …"""
-        times, filled = len(self.lengths) // len(other.lengths), max(other.lengths)
-        for own, theirs in zip((*self.keys, *self.values), (*other.keys, *other.values), strict=True):
-            own[:, :, :filled] = theirs[:, :, :filled].repeat(times, 1, 1, 1)
-        self.lengths = other.lengths * times
+def keep_going() -> None:
+    """The poll of a search that nobody interrupts."""
 
 
-class LanguageStack:
-    """The transformer layers of a Janus: embeddings in, last-layer outputs (after the final norm) out."""
-
-    def __init__(self, llama: LlamaModel):
-        config = llama.config
-        if config.hidden_act != "silu":
-            raise ValueError(f"the language model's activation is {config.hidden_act}; only silu is decoded")
-        self.layers = [layer_of(layer, config.rms_norm_eps) for layer in llama.layers]
-        self.final_norm = llama.norm.weight
-        self.eps = config.rms_norm_eps
-        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_size = llama.layers[0].self_attn.head_dim
-        self.max_positions = config.max_position_embeddings
-        self.dtype, self.device = self.final_norm.dtype, self.final_norm.device
-        everywhere = torch.arange(self.max_positions, device=self.device).unsqueeze(0)
-        cos, sin = llama.rotary_emb(self.final_norm, everywhere)
-        half = self.head_size // 2
-        # Rotation by halves as one fused multiply: x * cos + swap(x) * sin, the sign of the swap folded into sin.
-        self.cos, self.sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
-        self.runtime = runtime_for(self)
-        self.look_every = 16 if self.device.type == "cuda" else 1
-
-    def forward(self, x: Tensor, cache: Cache) -> Tensor:
-        """(B, S, D) embeddings -> (B, S, D) last-layer outputs; appends S positions to every row of the cache."""
-        if max(cache.lengths) + x.shape[1] > cache.capacity:
-            raise ValueError(f"{max(cache.lengths)} + {x.shape[1]} positions; the cache has {cache.capacity}")
-        hidden = self.runtime.forward(x, cache)
-        cache.lengths = [length + x.shape[1] for length in cache.lengths]
-        return hidden
-
-    def eager(self, x: Tensor, cache: Cache, at: Tensor, window: int) -> Tensor:
-        """The layers, operation by operation. at: (B, S) positions of the new rows; window: positions looked at."""
-        rows, new, _ = x.shape
-        cos, sin = self.cos[at].unsqueeze(1), self.sin[at].unsqueeze(1)  # [B, 1, S, E]
-        mask = torch.arange(window, device=x.device) <= at[:, None, :, None]  # [B, 1, S, window]
-        row = torch.arange(rows, device=x.device)[:, None]
-        rotated = self.heads + self.kv_heads
-        half = self.head_size // 2
-        for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
-            qkv = layer.attention_in(x).view(rows, new, -1, self.head_size).transpose(1, 2)  # [B, H + 2K, S, E]
-            qk = qkv[:, :rotated]
-            qk = qk * cos + torch.cat([qk[..., half:], qk[..., :half]], dim=-1) * sin
-            keys[row, :, at] = qk[:, self.heads :].transpose(1, 2)
-            values[row, :, at] = qkv[:, rotated:].transpose(1, 2)
-            seen = F.scaled_dot_product_attention(
-                qk[:, : self.heads],
-                keys[:, :, :window],
-                values[:, :, :window],
-                attn_mask=mask,
-                enable_gqa=self.heads != self.kv_heads,
-            )
-            x = x + layer.attention_out(seen.transpose(1, 2).reshape(rows, new, -1))
-            x = x + layer.mlp(x)
-        return rms_norm(x, self.final_norm, self.eps)
+def guided(logits: Tensor, weight: float) -> Tensor:
+    """Classifier-free guidance. logits: (..., 2, V), conditional then unconditional -> (..., V)."""
+    conditional, unconditional = logits.unbind(-2)
+    return unconditional + weight * (conditional - unconditional)
 
 
 def pick(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:

@@ -9,16 +9,15 @@ import torch
 from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
-from milr_core.devices import default_device, default_dtype
 from milr_core.errors import InputError
-from milr_core.janus import Janus
-from milr_core.models import deepseek
-from milr_core.models.conversion import converted
-from milr_core.models.hub import fetch
-from milr_core.models.known import ALIASES, local_folder
-from milr_core.models.memory import config_of
-from milr_core.models.placement import placement_of
-from milr_core.models.progress import Loading, Progress, silent
+from milr_core.janus import Janus, deepseek
+from milr_core.janus.catalog import ALIASES, local_folder
+from milr_core.janus.conversion import converted
+from milr_core.janus.devices import default_device, default_dtype
+from milr_core.janus.hub import fetch
+from milr_core.janus.memory import config_of
+from milr_core.janus.placement import placement_of
+from milr_core.janus.progress import Loading, Progress, silent
 
 _one_at_a_time = threading.Lock()
 

@@ -12,9 +12,9 @@ import torch
 from transformers import JanusConfig, JanusForConditionalGeneration, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
 
 from milr_core.errors import InputError
-from milr_core.janus import ASSETS
-from milr_core.models import deepseek
+from milr_core.janus import deepseek
 
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
 ALIASES = {
     "deepseek-ai/Janus-Pro-1B": "deepseek-community/Janus-Pro-1B",
     "deepseek-ai/Janus-Pro-7B": "deepseek-community/Janus-Pro-7B",

@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 from transformers import JanusForConditionalGeneration, JanusProcessor
 
-from milr_core.decoding import Cache, LanguageStack
 from milr_core.errors import InputError
-from milr_core.reinforce import guided
+from milr_core.janus.backends import language_stack
+from milr_core.janus.decode import guided
+from milr_core.janus.transformer import Cache
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 DEFAULTS: dict[str, Any] = {
     "reasoning_template": (
         "Someone wants a picture of: {prompt}\n"
@@ -52,7 +52,7 @@ class Janus:
         if torch.device(device).type == "cpu":
             self.hf.model.vqmodel.float()  # convolutions in 16 bits take minutes on a CPU without instructions for them
         self.device, self.dtype = torch.device(device), dtype
-        self.stack = LanguageStack(self.hf.model.language_model)
+        self.stack = language_stack(self.hf.model.language_model)
         self.embed = self.hf.get_input_embeddings()
         self.num_image_tokens: int = self.hf.model.vision_model.config.num_image_tokens
         with torch.no_grad():

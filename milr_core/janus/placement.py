@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from transformers import BitsAndBytesConfig, JanusConfig
 
-from milr_core.devices import free_bytes
 from milr_core.errors import InputError
-from milr_core.models.known import MODELS, QUANTIZATIONS
-from milr_core.models.memory import FIRST_LAYER, memory_of, parameters_of
+from milr_core.janus.catalog import MODELS, QUANTIZATIONS
+from milr_core.janus.devices import free_bytes
+from milr_core.janus.memory import FIRST_LAYER, memory_of, parameters_of
 
 REST = ("model.vision_model", "model.aligner", "model.vqmodel", "model.generation_embeddings",
         "model.generation_aligner", "model.generation_head", "model.language_model.embed_tokens",

@@ -7,7 +7,7 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 from tqdm import tqdm
 
 from milr_core.errors import InputError, Stopped
-from milr_core.models.progress import Loading, Progress, silent
+from milr_core.janus.progress import Loading, Progress, silent
 
 FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
 FORMATS = {"janus": ["*.safetensors"], "multi_modality": ["*.safetensors", "pytorch_model*.bin"]}

@@ -20,10 +20,10 @@ from transformers import GenerationConfig, JanusConfig, JanusProcessor, PreTrain
 from transformers.models.janus.image_processing_pil_janus import JanusImageProcessorPil
 
 from milr_core.errors import InputError
-from milr_core.models import deepseek
-from milr_core.models.files import write_weights
-from milr_core.models.known import config_from, read_config, shapes_of
-from milr_core.models.progress import Loading, Progress, silent
+from milr_core.janus import deepseek
+from milr_core.janus.catalog import config_from, read_config, shapes_of
+from milr_core.janus.progress import Loading, Progress, silent
+from milr_core.janus.weights import write_weights
 
 CACHE = Path(HF_HOME) / "milr-converted"  # beside the hub's own cache: on a Space, what is kept
 TAGS = {"image_token": "<image_placeholder>", "boi_token": "<begin_of_image>", "eoi_token": "<end_of_image>"}

@@ -12,7 +12,6 @@ from milr_core import (
     Janus,
     Loading,
     SearchSettings,
-    devices,
     free_bytes,
     load_model,
     memory_needed,
@@ -20,14 +19,12 @@ from milr_core import (
     start,
 )
 from milr_core.cli import main
-from milr_core.decoding import Cache
-from milr_core.layers import CalledLayer, FusedLayer
-from milr_core.models import placement
-from milr_core.models.known import bytes_of
-from milr_core.models.memory import FIRST_LAYER, memory_of, parameters_of
-from milr_core.models.placement import placement_of, quantized, spread
-from milr_core.rollout import Workspace
-from milr_core.runtime import EagerRuntime
+from milr_core.janus import devices, placement
+from milr_core.janus.catalog import bytes_of
+from milr_core.janus.memory import FIRST_LAYER, memory_of, parameters_of
+from milr_core.janus.placement import placement_of, quantized, spread
+from milr_core.janus.transformer import Cache, CalledLayer, EagerRuntime, FusedLayer
+from milr_core.janus.workspace import Workspace
 
 GIB = 1 << 30
 ATTENTION_POOL = 12_595_200  # of the vision tower: in DeepSeek's model, not in transformers'

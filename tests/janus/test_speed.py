@@ -10,8 +10,8 @@ from bench import speed
 from bench.performance import write_section
 from bench.reference import ReferenceWorkspace
 from milr_core import SearchSettings, advance, reason, start
-from milr_core.decoding import FREE
-from milr_core.rollout import Workspace, keep_going
+from milr_core.janus.decode import FREE, keep_going
+from milr_core.janus.workspace import Workspace
 
 PROMPT = "two red circles left of a blue square"
 
