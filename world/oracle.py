@@ -96,9 +96,10 @@ def _weigh(found: Sequence[Detection], specks: float, spec: dict[str, Any]) -> _
             pairs = [relation in relations(a.box, b.box) for a in group for b in groups[target]]
             what = f"{_said(clause | {'count': 1})} {relation} {_said(include[target] | {'count': 1})}"
             verdict.note(what, sum(pairs) / len(pairs) if pairs else 0.0, f"expected {what}")
-    unfinished = [d.place for d in found if d.noun is None]
-    why = f"unfinished at {_listed(unfinished)}" if unfinished else "specks on the ground"
-    verdict.note("clean", float(not unfinished and specks <= SPECKS_ALLOWED), why)
+    if found or specks:
+        unfinished = [d.place for d in found if d.noun is None]
+        why = f"unfinished at {_listed(unfinished)}" if unfinished else "specks on the ground"
+        verdict.note("clean", float(not unfinished and specks <= SPECKS_ALLOWED), why)
     for index in sorted(range(len(include)), key=lambda i: "color" not in include[i]):  # a color first, then any
         free = [d for d in groups[index] if d not in verdict.asked]
         verdict.asked |= dict.fromkeys(free[: include[index]["count"]], index)
