@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from milr_core.critics.base import About, Critic, Score
-from milr_core.critics.models.boxes import Box, Detection, iou
+from milr_core.critics.models.boxes import Corners, Detection, iou
 from milr_core.critics.models.clip import ClipBase
 from milr_core.critics.models.grounding import GroundingDino
 from milr_core.critics.models.grounding_py import DETECTOR_OPTION, detector_of
@@ -26,7 +26,7 @@ NEAR = 150
 MAX_IOU = 0.1
 
 
-def position_score(place: str, first: Box, second: Box) -> float:
+def position_score(place: str, first: Corners, second: Corners) -> float:
     """How well box `first` is `place` box `second`, in pixels of a 480 x 480 image; 0 for a place it does not know.
 
     "on top of" is one of those: the benchmark looks for it in a prompt and then gives it nothing.

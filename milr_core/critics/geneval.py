@@ -20,7 +20,6 @@ from milr_core.critics.geneval_spec import COLORS
 from milr_core.critics.models.boxes import Detection
 from milr_core.critics.models.clip import ClipLarge
 from milr_core.critics.models.mask2former import Mask2Former
-from milr_core.errors import InputError
 
 THRESHOLD, COUNTING_THRESHOLD = 0.3, 0.9
 MAX_OBJECTS = 16
@@ -109,18 +108,6 @@ def _include(
                 if relation not in seen:
                     return [f"expected {name} {relation} target, found {' and '.join(sorted(seen)) or 'no relation'}"]
     return []
-
-
-def overall(verdicts: Sequence[tuple[str, bool]]) -> tuple[float, dict[str, float]]:
-    """GenEval's score from (tag, verdict) of each image: the unweighted mean of the tasks' means, and those."""
-    if not verdicts:
-        raise InputError("There is no verdict to take the mean of.")
-    tags = [tag for tag in geneval_spec.TAGS if any(t == tag for t, _ in verdicts)]
-    means = {}
-    for tag in tags:
-        values = [bool(right) for t, right in verdicts if t == tag]
-        means[tag] = sum(values) / len(values)
-    return sum(means.values()) / len(means), means
 
 
 class GenEval(Critic):

@@ -96,8 +96,8 @@ class Thing:
 def thing(chunk: str) -> Thing:
     words = [word for word in chunk.lower().split() if word not in _ARTICLES]
     count, color = 1, None
-    if len(words) > 1 and (words[0] in NUMBERS or words[0].isdigit()):
-        count = NUMBERS[words[0]] if words[0] in NUMBERS else int(words[0])
+    if len(words) > 1 and (words[0] in NUMBERS or re.fullmatch("[1-9][0-9]{0,2}", words[0])):
+        count = NUMBERS.get(words[0]) or int(words[0])
         words = words[1:]
     if len(words) > 1 and words[0] in COLORS:
         color, words = words[0], words[1:]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Box = tuple[float, float, float, float]
+Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Detection:
 
     name: str
     score: float
-    box: Box
+    box: Corners
     mask: np.ndarray | None = None
 
     def as_dict(self) -> dict:
