@@ -47,9 +47,12 @@ def table(path: Path) -> Prompts:
 
 def _header(line: str, path: Path) -> tuple[list[str], str]:
     """The names of the columns, and what separates them: the first separator that gives a column `prompt`."""
-    for separator in _SEPARATORS:
+    separators = ("\t",) if path.suffix.lower() == ".tsv" else _SEPARATORS
+    for separator in separators:
         names = [name.strip().lower() for name in next(csv.reader([line], delimiter=separator), [])]
         if "prompt" in names:
+            if len(set(names)) < len(names):
+                raise InputError(f"The header of {path} has a column that is named twice.")
             return names, separator
     columns = ", ".join(filter(None, (name.strip() for name in line.split(",")))) or "none"
     raise InputError(f"{path} needs a column named prompt; it has {columns[:200]}.")
@@ -59,8 +62,8 @@ def _row(row: list[str], header: list[str], separator: str, where: str) -> tuple
     if len(row) != len(header):
         mark = {",": "comma", ";": "semicolon", "\t": "tab"}[separator]
         raise InputError(
-            f"{where} has {len(row)} cell{'s' * (len(row) != 1)}, and the header {len(header)}: put a text with a {mark} "
-            "in quotes, and leave no column out."
+            f"{where} has {len(row)} cell{'s' * (len(row) != 1)}, and the header {len(header)}: put a text with a "
+            f"{mark} in quotes, and leave no column out."
         )
     cells = {name: " ".join(cell.split()) for name, cell in zip(header, row, strict=True)}
     if not cells["prompt"]:

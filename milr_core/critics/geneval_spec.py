@@ -66,6 +66,15 @@ _NOUNS = {name: name for name in CLASSES} | {said: name for said, name in _SYNON
 _MANY = {plural: name for said, name in _NOUNS.items() for plural in _plurals(said)} | _IRREGULAR
 
 
+def words_for(clause: Mapping[str, Any], prompt: str) -> str:
+    """The words of a prompt that a clause stands for, as they are written there; empty where they cannot be found."""
+    nouns = [said for said, name in (_NOUNS | _MANY).items() if name == clause["class"]]
+    spelled = "|".join(map(re.escape, sorted(nouns, key=len, reverse=True)))
+    color = f"{clause['color']}\\s+" if "color" in clause else ""
+    match = re.search(rf"\b{color}(?:{spelled})\b", prompt, re.IGNORECASE)
+    return match[0] if match else ""
+
+
 def what_is_judged() -> str:
     """One sentence for whoever wrote a prompt that is not understood."""
     return (

@@ -166,7 +166,7 @@ def refusing(named, message, status=400, again=GOOD):
 REFUSED = {
     "json_schema": (lambda b: b.get("response_format", {}).get("type") == "json_schema",
                     "This response_format type is unavailable now", {"response_format": {"type": "json_object"}}),
-    "response_format": (lambda b: "response_format" in b, "Unrecognized request argument supplied: response_format", {}),
+    "response_format": (lambda b: "response_format" in b, "Unrecognized request argument: response_format", {}),
     "max_completion_tokens": (lambda b: "max_completion_tokens" in b,
                               "Unsupported parameter: 'max_completion_tokens'", {"max_tokens": 1000}),
     "both lengths": (lambda b: "max_completion_tokens" in b or "max_tokens" in b,

@@ -80,10 +80,12 @@ class GroundingDinoPy(GroundingDino):
     def _read(self) -> None:
         if not self.present:
             raise CriticError("there is no such file")
+        # Read here first, without running what a pickle may hold; the package does not look what is missing.
+        saved = torch.load(self.source, map_location="cpu", weights_only=True)["model"]
         config = Path(import_module("groundingdino").__path__[0]) / "config" / CONFIG
         model = self._inference.load_model(str(config), self.source, device=self.device)
-        there = {name.removeprefix("module.") for name in torch.load(self.source, map_location="cpu", weights_only=True)["model"]}
-        if lacking := sorted({name for name, _ in model.named_parameters()} - there):  # it does not look itself
+        there = {name.removeprefix("module.") for name in saved}
+        if lacking := sorted({name for name, _ in model.named_parameters()} - there):
             raise CriticError(f"it has no values for {len(lacking)} tensors, such as {lacking[0]}")
         self.model = model.eval().requires_grad_(False)
 
