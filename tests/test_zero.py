@@ -5,17 +5,20 @@ import json
 import os
 from dataclasses import fields, is_dataclass, replace
 from importlib.resources import files
+from pathlib import Path
 
 import gradio as gr
 import pytest
 import torch
 from PIL import Image
 
+import app
 import ui.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step, memory_needed
 from tests.lending import Lending
 from tests.ui_helpers import PROMPT, SETTINGS, drive, press
 from ui.engine import EngineError, Job, LocalEngine, Options
+from ui.models import EMBEDDED
 from ui.search import Search
 from ui.session import FINISHED, PAUSED, STOPPED, Session
 from ui.studio import Studio
@@ -178,6 +181,28 @@ def test_a_search_takes_the_calls_and_seconds_that_were_announced(local: LocalEn
     assert_same(made, list(local.reason(JOB, SearchControl())))
     assert announced.steps == (5,) and announced.asked == tuple(round(1.5 * s) for s in lending.asked) == (18,)
     assert said.startswith("About 11 s of GPU quota in 1 call; a call asks for up to 18 s") and "40 for PRO" in said
+
+
+def test_the_embedded_model_borrows_no_gpu_and_another_one_does(tiny_folder: Path, lending: Lending):
+    engine, models = app.zero_engines(app.Plan(EMBEDDED, then=str(tiny_folder)), lending, 1.5)
+    used = []
+    models.use = used.append
+    assert engine.facts.device == "cpu" and models.loaded == EMBEDDED and engine.cost(16) == ""
+    job = engine.check(Job(PROMPT, replace(SETTINGS, steps=1, threshold=1.0), "oracle"))
+    assert len(list(engine.reason(job, SearchControl()))) == 2 and not lending.asked
+    models.load(tiny_folder.name)
+    models.thread.join()
+    (janus,) = used
+    assert isinstance(janus, ZeroEngine) and models.loaded == tiny_folder.name and "GPU quota" in janus.cost(16)
+    assert len(list(janus.reason(janus.check(job), SearchControl()))) == 2 and len(lending.asked) == 1
+    models.load(EMBEDDED)  # what was loaded before the page opened is there at once
+    models.thread.join()
+    assert used[1] is engine
+
+
+def test_where_janus_cannot_be_loaded_the_embedded_model_stays_and_says_why(lending: Lending):
+    engine, models = app.zero_engines(app.Plan(EMBEDDED, then="no-such-model"), lending, 1.5)
+    assert [name for _, name in models.choices] == [EMBEDDED] and "no-such-model was not loaded" in models.problem
 
 
 def test_idle_workers_take_the_next_call(local: LocalEngine, monkeypatch: pytest.MonkeyPatch):
