@@ -12,10 +12,9 @@ from bench.gpu_figures import Row, Rows, figure
 from bench.reference import ReferenceWorkspace
 from bench.speed import floor, in_turns, ratio, seconds, synchronize
 from milr_core import Janus, SearchSettings, load_model
-from milr_core.decoding import FREE, pick
-from milr_core.layers import FusedLayer
-from milr_core.rollout import Workspace, keep_going
-from milr_core.runtime import EagerRuntime
+from milr_core.janus.decode import FREE, keep_going, pick
+from milr_core.janus.transformer import EagerRuntime, FusedLayer
+from milr_core.janus.workspace import Workspace
 
 FROM, TO = 16, 80
 """Tokens of an image between which slow loops are timed: the first ones warm up, all of them would take too long."""

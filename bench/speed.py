@@ -22,9 +22,9 @@ import torch
 from bench.performance import write_section
 from bench.reference import ReferenceWorkspace
 from milr_core import SearchSettings, advance, load_critic, load_model, reason, start
-from milr_core.decoding import FREE, LanguageStack
-from milr_core.layers import FusedLayer
-from milr_core.rollout import Workspace, keep_going
+from milr_core.janus.decode import FREE, keep_going
+from milr_core.janus.transformer import FusedLayer, LanguageStack
+from milr_core.janus.workspace import Workspace
 
 PROMPT = "two red circles left of a blue square"
 STEPS_TIMED = 4

@@ -7,10 +7,11 @@ import torch
 
 from milr_core.control import SearchControl
 from milr_core.critics.base import NOTHING, Critic
-from milr_core.decoding import FREE
 from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus
-from milr_core.rollout import Clock, Rollout, Workspace, check_judges, judge, keep_going, observe, ready, usage_of
+from milr_core.janus.decode import FREE, keep_going
+from milr_core.janus.workspace import Workspace
+from milr_core.rollout import Clock, Rollout, check_judges, judge, observe, ready, usage_of
 from milr_core.search import start
 from milr_core.settings import SearchSettings
 from milr_core.state import State

@@ -28,12 +28,6 @@ def advantages(batch: list[float], baseline: str, values_before: list[float]) ->
     return [value - (sum(batch) - value) / (len(batch) - 1) for value in batch]
 
 
-def guided(logits: Tensor, weight: float) -> Tensor:
-    """Classifier-free guidance. logits: (..., 2, V), conditional then unconditional -> (..., V)."""
-    conditional, unconditional = logits.unbind(-2)
-    return unconditional + weight * (conditional - unconditional)
-
-
 def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
     """Sum of log p(token). logits: (n, V); tokens: (n,) -> scalar, in float32."""
     return torch.log_softmax(logits.float(), dim=-1).gather(-1, tokens.unsqueeze(-1)).sum()

@@ -14,11 +14,12 @@ from milr_core import coordinate, reinforce
 from milr_core import latents as lat
 from milr_core.control import SearchControl
 from milr_core.critics.base import NOTHING, Critic
-from milr_core.decoding import Poll, pick
 from milr_core.errors import Stopped
 from milr_core.janus import Janus
+from milr_core.janus.decode import Poll, keep_going, pick
+from milr_core.janus.workspace import Workspace
 from milr_core.latents import Latents
-from milr_core.rollout import Rollout, Workspace, check_judges, keep_going, ready
+from milr_core.rollout import Rollout, check_judges, ready
 from milr_core.settings import SearchSettings, recommended_settings
 from milr_core.state import Sample, State
 from milr_core.steps import Step

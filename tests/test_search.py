@@ -22,7 +22,7 @@ from milr_core import (
     start,
     text_enhanced,
 )
-from milr_core.decoding import pick
+from milr_core.janus.decode import pick
 from milr_core.search import moved
 
 PROMPT = "two red circles left of a blue square"

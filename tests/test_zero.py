@@ -13,17 +13,16 @@ import torch
 from PIL import Image
 
 import app
-import ui.zero
+import ui.engines.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step, memory_needed
 from tests.lending import Lending
-from tests.ui_helpers import PROMPT, SETTINGS, drive, press
-from ui.engine import EngineError, Job, LocalEngine, Options
-from ui.models import EMBEDDED
-from ui.search import Search
+from tests.ui_helpers import PROMPT, SETTINGS, Studio
+from ui.engines.base import EngineError, Job, Options
+from ui.engines.local import LocalEngine
+from ui.engines.models import EMBEDDED
+from ui.engines.zero import LARGE_BYTES, LEAST, MOST_STEPS, QUOTA_OF_A_CALL, STARTING_SECONDS, UNKNOWN, ZeroEngine
+from ui.panels.status import estimate
 from ui.session import FINISHED, PAUSED, STOPPED, Session
-from ui.studio import Studio
-from ui.views.status import estimate
-from ui.zero import LARGE_BYTES, LEAST, MOST_STEPS, QUOTA_OF_A_CALL, STARTING_SECONDS, UNKNOWN, ZeroEngine
 
 JOB = Job(PROMPT, SETTINGS, "redness")
 
@@ -43,7 +42,7 @@ def local(tiny: Janus, redness: Critic) -> LocalEngine:
 @pytest.fixture
 def zero(local: LocalEngine, lending: Lending, monkeypatch: pytest.MonkeyPatch) -> ZeroEngine:
     """Two steps a call."""
-    monkeypatch.setattr(ui.zero, "MOST_STEPS", 2)
+    monkeypatch.setattr(ui.engines.zero, "MOST_STEPS", 2)
     return ZeroEngine(local, lending)
 
 
@@ -147,28 +146,28 @@ def test_no_quota_and_a_call_cut_short_are_said_and_the_steps_stay(
     zero: ZeroEngine, local: LocalEngine, lending: Lending, redness: Critic, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    search, session = Search(Studio(zero)), Session()
+    studio, session = Studio(zero), Session()
     local.judges.shared["redness"] = Unsteady(redness, "dies")
     zero.seconds_a_step = 0.1
-    page = list(drive(search, press(search, "press_run", session), session))[-1]
+    page = list(studio.drive(studio.press("press_run", session), session))[-1]
     assert session.phase == PAUSED and session.shown.newest == 0
     assert "ZeroGPU worker error: GPU task aborted. The steps so far stay" in page["notice"]
     assert zero.seconds_a_step > 0.1 and "Traceback" not in page["notice"]
     lending.refuse = gr.Error("You have exceeded your quota (60s requested vs. 3s left).", title="ZeroGPU quota")
-    page = list(drive(search, search.press_resume(session), session))[-1]
+    page = list(studio.resume(session))[-1]
     assert "You have exceeded your quota (60s requested vs. 3s left)" in page["notice"] and session.phase == PAUSED
     lending.refuse, local.judges.shared["redness"] = None, redness
-    list(drive(search, search.press_resume(session), session))
+    list(studio.resume(session))
     assert session.phase == FINISHED
     assert_same(session.shown.steps, list(local.reason(JOB, SearchControl())))
 
 
 def test_the_page_stops_it(zero: ZeroEngine, tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    search, session = Search(Studio(zero)), Session()
-    pages = drive(search, press(search, "press_run", session), session)
+    studio, session = Studio(zero), Session()
+    pages = studio.drive(studio.press("press_run", session), session)
     next(pages), next(pages)
-    search.press_stop(session)
+    studio.search.press_stop(session)
     assert "Stopped: step 0" in list(pages)[-1]["status"] and session.phase == STOPPED
 
 
@@ -206,7 +205,7 @@ def test_where_janus_cannot_be_loaded_the_embedded_model_stays_and_says_why(lend
 
 
 def test_idle_workers_take_the_next_call(local: LocalEngine, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ui.zero, "MOST_STEPS", 2)
+    monkeypatch.setattr(ui.engines.zero, "MOST_STEPS", 2)
     lending = Lending(reuse=True)
     zero = ZeroEngine(local, lending)
     control, made = SearchControl(), []

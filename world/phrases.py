@@ -30,10 +30,13 @@ ARTICLES = {"mount fuji": "", "dna": "", "lightning": "", "statue of liberty": "
 """What stands before one of a noun, where it is not "a": GenEval's own have "a" throughout ("a skis")."""
 
 
+EXAMPLES = ("a red dog left of a blue car", "a photo of four clocks", "the mountain that is a symbol of japan")
+
+
 class PromptError(InputError):
     """The prompt is not one the world can draw. The message says why; `suggestions` are three prompts that it can."""
 
-    def __init__(self, message: str, suggestions: tuple[str, ...] = ()):
+    def __init__(self, message: str, suggestions: tuple[str, ...] = EXAMPLES):
         super().__init__(message)
         self.suggestions = suggestions
 

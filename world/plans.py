@@ -7,7 +7,7 @@ is another image. It can be wrong, and `plan_is_right` says whether it is, witho
 import random
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 
 from world.nouns import NOUNS
 from world.phrases import Prompt, with_article
@@ -70,7 +70,7 @@ def read_plan(text: str) -> list[Item] | None:
     return items if len({i.place for i in items}) == len(items) else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def places_satisfy(relation: str, a: str, b: str) -> bool:
     """Whether a thing at place `a` is `relation` one at place `b`, by GenEval's rule.
 

@@ -7,7 +7,7 @@ test split holds combinations that training never shows, whatever the seed. GenE
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations, product
 
 from world.facts import FACTS, FACTS_ABOUT, HELD
@@ -170,7 +170,7 @@ def random_scene(prompt: Prompt, rng: random.Random) -> list[Item]:
     return items
 
 
-@lru_cache(maxsize=None)
+@cache
 def placements(relation: str, first: int, second: int) -> tuple[tuple[str, ...], ...]:
     """All choices of places for two related groups: the first group's, then the second's."""
     choices = []

@@ -7,7 +7,7 @@ pixels is exact, so that every machine draws the same bytes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +76,7 @@ def _sheet() -> np.ndarray:
     return cells[: len(NOUNS)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def mask(noun: str) -> np.ndarray:
     """(CELL, CELL) booleans: where the sprite covers more than half of a pixel."""
     return _sheet()[NOUNS.index(noun)][..., 3] > 127
@@ -106,7 +106,7 @@ def _outline(alpha: np.ndarray) -> np.ndarray:
     return (padded[1:-1, :-2] + 6 * soft + padded[1:-1, 2:]) / 8 / 255 * OUTLINE_STRENGTH
 
 
-@lru_cache(maxsize=None)
+@cache
 def tile(noun: str, color: str | None) -> np.ndarray:
     """(CELL, CELL, 3) uint8: a thing on the ground, as it comes or tinted."""
     sprite = _sheet()[NOUNS.index(noun)]
@@ -146,7 +146,7 @@ def _hue(rgb: np.ndarray) -> np.ndarray:
     return turn * 60 % 360
 
 
-@lru_cache(maxsize=None)
+@cache
 def natural_color(noun: str) -> str | None:
     """The color of GenEval's ten that more than half of the untinted sprite has; None where there is none."""
     votes = np.bincount(1 + _named(tile(noun, None)[mask(noun)].astype(np.float64)), minlength=1 + len(COLORS))

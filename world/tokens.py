@@ -1,14 +1,15 @@
 """Which image token stands for which patch: the assignment that the VQ autoencoder is trained towards.
 
 The world is drawn on whole places, so it has a finite number of distinct patches: each thing in each color has four.
-They are the clusters: each gets one token, found exactly where k-means would have to converge. The codebook's vectors are
-the patches' principal components; encoder and decoder learn to compute them from pixels and pixels from them.
+They are the clusters: each gets one token, found exactly where k-means would have to converge. The codebook's vectors
+are the patches' principal components; encoder and decoder learn to compute them from pixels and pixels from them.
 """
 
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
+from scipy.linalg import eigh
 
 from world.nouns import NOUNS
 from world.scene import CELL, COLORS, GROUND, IMAGE_SIZE, Item, cell_of, tile
@@ -81,18 +82,26 @@ def vocabulary(nouns: tuple[str, ...] = NOUNS) -> Vocabulary:
     return Vocabulary(nouns)
 
 
+def principal_components(words: Vocabulary, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(V, P) patches in [-1, 1] less the plain ground, and (P, count) their principal directions, largest first.
+
+    Signs and order are fixed, so that every machine finds the same up to rounding.
+    """
+    flat = words.patches.reshape(len(words), -1).astype(np.float32) / 127.5 - 1
+    flat = flat - flat[0]
+    last = flat.shape[1] - 1
+    _, basis = eigh((flat.T @ flat).astype(np.float64), subset_by_index=(last - count + 1, last))
+    basis = basis[:, ::-1]
+    return flat, basis * np.sign(basis[np.abs(basis).argmax(0), np.arange(count)])
+
+
 def principal_codes(words: Vocabulary, size: int) -> np.ndarray:
     """(V, size) float32 of unit norm: each patch in the basis of the patches' principal components.
 
-    Half whitened, so that small differences between patches are not lost beside their mean color; the last coordinate is
-    the same for all, so that the plain ground, which is the origin, has a direction as well. Sign and order of the
-    components are fixed, so that every machine makes the same codes up to rounding.
+    Half whitened, so that small differences between patches are not lost beside their mean color; the last coordinate
+    is the same for all, so that the plain ground, which is the origin, has a direction as well.
     """
-    flat = words.patches.reshape(len(words), -1).astype(np.float64) / 127.5 - 1
-    flat = flat - flat[0]
-    _, basis = np.linalg.eigh(flat.T @ flat)
-    basis = basis[:, ::-1][:, : size - 1]
-    basis = basis * np.sign(basis[np.abs(basis).argmax(0), np.arange(basis.shape[1])])
+    flat, basis = principal_components(words, size - 1)
     codes = np.ones((len(words), size)) * 0.7
     coordinates = flat @ basis
     coordinates /= np.linalg.norm(coordinates[1:], axis=1).mean()
