@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="whether two runs have the same records, timings aside")
     compare.add_argument("runs", type=Path, nargs=2, metavar="RUN")
     commands.add_parser("speed", help="how fast the engine is")
+    commands.add_parser("gpu", help="all that only a GPU can tell, in one run of minutes")
     commands.add_parser("true-size", help="what Janus-Pro's shapes take, with random weights")
     return top
 
