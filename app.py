@@ -170,10 +170,8 @@ def main(argv: list[str] | None = None) -> int:
         limits = Limits.read(env)
         claim_folder(env)
         login(args.auth)
-        if for_others(
-            args, env
-        ):  # a stranger's judge is asked on the public internet only, unless the operator says else
-            env.setdefault(URLS, "public")
+        if for_others(args, env):
+            env.setdefault(URLS, "public")  # where strangers' judges are asked, unless the operator says otherwise
         Policy.of_environment()
         for name in limits.models:
             local_folder(name)

@@ -182,6 +182,10 @@ def test_files_grow_old_and_live_visits_keep_theirs(tmp_path: Path, monkeypatch:
     with pytest.raises(InputError, match="no room for another run"):
         storage.check()
     storage.delete("/etc/passwd")
+    (tmp_path / "milr" / "visit").mkdir(parents=True)
+    for kept in (tmp_path / "milr" / "visit", tmp_path / "milr" / "visit" / "x.png"):
+        storage.delete(kept)
+    assert (tmp_path / "milr" / "visit").is_dir(), "only an upload is deleted"
     storage.delete(tmp_path / "young" / "c.png")
     assert not (tmp_path / "young").exists()
 

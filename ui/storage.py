@@ -73,10 +73,10 @@ class Storage:
         _prune(self.folder, kept)
 
     def delete(self, path: str | Path) -> None:
-        """A file that gradio has put there, an upload, with the folder that it has to itself."""
-        path = Path(path)
-        if self.folder in path.parents:
-            shutil.rmtree(path.parent if path.parent != self.folder else path, ignore_errors=True)
+        """A visitor's upload, with the folder that gradio gave it to itself; nothing else that a path may be of."""
+        own = Path(path).resolve().parent
+        if own.parent == self.folder.resolve() and own != runs_folder().resolve():
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def _files(folder: Path, without: set[Path]) -> Iterator[tuple[Path, os.stat_result]]:
