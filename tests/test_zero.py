@@ -65,11 +65,11 @@ def assert_same(ours: list[Step], theirs: list[Step]) -> None:
     for mine, other in zip(ours, theirs, strict=True):
         assert (mine.text, mine.reward, mine.probabilities) == (other.text, other.reward, other.probabilities)
         assert png(mine.image) == png(other.image)
-        assert mine.state.image_tokens == other.state.image_tokens and same(mine.state, other.state)
+        assert mine.image_tokens == other.image_tokens and same(mine.state, other.state)
 
 
 def test_a_search_in_calls_equals_one_in_this_process(zero: ZeroEngine, local: LocalEngine, lending: Lending):
-    job = replace(JOB, settings=replace(SETTINGS, restart=1, batch=2))  # states that hold other states and samples
+    job = replace(JOB, settings=replace(SETTINGS, text_update="coordinate"))  # states that hold other states
     for wanted in (JOB, job):
         assert_same(list(zero.reason(wanted, SearchControl())), list(local.reason(wanted, SearchControl())))
     # One step while nothing is known of the time; then two a call: 1 + 2 + 2, and 2 + 2 + 1.

@@ -88,7 +88,7 @@ class Call:
 def _search(studio: Studio, engine: Engine, job: Job) -> Iterator[dict]:
     control = SearchControl()
     folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
-    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
+    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt, job.settings, job.observers)
     steps, caller = [], Session(active=Call(job.settings.steps + 1))
     studio.line.serve(caller)
     try:
@@ -98,7 +98,7 @@ def _search(studio: Studio, engine: Engine, job: Job) -> Iterator[dict]:
             studio.took(step.cost.seconds)
             caller.active.left -= 1
             yield _told(steps)
-        images = [folder / "run" / record["image"] for record in bundle.records]
+        images = [bundle.image_path(index) for index in range(len(bundle))]
         yield _told(steps) | {
             "image": FileData(path=str(images[steps[-1].best]), orig_name="best.png").model_dump(),
             "bundle": FileData(path=str(bundle.to_zip(folder / "run.zip")), orig_name="run.zip").model_dump(),

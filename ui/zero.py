@@ -92,7 +92,7 @@ class ZeroEngine:
 
     def best_of_n(self, job: Job, n: int, control: SearchControl, state: State | None = None) -> Iterator[Step]:
         def finished(state: State, job: Job) -> bool:
-            return state.index + 1 >= n or state.score.value > job.settings.threshold
+            return state.index + 1 >= n or state.reward > job.settings.threshold
 
         return self._calls(job, n, control, state, finished)
 

@@ -24,14 +24,14 @@ def add_critic_options(command: argparse.ArgumentParser) -> None:
 
 
 def critic_options(said: list[str]) -> dict[str, Any]:
-    """NAME=VALUE each; a value that is JSON is read as such, anything else is text."""
+    """NAME=VALUE each; a value that is JSON is read as such, `None` is nothing, anything else is text."""
     options = {}
     for one in said:
         name, equals, value = one.partition("=")
         if not equals or not name:
             raise InputError(f"An option is written NAME=VALUE; got '{name}'.")
         try:
-            options[name] = json.loads(value)
+            options[name] = None if value == "None" else json.loads(value)
         except ValueError:
             options[name] = value
     return options

@@ -33,7 +33,8 @@ def identical(ours, theirs):
     assert said(ours) == said(theirs)
     for a, b in zip(ours, theirs, strict=True):
         assert a.image.tobytes() == b.image.tobytes() and a.state.random.equal(b.state.random)
-        assert a.state.rollout_text.equal(b.state.rollout_text) and a.state.rollout_image.equal(b.state.rollout_image)
-        for name in ("text_latents", "image_latents") if a.index else ():
-            mine, other = getattr(a.state, name), getattr(b.state, name)
+        assert a.state.drawn.text_hidden.equal(b.state.drawn.text_hidden)
+        assert a.state.drawn.image_hidden.equal(b.state.drawn.image_hidden)
+        for kind in a.state.latents.keys() | b.state.latents.keys():
+            mine, other = a.state.latents[kind], b.state.latents[kind]
             assert mine.values.equal(other.values) and mine.positions.equal(other.positions)
