@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from milr_core.replay import replay
 
 from milr_core import Trajectory
 from milr_core.cli import main
 from milr_core.diagnostics import token_probabilities
-from milr_core.replay import replay
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "milr_core", "reason"]

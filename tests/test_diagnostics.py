@@ -34,7 +34,8 @@ def made_up(index=0, reward=0.5, text=(1, 2, 3, 4), image=(5, 6, 7, 8), own=0.9,
         index=index, text="", image=Image.new("RGB", (4, 4)), score=Score(reward), best=0, settings=SETTINGS,
         cost=Cost(), text_tokens=text, token_strings=[str(t) for t in text], text_prefix=0,
         text_positions=[], image_tokens=image,
-        image_positions=[], gradient_norm={}, update_norm={}, observed={}, method="search", state=None, probabilities=known,
+        image_positions=[], gradient_norm={}, update_norm={}, observed={}, method="search", state=None,
+        probabilities=known,
     )  # fmt: skip
     return Step(**values | more)
 
@@ -113,7 +114,7 @@ def states(tiny):
 def test_probabilities_are_those_the_tokens_were_decoded_with(states, tiny):
     first, last = states[0], states[-1]
     logits = tiny.text_head(first.drawn.text_hidden).float()
-    p = torch.softmax(logits, -1)[range(len(first.text_tokens)), first.text_tokens]
+    p = torch.softmax(logits, -1)[range(len(first.drawn.text_tokens)), first.drawn.text_tokens]
     assert first.probabilities.text == pytest.approx(p.tolist(), abs=6e-4)
     assert first.probabilities.text == first.probabilities.text_own  # nothing is optimised yet
     # Where latents were optimised, the token comes from them: greedy text is their most likely token.
@@ -124,7 +125,7 @@ def test_probabilities_are_those_the_tokens_were_decoded_with(states, tiny):
     free = [i for i in range(tiny.num_image_tokens) if i not in last.step.image_positions]
     guided = torch.softmax(tiny.image_head(last.drawn.image_hidden, SETTINGS.guidance), -1)
     for i in free:
-        assert last.probabilities.image[i] == pytest.approx(guided[i, last.image_tokens[i]].item(), abs=6e-4)
+        assert last.probabilities.image[i] == pytest.approx(guided[i, last.drawn.image_tokens[i]].item(), abs=6e-4)
     for values in vars(last.probabilities).values():
         assert all(0 <= v <= 1 and v == round(v, 3) for v in values)
 

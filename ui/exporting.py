@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Step, Trajectory
 from milr_core.critics import critic_weights
-from milr_core.settings import KNOBS
 from milr_core.record import MadeBy
+from milr_core.settings import KNOBS
 from ui.controls import NO_OBSERVER, restored
 from ui.engine import options_for
 from ui.replaying import LARGEST_FILE
