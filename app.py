@@ -16,15 +16,15 @@ except ImportError:
 from transformers.utils import logging as transformers_logging
 
 from milr_core import CriticError, InputError, SearchSettings, load_critic, start
-from milr_core.devices import default_device
-from milr_core.models.known import local_folder
-from ui.engine import Engine, LocalEngine
-from ui.inspector import EXAMPLES
+from milr_core.janus.catalog import local_folder
+from milr_core.janus.devices import default_device
+from ui.engines.base import Engine
+from ui.engines.local import LocalEngine
+from ui.engines.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
+from ui.engines.zero import ZeroEngine
 from ui.layout import build_demo, launch_options
-from ui.limits import Limits
-from ui.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
-from ui.replaying import LARGEST_FILE
-from ui.zero import ZeroEngine
+from ui.limits import LARGEST_FILE, Limits
+from ui.tabs.inspector import EXAMPLES
 
 PORT = 7860
 

@@ -1,9 +1,7 @@
 """python -m bench: run methods on a suite, run a study, rebuild a report, compare two runs."""
 
 import argparse
-import json
 import logging
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from bench.studies import STUDIES
 from bench.suites import SUITES, slug
 from bench.worker import Setup
 from milr_core import SearchSettings
+from milr_core.critics import read_options
 from milr_core.errors import CriticError, InputError
 from milr_core.settings import KNOBS, PRESETS, check
 
@@ -138,19 +137,13 @@ def _execute(args: argparse.Namespace, run: Run) -> int:
 
 
 def _options(said: Sequence[str]) -> dict[str, dict]:
-    options: dict[str, dict] = {}
     for text in said:
-        match = re.fullmatch(r"([\w-]+)\.([\w-]+)=(.*)", text)
-        if not match:
-            raise InputError(f"'{text}' is no critic's option; write CRITIC.OPTION=VALUE, as geneval.soft=true.")
-        if "key" in match[2]:
+        name = text.partition("=")[0]
+        if "." not in name:
+            raise InputError(f"'{name}' is no critic's option; write CRITIC.OPTION=VALUE, as geneval.soft=true.")
+        if "key" in name:
             raise InputError("Keys are read from the environment, never from a command that is noted in the run.")
-        try:
-            value = json.loads(match[3])
-        except ValueError:
-            value = match[3]
-        options.setdefault(match[1], {})[match[2]] = value
-    return options
+    return read_options(said)
 
 
 def _setup(args: argparse.Namespace, defaults: dict) -> Setup:

@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from milr_core.critics.base import Critic
-from milr_core.decoding import FREE, Poll, pick
-from milr_core.rollout import Workspace, keep_going
+from milr_core.janus.decode import FREE, Poll, keep_going, pick
+from milr_core.janus.workspace import Workspace
 from milr_core.search import advance
 from milr_core.settings import SearchSettings
 from milr_core.state import State

@@ -17,7 +17,7 @@ from bench.store import Store, read_manifest
 from bench.suites import Item, Suite, check_unique, load_suite
 from bench.worker import Job, Setup, Worker, tags
 from milr_core.errors import InputError
-from milr_core.janus import ASSETS
+from milr_core.janus.catalog import ASSETS
 
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,10 @@ from transformers import LlamaConfig, LlamaModel
 from bench.performance import write_section
 from bench.reference import ReferenceWorkspace
 from milr_core import SearchSettings, advance, load_critic, load_model, reason, start
-from milr_core.decoding import FREE, Cache, LanguageStack
-from milr_core.rollout import Workspace, keep_going
+from milr_core.janus.backends import language_stack
+from milr_core.janus.decode import FREE, keep_going
+from milr_core.janus.transformer import Cache, LanguageStack
+from milr_core.janus.workspace import Workspace
 
 PROMPT = "two red circles left of a blue square"
 FULL_SIZES = {  # hidden size, layers, heads, MLP; vocabulary and image tokens are the same
@@ -40,7 +42,7 @@ The reference loop (`bench/reference.py`) decodes text without a cache and image
 for every token. The floor is the time in which a token's weights and cache can be copied on the device.
 """
 NO_GPU = """
-No GPU was there: the CUDA graphs of `milr_core/runtime.py` are tested on a CPU without capture, and not timed.
+No GPU was there: the CUDA graphs of `milr_core/janus/cuda_graph.py` are tested on a CPU without capture, and not timed.
 """
 
 
@@ -180,7 +182,7 @@ def measure_layers(name: str, device: str, rounds: int) -> dict[str, Any]:
     for parameter in llama.parameters():
         parameter.normal_(0, 0.02)
     llama.rotary_emb = type(llama.rotary_emb)(config, device=where)
-    stack = LanguageStack(llama)
+    stack = language_stack(llama)
     text_head = torch.empty(VOCABULARY, hidden, dtype=dtype, device=where).normal_(0, 0.02)
     image_head = torch.empty(CODEBOOK, hidden, dtype=dtype, device=where).normal_(0, 0.02)
     count = TOKENS_TIMED if where.type == "cuda" else 2

@@ -27,10 +27,10 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 
 from bench.speed import machine
 from milr_core import MODELS, InputError, SearchSettings, advance, load_critic, load_model, memory_needed, start
-from milr_core.models.files import write_weights
-from milr_core.models.known import DTYPES, QUANTIZATIONS, shapes_of
-from milr_core.models.memory import memory_of
-from milr_core.models.placement import placement_of
+from milr_core.janus.catalog import DTYPES, QUANTIZATIONS, shapes_of
+from milr_core.janus.memory import memory_of
+from milr_core.janus.placement import placement_of
+from milr_core.janus.weights import write_weights
 from shapes.model import CHAT_TEMPLATE, IMAGE, make_generation_config, make_tokenizer, vocabulary
 
 SIZES = {"1b": "deepseek-community/Janus-Pro-1B", "7b": "deepseek-community/Janus-Pro-7B"}

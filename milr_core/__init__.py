@@ -3,11 +3,8 @@
 from milr_core.baselines import best_of_n, plain
 from milr_core.control import SearchControl
 from milr_core.critics import Critic, Mixture, Score, load_critic
-from milr_core.devices import free_bytes
 from milr_core.errors import CriticError, InputError, ModelError
-from milr_core.janus import Janus
-from milr_core.models import MODELS, Loading, Memory, ModelInfo, load_model, memory_needed
-from milr_core.rollout import Workspace
+from milr_core.janus import MODELS, Janus, Loading, Memory, ModelInfo, Workspace, free_bytes, load_model, memory_needed
 from milr_core.search import advance, reason, start
 from milr_core.settings import SearchSettings, preset
 from milr_core.state import Cost, State, Step

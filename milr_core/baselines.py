@@ -11,10 +11,10 @@ from torch import Tensor
 
 from milr_core.control import SearchControl
 from milr_core.critics.base import Critic
-from milr_core.decoding import FREE, Poll
 from milr_core.errors import InputError
-from milr_core.janus import Janus
-from milr_core.rollout import Rollout, Workspace, check_judges, keep_going
+from milr_core.janus import Janus, Workspace
+from milr_core.janus.decode import FREE, Poll, keep_going
+from milr_core.rollout import Rollout, check_judges
 from milr_core.search import reason
 from milr_core.settings import SearchSettings
 from milr_core.state import BEST_OF_N, PLAIN, State, Step

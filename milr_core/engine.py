@@ -14,10 +14,12 @@ import torch
 
 from milr_core.baselines import BestOfN
 from milr_core.control import SearchControl, drive
-from milr_core.critics import CRITICS, Critic, critic_class, load_critic
+from milr_core.critics import Critic, critic_names, is_remote, load_critic
+from milr_core.critics import options_for as options_by_critic
 from milr_core.diagnostics import inspected
-from milr_core.janus import Janus
-from milr_core.rollout import Jury, Workspace
+from milr_core.errors import InputError
+from milr_core.janus import Janus, Workspace
+from milr_core.rollout import Jury
 from milr_core.search import STRATEGIES, step
 from milr_core.settings import SearchSettings
 from milr_core.state import BEST_OF_N, SEARCH, State, Step
@@ -71,29 +73,30 @@ class Engine(Protocol):
             Stopped: the control said so. InputError, CriticError, ModelError: as `milr_core.reason`.
         """
 
+    def leave(self, control: SearchControl) -> None:
+        """No step is asked for with this control any more: what was kept for the next one is let go."""
+
 
 def run(engine: Engine, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
     """The steps of a job after `state`, until its end or a stop. Raises as `Engine.step` does."""
-    return drive(lambda before: engine.step(job, before, control), state)
+    try:
+        yield from drive(lambda before: engine.step(job, before, control), state)
+    finally:
+        engine.leave(control)
 
 
 def singles(name: str | None) -> list[str]:
-    """The critics in a name or a mixture that there are."""
-    terms = [term.rpartition("*")[2].strip() for term in (name or "").split("+")]
-    return [term for term in terms if term in CRITICS]
-
-
-def is_remote(name: str) -> bool:
-    """Whether a critic asks a judge over the network, who may charge for it."""
-    return critic_class(name).about.remote
+    """The critics in a name or a mixture; none while it cannot be read."""
+    try:
+        return critic_names(name or "")
+    except InputError:
+        return []
 
 
 def options_for(name: str, options: Mapping[str, str]) -> dict[str, Any]:
     """A visitor's options as `load_critic` takes them: by critic for a mixture, none where nobody asks a service."""
     asking = [single for single in singles(name) if is_remote(single)]
-    if not options or not asking:
-        return {}
-    return dict(options) if name.strip() in asking else {single: dict(options) for single in asking}
+    return options_by_critic(name, dict.fromkeys(asking, options)) if options and asking else {}
 
 
 class Judges:
@@ -160,3 +163,6 @@ class LocalEngine:
         strategy = job.under(control).strategy
         made = step(self.model, jury, job.prompt, job.settings, control, workspace, strategy, state)
         return made and inspected(self.model, made).to("cpu")
+
+    def leave(self, control: SearchControl) -> None:
+        self._under_way.pop(control, None)

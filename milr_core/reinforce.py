@@ -4,12 +4,6 @@ import torch
 from torch import Tensor
 
 
-def guided(logits: Tensor, weight: float) -> Tensor:
-    """Classifier-free guidance. logits: (..., 2, V), conditional then unconditional -> (..., V)."""
-    conditional, unconditional = logits.unbind(-2)
-    return unconditional + weight * (conditional - unconditional)
-
-
 def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
     """Sum of log p(token). logits: (n, V); tokens: (n,) -> scalar, in float32."""
     return torch.log_softmax(logits.float(), dim=-1).gather(-1, tokens.unsqueeze(-1)).sum()

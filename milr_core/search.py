@@ -16,10 +16,11 @@ from milr_core import latents as lat
 from milr_core.control import SearchControl, drive
 from milr_core.coordinate import Coordinate
 from milr_core.critics.base import Critic
-from milr_core.decoding import FREE, Poll, pick
 from milr_core.janus import Janus
+from milr_core.janus.decode import FREE, Poll, keep_going, pick
+from milr_core.janus.workspace import Workspace
 from milr_core.latents import Latents
-from milr_core.rollout import Jury, Rollout, Workspace, check_finite, check_judges, keep_going
+from milr_core.rollout import Jury, Rollout, check_finite, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
 from milr_core.state import SEARCH, State, Step
 from milr_core.strategy import Proposal, Strategy

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from milr_core.control import SearchControl
 from milr_core.critics.base import NOTHING, Critic
-from milr_core.decoding import Poll, decode_images, decode_texts
 from milr_core.errors import InputError, Stopped
-from milr_core.janus import Janus
-from milr_core.rollout import Workspace, check_judges
+from milr_core.janus import Janus, Workspace
+from milr_core.janus.decode import Poll, decode_images, decode_texts
+from milr_core.rollout import check_judges
 from milr_core.search import reason
 from milr_core.settings import SearchSettings
 from milr_core.state import Step

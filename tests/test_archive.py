@@ -41,7 +41,8 @@ def test_the_shipped_runs_open_and_go_through_a_zip_unchanged(path, tmp_path):
 AROUND = {
     "a folder": lambda files: {f"run/{name}": data for name, data in files.items()},
     "folders": lambda files: {f"a/b/{name}": data for name, data in files.items()},
-    "Finder": lambda files: files | {"__MACOSX/._trajectory.json": b"\0", "__MACOSX/run/step-000.png": b"", ".DS_Store": b""},
+    "Finder": lambda files: files
+    | {"__MACOSX/._trajectory.json": b"\0", "__MACOSX/run/step-000.png": b"", ".DS_Store": b""},
     "a note": lambda files: files | {"notes.txt": b"hello", "résumé.md": b"", "other/step-000.png": b"x"},
     "a mark at its beginning": lambda files: {
         name: b"\xef\xbb\xbf" * name.endswith(".json") + data for name, data in files.items()

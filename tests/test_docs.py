@@ -34,7 +34,7 @@ NOT_RUN = {
     "docker *": OUTSIDE,
     "ray start *": OUTSIDE,
     "pip install *": "tests/test_package.py installs the package",
-    "python -m milr_core convert *": "needs weights in DeepSeek's format: tests/models/ writes some and converts them",
+    "python -m milr_core convert *": "needs weights in DeepSeek's format: tests/janus/ writes some and converts them",
     "python -m serve *": "tests/serve/ starts replicas",
     "* --critic geneval *": WEIGHTS,
     "* --critic gpt-4o *": MONEY,

@@ -5,6 +5,7 @@ import torch
 
 from milr_core import SearchSettings, reinforce
 from milr_core import latents as lat
+from milr_core.janus.decode import guided
 from milr_core.search import baseline
 from milr_core.search import reinforce as step
 
@@ -50,8 +51,8 @@ def test_baselines(name, expected):
 
 def test_guidance_formula_and_weight_one_is_the_conditional_row():
     logits = torch.tensor([[[1.0, 2.0], [0.0, 4.0]]])
-    assert reinforce.guided(logits, 5).tolist() == [[0 + 5 * 1.0, 4 + 5 * -2.0]]
-    assert torch.equal(reinforce.guided(logits, 1), logits[:, 0])
+    assert guided(logits, 5).tolist() == [[0 + 5 * 1.0, 4 + 5 * -2.0]]
+    assert torch.equal(guided(logits, 1), logits[:, 0])
 
 
 def test_log_probability_is_a_sum_of_logs():

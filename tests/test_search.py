@@ -21,7 +21,7 @@ from milr_core import (
     reason,
     start,
 )
-from milr_core.decoding import pick
+from milr_core.janus.decode import pick
 from milr_core.search import moving
 
 PROMPT = "two red circles left of a blue square"

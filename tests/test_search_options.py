@@ -7,7 +7,8 @@ import torch
 
 from milr_core import InputError, SearchSettings, Trajectory, best_of_n, plain, preset, reason, start
 from milr_core.coordinate import across, next_position
-from milr_core.rollout import Workspace, keep_going
+from milr_core.janus.decode import keep_going
+from milr_core.janus.workspace import Workspace
 from milr_core.settings import KNOBS, PAPER, PRESETS, recommended_settings
 
 PROMPT = "two red circles left of a blue square"

@@ -9,18 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
-import ui.zero
+import ui.engines.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step
 from tests.lending import Lending
-from tests.ui_helpers import PROMPT, SETTINGS, drive, press
-from ui.engine import EngineError, Job, LocalEngine, Options
-from ui.search import Search
+from tests.ui_helpers import PROMPT, SETTINGS, Studio
+from ui.engines.base import EngineError, Job, Options, run
+from ui.engines.local import LocalEngine
+from ui.engines.zero import LEAST, MOST, UNKNOWN, ZeroEngine
+from ui.panels.status import estimate
 from ui.session import FINISHED, PAUSED, STOPPED, Session
-from ui.studio import Studio
-from ui.views.status import estimate
-from ui.zero import LEAST, MOST, UNKNOWN, ZeroEngine
 
 JOB = Job(PROMPT, SETTINGS, "redness")
+BEST_OF_FOUR = replace(JOB, settings=replace(SETTINGS, steps=3), method="best-of-n")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def local(tiny: Janus, redness: Critic) -> LocalEngine:
 @pytest.fixture
 def zero(local: LocalEngine, lending: Lending, monkeypatch: pytest.MonkeyPatch) -> ZeroEngine:
     """Two steps a call, once it is known how fast they are; one before that."""
-    monkeypatch.setattr(ui.zero, "MOST_STEPS", 2)
+    monkeypatch.setattr(ui.engines.zero, "MOST_STEPS", 2)
     return ZeroEngine(local, lending)
 
 
@@ -71,27 +71,27 @@ def assert_same(ours: list[Step], theirs: list[Step]) -> None:
 def test_a_search_in_calls_equals_one_in_this_process(zero: ZeroEngine, local: LocalEngine, lending: Lending):
     job = replace(JOB, settings=replace(SETTINGS, text_update="coordinate"))  # states that hold other states
     for wanted in (JOB, job):
-        assert_same(list(zero.reason(wanted, SearchControl())), list(local.reason(wanted, SearchControl())))
+        assert_same(list(run(zero, wanted, SearchControl())), list(run(local, wanted, SearchControl())))
     # One step while nothing is known of the time; then two a call: 1 + 2 + 2, and 2 + 2 + 1.
     assert len(lending.asked) == 6 and len(set(lending.workers)) == 6 and os.getpid() not in lending.workers
     assert all(LEAST <= seconds <= MOST for seconds in lending.asked)
 
 
 def test_independent_images_in_calls_equal_those_of_this_process(zero: ZeroEngine, local: LocalEngine):
-    assert_same(list(zero.best_of_n(JOB, 4, SearchControl())), list(local.best_of_n(JOB, 4, SearchControl())))
-    easy = replace(JOB, settings=replace(SETTINGS, threshold=0.0))
-    assert len(list(zero.best_of_n(easy, 4, SearchControl()))) == 1
+    assert_same(list(run(zero, BEST_OF_FOUR, SearchControl())), list(run(local, BEST_OF_FOUR, SearchControl())))
+    easy = replace(BEST_OF_FOUR, settings=replace(SETTINGS, threshold=0.0))
+    assert len(list(run(zero, easy, SearchControl()))) == 1
 
 
 def test_it_goes_on_from_a_state(zero: ZeroEngine, local: LocalEngine):
-    whole = list(local.reason(JOB, SearchControl()))
-    assert_same(list(zero.reason(JOB, SearchControl(), whole[1].state)), whole[2:])
-    assert list(zero.reason(JOB, SearchControl(), whole[-1].state)) == []
+    whole = list(run(local, JOB, SearchControl()))
+    assert_same(list(run(zero, JOB, SearchControl(), whole[1].state)), whole[2:])
+    assert list(run(zero, JOB, SearchControl(), whole[-1].state)) == []
 
 
 def test_a_slider_acts_at_the_next_call(zero: ZeroEngine, lending: Lending):
     control, made = SearchControl(), []
-    for step in zero.reason(JOB, control):
+    for step in run(zero, JOB, control):
         made.append(step)
         if step.index == 1:  # the first of the two steps of a call
             control.change(lr=0.125)
@@ -100,12 +100,12 @@ def test_a_slider_acts_at_the_next_call(zero: ZeroEngine, lending: Lending):
 
 def test_stop_ends_it_after_the_step_and_closing_ends_the_worker(zero: ZeroEngine, lending: Lending):
     control, made = SearchControl(), []
-    for step in zero.reason(JOB, control):
+    for step in run(zero, JOB, control):
         made.append(step)
         if step.index == 1:
             control.stop()
     assert [s.index for s in made] == [0, 1] and len(lending.asked) == 2
-    steps = zero.reason(JOB, SearchControl())
+    steps = run(zero, JOB, SearchControl())
     next(steps)
     steps.close()
     with pytest.raises(ProcessLookupError):
@@ -132,7 +132,7 @@ class Unsteady(Critic):
 def test_what_a_critic_says_gets_through(zero: ZeroEngine, local: LocalEngine, redness: Critic):
     local.judges.shared["redness"] = Unsteady(redness, "raises")
     zero.seconds_a_step = 0.1
-    steps = zero.reason(JOB, SearchControl())
+    steps = run(zero, JOB, SearchControl())
     assert next(steps).index == 0
     with pytest.raises(CriticError, match="out of credit"):
         next(steps)
@@ -142,28 +142,28 @@ def test_no_quota_and_a_call_cut_short_are_said_and_the_steps_stay(
     zero: ZeroEngine, local: LocalEngine, lending: Lending, redness: Critic, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    search, session = Search(Studio(zero)), Session()
+    studio, session = Studio(zero), Session()
     local.judges.shared["redness"] = Unsteady(redness, "dies")
     zero.seconds_a_step = 0.1
-    page = list(drive(search, press(search, "press_run", session), session))[-1]
+    page = list(studio.drive(studio.press("press_run", session), session))[-1]
     assert session.phase == PAUSED and session.shown.newest == 0
     assert "ZeroGPU worker error: GPU task aborted. The steps so far stay" in page["notice"]
     assert zero.seconds_a_step > 0.1 and "Traceback" not in page["notice"]
     lending.refuse = gr.Error("You have exceeded your quota (60s requested vs. 3s left).", title="ZeroGPU quota")
-    page = list(drive(search, search.press_resume(session), session))[-1]
+    page = list(studio.resume(session))[-1]
     assert "You have exceeded your quota (60s requested vs. 3s left)" in page["notice"] and session.phase == PAUSED
     lending.refuse, local.judges.shared["redness"] = None, redness
-    list(drive(search, search.press_resume(session), session))
+    list(studio.resume(session))
     assert session.phase == FINISHED
-    assert_same(session.shown.steps, list(local.reason(JOB, SearchControl())))
+    assert_same(session.shown.steps, list(run(local, JOB, SearchControl())))
 
 
 def test_the_page_stops_it(zero: ZeroEngine, tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    search, session = Search(Studio(zero)), Session()
-    pages = drive(search, press(search, "press_run", session), session)
+    studio, session = Studio(zero), Session()
+    pages = studio.drive(studio.press("press_run", session), session)
     next(pages), next(pages)
-    search.press_stop(session)
+    studio.search.press_stop(session)
     assert "Stopped: step 0" in list(pages)[-1]["status"] and session.phase == STOPPED
 
 
@@ -177,12 +177,12 @@ def test_cost_and_duration_follow_what_was_measured(zero: ZeroEngine, lending: L
     assert zero.steps_a_call == 1 and zero.duration(1) == MOST
     with pytest.raises(EngineError):
         lending.refuse = gr.Error("No GPU was available")
-        next(zero.reason(JOB, SearchControl()))
+        next(run(zero, JOB, SearchControl()))
 
 
 def test_the_same_code_runs_where_nothing_is_lent(local: LocalEngine):
     here = ZeroEngine(local, lambda duration: lambda task: task)
     threads = torch.get_num_threads()
     job = replace(JOB, options=Options(key="sk-secret"))
-    assert_same(list(here.reason(job, SearchControl())), list(local.reason(JOB, SearchControl())))
+    assert_same(list(run(here, job, SearchControl())), list(run(local, JOB, SearchControl())))
     assert torch.get_num_threads() == threads

@@ -12,16 +12,15 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from milr_core.cli.arguments import add_critic_options, critic_options
+from milr_core.cli.arguments import add_critic_options
 from milr_core.cli.loading import loading_bar
 from milr_core.cli.output import json_line, plain, say
 from milr_core.control import SearchControl
-from milr_core.critics import CRITICS, load_critic
+from milr_core.critics import CRITICS, load_critic, read_options
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
-from milr_core.janus import Janus
-from milr_core.models import load_model
-from milr_core.models.known import DTYPES, QUANTIZATIONS
+from milr_core.janus import Janus, load_model
+from milr_core.janus.catalog import DTYPES, QUANTIZATIONS
 from milr_core.search import reason
 from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings, settings_from
 from milr_core.state import SEARCH, State, Step
@@ -125,7 +124,7 @@ def run_reason(args: argparse.Namespace) -> int:
         if before is None and args.preset is None:
             settings = _settings(args, recommended_settings(model.recommended))
         critic_name = args.critic or (run.critic if run else "oracle")
-        options = (run.header.options if run else {}) | critic_options(args.option)
+        options = (run.header.options if run else {}) | read_options(args.option)
         watching = args.observer or (run.header.observers or list(state.drawn.observed if state else ()) if run else [])
         if run:
             run.check_model(model)

@@ -12,8 +12,8 @@ import torch
 import transformers
 
 from milr_core.critics.base import FAILED, LOADING, READY, UNLOADED, Weights, present
-from milr_core.devices import default_device, default_dtype
 from milr_core.errors import CriticError
+from milr_core.janus.devices import default_device, default_dtype
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from milr_core import SearchControl, SearchSettings
-from ui.engine import Job, LocalEngine
+from ui.engines.base import Job, run
+from ui.engines.local import LocalEngine
 
 PROMPT = "two red circles left of a blue square"
 LONG = SearchSettings(steps=10, threshold=1.0, seed=5)
@@ -19,7 +20,7 @@ def alone(embedded):
     engine, threads = LocalEngine(embedded), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return list(engine.reason(engine.check(Job(PROMPT, LONG, "oracle")), SearchControl()))
+        return list(run(engine, engine.check(Job(PROMPT, LONG, "oracle")), SearchControl()))
     finally:
         torch.set_num_threads(threads)
 

@@ -1,0 +1,35 @@
+"""What runs the layers of a `LanguageStack`, chosen once at load by what device and model can take.
+
+- `OnnxRuntime`: on a CPU, a model of moderate size in float32.
+- `CudaRuntime`: on CUDA.
+- `EagerRuntime`: everywhere else; and where layers are quantised or wait in main memory.
+
+All compute the same: a runtime is a matter of speed.
+"""
+
+import torch
+from transformers import LlamaModel
+
+from milr_core.janus.cuda_graph import CudaRuntime
+from milr_core.janus.onnx_backend import OnnxRuntime
+from milr_core.janus.transformer import EagerRuntime, FusedLayer, LanguageStack
+
+MOST_ONNX_BYTES = 1 << 28  # the weights are held three times; in larger models the operations hide their own cost
+
+
+def language_stack(llama: LlamaModel) -> LanguageStack:
+    """A model's layers with the fastest runtime that they can take."""
+    stack = LanguageStack(llama)
+    stack.runtime = _fastest(stack)
+    return stack
+
+
+def _fastest(stack: LanguageStack) -> EagerRuntime:
+    fused = [layer for layer in stack.layers if isinstance(layer, FusedLayer)]
+    if len(fused) < len(stack.layers):
+        return EagerRuntime(stack)  # what the modules do is not ours to capture
+    if stack.device.type == "cuda":
+        return CudaRuntime(stack)
+    size = 4 * sum(w.numel() for layer in fused for w in (layer.qkv, layer.out, layer.gate_up, layer.down))
+    fits = stack.dtype == torch.float32 and stack.head_size % 16 == 0 and size <= MOST_ONNX_BYTES
+    return OnnxRuntime(stack) if stack.device.type == "cpu" and fits else EagerRuntime(stack)
