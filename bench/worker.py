@@ -26,7 +26,7 @@ from milr_core import (
 from milr_core.critics import critic_names, options_for
 from milr_core.janus.decode import keep_going
 from milr_core.janus.devices import default_device
-from milr_core.steps import Cost
+from milr_core.state import Cost
 from shapes.plans import plan_is_right
 from shapes.prompts import PromptError, parse
 

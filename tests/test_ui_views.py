@@ -173,7 +173,7 @@ def test_the_plot_says_old_and_new_of_several_settings(steps: list[Step]):
 
     assert marked(lr=0.25, text_ratio=0.25) == "λt, text: 0.5 → 0.25<br>Learning rate: 0.5 → 0.25"
     assert marked(text_update="coordinate") == "Text moves"
-    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, batch=2) == "4 settings changed"
+    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, temperature=0.5) == "4 settings changed"
 
 
 def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):

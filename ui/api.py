@@ -12,7 +12,7 @@ from gradio.utils import get_upload_folder
 
 from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
-from ui.engines.base import TOLD, Engine, Job
+from ui.engines.base import TOLD, Engine, Job, run
 from ui.session import Session
 from ui.shared_state import SharedState
 
@@ -88,17 +88,17 @@ class Call:
 def _search(shared: SharedState, engine: Engine, job: Job) -> Iterator[dict]:
     control = SearchControl()
     folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
-    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
+    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt, job.settings, job.observers)
     steps, caller = [], Session(active=Call(job.settings.steps + 1))
     shared.line.serve(caller)
     try:
-        for step in engine.reason(job, control):
+        for step in run(engine, job, control):
             bundle.append(step.state)
             steps.append(step)
             shared.took(step.cost.seconds)
             caller.active.left -= 1
             yield _told(steps)
-        images = [folder / "run" / record["image"] for record in bundle.records]
+        images = [bundle.image_path(index) for index in range(len(bundle))]
         yield _told(steps) | {
             "image": FileData(path=str(images[steps[-1].best]), orig_name="best.png").model_dump(),
             "bundle": FileData(path=str(bundle.to_zip(folder / "run.zip")), orig_name="run.zip").model_dump(),

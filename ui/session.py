@@ -92,7 +92,7 @@ class Run:
         state = self.steps[index].state
         if state is not None:
             return state
-        if not (self.bundle.folder / self.bundle.records[index]["state"]).is_file():
+        if not self.bundle.has_state(index):
             raise InputError("This run was recorded without its latents, so it can be looked at but not continued.")
         return self.bundle.state(index)
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Step, Trajectory
 from milr_core.critics import parse
-from milr_core.trajectory import MadeBy
+from milr_core.record import MadeBy
 from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
@@ -61,7 +61,7 @@ def bundle(run: Run, folder: Path) -> Trajectory:
     if run.phase == REPLAYED:
         return run.bundle
     states = [replace(run.state(i), probabilities=step.probabilities) for i, step in enumerate(run.steps)]
-    made = Trajectory.create(folder, MadeBy(run.model["id"], run.model["weights_hash"]), run.critic, run.prompt)
+    made = Trajectory.create(folder, MadeBy(**run.model), run.critic, run.prompt)
     for state in states:
         made.append(state)
     return made
@@ -69,7 +69,7 @@ def bundle(run: Run, folder: Path) -> Trajectory:
 
 def zipped(made: Trajectory, folder: Path) -> list[Path]:
     """The bundle as a zip; beside one that is too large for this page to open again, one without latents."""
-    whole = all((made.folder / record["state"]).is_file() for record in made.records)
+    whole = all(made.has_state(index) for index in range(len(made)))
     files = [made.to_zip(folder / "run.zip", states=whole)]
     if whole and files[0].stat().st_size > LARGEST_FILE:
         files.append(made.to_zip(folder / "run-without-latents.zip", states=False))

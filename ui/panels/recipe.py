@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from milr_core import InputError, SearchSettings, Step
 from milr_core.settings import KNOBS, check
+from milr_core.state import BEST_OF_N, SEARCH
 
 PLAIN = ("prompt", "critic", "observer")
 
@@ -17,7 +18,7 @@ PLAIN = ("prompt", "critic", "observer")
 DRAWN_WITH = ("seed", "guidance", "temperature")
 """Settings that step 0 depends on: by any other it is the same."""
 
-BY_SEARCH, BY_BEST_OF_N = "search", "best-of-n"
+BY_SEARCH, BY_BEST_OF_N = SEARCH, BEST_OF_N
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Recipe:
         first, *rest = self.steps
         made: list[Part] = []
         for step in rest:
-            part = Part(step.index, step.settings, BY_BEST_OF_N if step.independent else BY_SEARCH)
+            part = Part(step.index, step.settings, step.method)
             if made and replace(made[-1], last=step.index) == part:
                 made.pop()
             made.append(part)
