@@ -1,9 +1,7 @@
 """python -m bench: run methods on a suite, run a study, rebuild a report, compare two runs."""
 
 import argparse
-import json
 import logging
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from bench.studies import STUDIES
 from bench.suites import SUITES, slug
 from bench.worker import Setup
 from milr_core import SearchSettings
+from milr_core.critics import CRITICS, is_remote, read_options
 from milr_core.errors import CriticError, InputError
 from milr_core.settings import KNOBS, PRESETS, check
 
@@ -52,6 +51,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--critic-option", action="append", default=[], metavar="CRITIC.OPTION=VALUE",
         help="as geneval.soft=true; a suite's own critic knows where its prompts are",
     )  # fmt: skip
+    parser.add_argument(
+        "--answers", type=Path, metavar="FILE", help="keep what remote judges answer, so that it is paid for once"
+    )
     parser.add_argument("--limit", type=_at_least(1), help="the first so many prompts")
     parser.add_argument("--seeds", type=_at_least(1), default=3, help="seeds 0 to N-1 (default 3)")
     parser.add_argument(
@@ -97,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="whether two runs have the same records, timings aside")
     compare.add_argument("runs", type=Path, nargs=2, metavar="RUN")
     commands.add_parser("speed", help="how fast the engine is")
+    commands.add_parser("gpu", help="all that only a GPU can tell, in one run of minutes")
     commands.add_parser("true-size", help="what Janus-Pro's shapes take, with random weights")
     return top
 
@@ -138,24 +141,22 @@ def _execute(args: argparse.Namespace, run: Run) -> int:
 
 
 def _options(said: Sequence[str]) -> dict[str, dict]:
-    options: dict[str, dict] = {}
     for text in said:
-        match = re.fullmatch(r"([\w-]+)\.([\w-]+)=(.*)", text)
-        if not match:
-            raise InputError(f"'{text}' is no critic's option; write CRITIC.OPTION=VALUE, as geneval.soft=true.")
-        if "key" in match[2]:
+        name = text.partition("=")[0]
+        if "." not in name:
+            raise InputError(f"'{name}' is no critic's option; write CRITIC.OPTION=VALUE, as geneval.soft=true.")
+        if "key" in name:
             raise InputError("Keys are read from the environment, never from a command that is noted in the run.")
-        try:
-            value = json.loads(match[3])
-        except ValueError:
-            value = match[3]
-        options.setdefault(match[1], {})[match[2]] = value
-    return options
+    return read_options(said)
 
 
 def _setup(args: argparse.Namespace, defaults: dict) -> Setup:
     observers, settings = tuple(dict.fromkeys(args.observer)), _settings(args, defaults)
-    return Setup(args.model, args.critic, observers, settings, args.device, _options(args.critic_option))
+    options = _options(args.critic_option)
+    for name in CRITICS if args.answers else ():
+        if is_remote(name):
+            options[name] = {"answers": str(args.answers.absolute())} | options.get(name, {})
+    return Setup(args.model, args.critic, observers, settings, args.device, options)
 
 
 def _page(folder: Path, static: bool) -> None:

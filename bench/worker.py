@@ -1,7 +1,6 @@
 """One model in one process: takes a prompt and a seed, gives a record for each method. Equal jobs, equal records."""
 
 import io
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from milr_core import (
     load_critic,
     load_model,
 )
+from milr_core.critics import critic_names, options_for
 from milr_core.janus.decode import keep_going
 from milr_core.janus.devices import default_device
 from milr_core.steps import Cost
@@ -47,10 +47,8 @@ class Setup:
 
     def options_of(self, name: str, item: Item) -> dict[str, Any]:
         """What a critic is made with for an item; of a mixture, by the names of its parts."""
-        single = "*" not in name and "+" not in name
-        parts = [name] if single else re.findall(r"[A-Za-z][\w-]*", name)
-        options = {p: self.critic_options.get(p, {}) | item.critic_options.get(p, {}) for p in parts}
-        return options[name] if single else {part: own for part, own in options.items() if own}
+        told = {p: self.critic_options.get(p, {}) | item.critic_options.get(p, {}) for p in critic_names(name)}
+        return options_for(name, told)
 
 
 @dataclass(frozen=True)

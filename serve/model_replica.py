@@ -9,7 +9,8 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from milr_core import SearchControl, State, Step, load_model
-from ui.engine import Job, LocalEngine, ModelFacts, Options
+from ui.engines.base import Job, ModelFacts, Options
+from ui.engines.local import LocalEngine
 
 KEPT = 8
 """Visitors whose own options of critics are kept, so that those critics are not made anew for every step."""

@@ -9,10 +9,9 @@ from ray.serve.handle import DeploymentHandle
 
 from serve.remote import RemoteEngine
 from serve.sticky import StickyCookie
-from ui.engine import Engine
+from ui.engines.base import Engine
 from ui.layout import build_demo, launch_options
-from ui.limits import Limits
-from ui.replaying import LARGEST_FILE
+from ui.limits import LARGEST_FILE, Limits
 
 
 def page_app(engine: Engine, critic: str, limits: Limits, replica: str) -> FastAPI:

@@ -10,7 +10,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from milr_core import SearchControl, State, Step
 from milr_core.errors import Stopped
-from ui.engine import EngineError, Job, ModelFacts
+from ui.engines.base import EngineError, Job, ModelFacts
 
 POLL = 0.05
 """Seconds between two looks at whether a stop was asked for, while a step is made."""

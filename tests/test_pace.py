@@ -3,10 +3,9 @@
 import pytest
 
 from tests.test_ui import same, undisturbed
-from tests.ui_helpers import drive, press
-from ui import pace
-from ui.pace import Pace
-from ui.search import Search
+from tests.ui_helpers import Studio
+from ui import redraw_pace
+from ui.redraw_pace import Pace
 from ui.session import FINISHED, Session
 
 
@@ -20,7 +19,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(pace, "time", made)
+    monkeypatch.setattr(redraw_pace, "time", made)
     return made
 
 
@@ -45,12 +44,12 @@ def test_updates_take_no_more_than_their_share(clock: Clock):
     assert 0.045 <= taken / (clock.now - began) <= 0.05
 
 
-def test_steps_between_updates_come_with_the_next(search: Search):
-    search.studio.pace = lambda: Pace(every=3600)
+def test_steps_between_updates_come_with_the_next(studio: Studio):
+    studio.shared.pace = lambda: Pace(every=3600)
     session = Session()
-    pages = list(drive(search, press(search, "press_run", session), session))
-    assert [len(page["strip"]["tiles"]) for page in pages] == [0, 1, 5]
-    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(search))
-    search.studio.pace = lambda: Pace(every=3600)
-    answer = press(search, "press_step", session)
-    assert [len(page["strip"]["tiles"]) for page in drive(search, answer, session)] == [0, 1], "one step is shown"
+    pages = list(studio.drive(studio.press("press_run", session), session))
+    assert [len(page["gallery"]["tiles"]) for page in pages] == [0, 1, 5]
+    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(studio))
+    studio.shared.pace = lambda: Pace(every=3600)
+    answer = studio.press("press_step", session)
+    assert [len(page["gallery"]["tiles"]) for page in studio.drive(answer, session)] == [0, 1], "one step is shown"

@@ -9,13 +9,9 @@ import pytest
 from PIL import Image
 
 from milr_core import Trajectory
-from tests.ui_helpers import PROMPT, SETTINGS, drive, event, finish, press, request
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, request
 from ui.api import build_api
-from ui.exporting import Exporting
-from ui.looking import Looking
-from ui.page import OUTPUTS
-from ui.replaying import SHIPPED, Replaying, shipped
-from ui.search import Search
+from ui.panels.recorded_runs import SHIPPED, shipped
 from ui.session import REPLAYED, Session
 
 
@@ -26,17 +22,22 @@ class Headers(gr.Request):
 
 
 @pytest.fixture
-def exported(search: Search) -> tuple[Session, list]:
+def exported(studio: Studio) -> tuple[Session, list]:
     session = Session()
-    finish(search, session)
-    files, *rest = Exporting(search.studio).prepare(Headers(session_hash="a"), session)
-    assert files["label"].startswith("Run 1 up to step 4")
-    return session, [files["value"], *rest]
+    studio.finish(session)
+    answer = prepared(studio, session)
+    assert answer["files"]["label"].startswith("Run 1 up to step 4")
+    texts = (answer[name] for name in ("json", "command", "python", "link", "notice"))
+    return session, [answer["files"]["value"], *texts]
 
 
-def opened(search: Search, session: Session, file: str | Path) -> dict:
-    answer = Replaying(search.studio).open_file(request(), session, str(file))
-    return dict(zip(OUTPUTS, answer, strict=True))
+def prepared(studio: Studio, session: Session) -> dict:
+    return studio.read(studio.export.press_prepare(Headers(session_hash="a"), session))
+
+
+def opened(studio: Studio, session: Session, file: str | Path) -> dict:
+    answer = studio.recorded.open_file(request(), session, str(file))
+    return studio.read(answer)
 
 
 def test_export_holds_the_whole_run(exported: tuple[Session, list]):
@@ -51,30 +52,30 @@ def test_export_holds_the_whole_run(exported: tuple[Session, list]):
     assert "reason" in command and "SearchSettings(" in python
 
 
-def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Session, list], search: Search):
+def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Session, list], studio: Studio):
     session, (files, *_) = exported
     other = Session()
-    page = opened(search, other, files[0])
+    page = opened(studio, other, files[0])
     assert other.phase == REPLAYED and "nothing is computed" in page["status"] and page["notice"] == ""
     ours, theirs = other.shown.steps, session.shown.steps
     assert [(s.text, s.reward, s.probabilities) for s in ours] == [(s.text, s.reward, s.probabilities) for s in theirs]
     assert not page["resume"]["visible"] and page["fork"]["interactive"]
-    Looking().look(other, event(index=1))
-    list(drive(search, press(search, "press_fork", other), other))
+    studio.look(other, 1)
+    list(studio.drive(studio.press("press_fork", other), other))
     assert [s.image_tokens for s in other.shown.steps] == [s.image_tokens for s in theirs]
     # And the fork of a recorded run is exported whole.
-    files, *_, notice = Exporting(search.studio).prepare(Headers(session_hash="a"), other)
-    first = Path(files["value"][0])
-    assert notice == "" and len(Trajectory.from_zip(first, first.parent / "back")) == 5
+    answer = prepared(studio, other)
+    first = Path(answer["files"]["value"][0])
+    assert answer["notice"] == "" and len(Trajectory.from_zip(first, first.parent / "back")) == 5
 
 
-def test_a_run_of_other_weights_is_looked_at_but_not_continued(exported: tuple[Session, list], search: Search):
+def test_a_run_of_other_weights_is_looked_at_but_not_continued(exported: tuple[Session, list], studio: Studio):
     session = Session()
-    opened(search, session, exported[1][0][0])
+    opened(studio, session, exported[1][0][0])
     session.shown.model["weights_hash"] = "0"
-    Looking().look(session, event(index=1))
-    answer = press(search, "press_fork", session)
-    assert "other weights" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"] and len(session.runs) == 1
+    studio.look(session, 1)
+    answer = studio.press("press_fork", session)
+    assert "other weights" in answer["notice"] and len(session.runs) == 1
 
 
 def rewritten(source: str, target: Path, change) -> Path:
@@ -98,9 +99,9 @@ def rewritten(source: str, target: Path, change) -> Path:
         (lambda name, data: [] if name.endswith("json") else [(name, data)], "no run bundle"),
     ],
 )
-def test_a_hostile_file_is_refused_with_a_sentence(exported, search: Search, tmp_path: Path, change, said: str):
+def test_a_hostile_file_is_refused_with_a_sentence(exported, studio: Studio, tmp_path: Path, change, said: str):
     session = Session()
-    page = opened(search, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
+    page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
     assert said in page["notice"] and session.runs == [] and "Traceback" not in page["notice"]
     assert not (tmp_path / "run.sh").exists()
 
@@ -113,7 +114,7 @@ def test_a_hostile_file_is_refused_with_a_sentence(exported, search: Search, tmp
         ({"observed": {str(i): {"value": 0.5, "parts": {}, "reason": ""} for i in range(200)}}, "no valid observed"),
     ],
 )
-def test_a_bundle_that_would_fill_the_page_is_refused(exported, search: Search, tmp_path: Path, grown: dict, said: str):
+def test_a_bundle_that_would_fill_the_page_is_refused(exported, studio: Studio, tmp_path: Path, grown: dict, said: str):
     def grow(name: str, data: bytes) -> list[tuple[str, bytes]]:
         if not name.endswith(".json"):
             return [(name, data)]
@@ -122,32 +123,32 @@ def test_a_bundle_that_would_fill_the_page_is_refused(exported, search: Search, 
         return [(name, json.dumps(about).encode())]
 
     session = Session()
-    page = opened(search, session, rewritten(exported[1][0][0], tmp_path / "large.zip", grow))
+    page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "large.zip", grow))
     assert said in page["notice"] and session.runs == [] and len(page["notice"]) < 500
 
 
-def test_a_file_that_is_no_zip_is_refused(search: Search, tmp_path: Path):
+def test_a_file_that_is_no_zip_is_refused(studio: Studio, tmp_path: Path):
     (tmp_path / "x.zip").write_text("hello")
-    assert "not a zip" in opened(search, Session(), tmp_path / "x.zip")["notice"]
+    assert "not a zip" in opened(studio, Session(), tmp_path / "x.zip")["notice"]
 
 
-def test_nothing_to_export_is_said(search: Search):
-    assert "nothing to export" in Exporting(search.studio).prepare(Headers(session_hash="a"), Session())[-1]
+def test_nothing_to_export_is_said(studio: Studio):
+    assert "nothing to export" in prepared(studio, Session())["notice"]
 
 
 @pytest.mark.parametrize("about", shipped(), ids=lambda about: about["file"])
-def test_shipped_runs_open_and_are_small(search: Search, about: dict[str, str]):
+def test_shipped_runs_open_and_are_small(studio: Studio, about: dict[str, str]):
     session = Session()
-    answer = Replaying(search.studio).open_example(about["file"])(request(), session)
-    page = dict(zip(OUTPUTS, answer, strict=True))
+    answer = studio.recorded.open_example(about["file"])(request(), session)
+    page = studio.read(answer)
     assert page["notice"] == "" and session.shown.steps[0].probabilities is not None
     kind = about["title"].partition(":")[0].lower()
     assert kind == "it gets better" or kind in page["flags"], "what it is called after is in sight"
     assert (SHIPPED / about["file"]).stat().st_size < 300_000
 
 
-def test_the_endpoint_streams_steps_and_ends_with_the_bundle(search: Search, tmp_path: Path):
-    endpoint = build_api(search.studio)
+def test_the_endpoint_streams_steps_and_ends_with_the_bundle(studio: Studio, tmp_path: Path):
+    endpoint = build_api(studio.shared)
     answers = list(endpoint(PROMPT, critic="redness", steps=2, threshold=0.95, seed=3))
     assert [len(answer["steps"]) for answer in answers] == [1, 2, 3, 3]
     assert "bundle" not in answers[2] and set(answers[2]["steps"][0]) >= {"text", "reward", "flags", "seconds"}
@@ -157,15 +158,15 @@ def test_the_endpoint_streams_steps_and_ends_with_the_bundle(search: Search, tmp
     assert best["reward"] == max(step["reward"] for step in answers[-1]["steps"])
 
 
-def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(search: Search):
+def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(studio: Studio):
     session = Session()
-    answer = press(search, "press_run", session)
-    answers = build_api(search.studio)(PROMPT, critic="redness", steps=2, threshold=0.95)
+    answer = studio.press("press_run", session)
+    answers = build_api(studio.shared)(PROMPT, critic="redness", steps=2, threshold=0.95)
     next(answers)
-    assert search.studio.line.ahead(session) == 1 and "ahead of yours. About" in search.tick(session)
-    assert search.studio.wait(session) == pytest.approx(2 * search.studio.seconds_a_step)
+    assert studio.shared.line.ahead(session) == 1 and "ahead of yours. About" in studio.search.tick(session)
+    assert studio.shared.wait(session) == pytest.approx(2 * studio.shared.seconds_a_step)
     answers.close()
-    assert search.studio.line.ahead(session) == 0 and len(list(drive(search, answer, session))) == 7
+    assert studio.shared.line.ahead(session) == 0 and len(list(studio.drive(answer, session))) == 7
 
 
 @pytest.mark.parametrize(
@@ -182,6 +183,6 @@ def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(sea
         ({"observer": {}}, "observer is text; got"),
     ],
 )
-def test_the_endpoint_says_what_is_wrong(search: Search, given: dict, said: str):
+def test_the_endpoint_says_what_is_wrong(studio: Studio, given: dict, said: str):
     with pytest.raises(gr.Error, match=said):
-        list(build_api(search.studio)(**{"prompt": PROMPT, "critic": "redness"} | given))
+        list(build_api(studio.shared)(**{"prompt": PROMPT, "critic": "redness"} | given))

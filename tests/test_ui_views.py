@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from ui.views.strip import stepper, tiles
 
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
 from milr_core.diagnostics import flags, inspected
 from tests.ui_helpers import PROMPT, SETTINGS
-from ui.comparison import Row
+from ui.panels.compare_table import progress, table
+from ui.panels.flags import MEANING, flagged
+from ui.panels.plot import reward_figure
+from ui.panels.reasoning import aligned, reasoning
+from ui.panels.recipe import Recipe, as_command, as_json, as_python, from_query, query
+from ui.panels.runs import about, runs
+from ui.panels.score import score
+from ui.panels.settings_table import changes, settings
+from ui.panels.stage import other_step, picture
+from ui.panels.status import estimate, in_force, status
 from ui.session import FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Run
-from ui.views.about import METHOD
-from ui.views.compare import progress, table
-from ui.views.export import Recipe, as_command, as_json, as_python, from_query, query
-from ui.views.flags import MEANING, flagged
-from ui.views.plot import reward_figure
-from ui.views.reasoning import aligned, reasoning
-from ui.views.results import MISSING, findings, results
-from ui.views.runs import about, runs
-from ui.views.score import score
-from ui.views.settings import changes, settings
-from ui.views.stage import other_step, picture
-from ui.views.status import estimate, in_force, status
-from ui.views.strip import stepper, tiles
+from ui.tabs.about import METHOD
+from ui.tabs.comparison import Row
+from ui.tabs.results import MISSING, findings, results
 
 
 class Says(Critic):
@@ -341,9 +341,9 @@ def test_a_link_restores_what_it_was_made_of():
             from_query(bad)
 
 
-def test_views_and_session_do_not_know_gradio():
+def test_session_and_comparison_do_not_know_gradio():
     room = Path(ui.__file__).parent
-    for path in (*room.glob("views/*.py"), room / "session.py", room / "line.py", room / "comparison.py"):
+    for path in (room / "session.py", room / "tabs" / "comparison.py", room / "panels" / "recipe.py"):
         tree = ast.parse(path.read_text())
         imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}

@@ -12,15 +12,15 @@ from gradio.utils import get_upload_folder
 
 from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
-from ui.engine import TOLD, Engine, Job
+from ui.engines.base import TOLD, Engine, Job
 from ui.session import Session
-from ui.studio import Studio
+from ui.shared_state import SharedState
 
 MOST_STEPS = 64
 """Of one call: nobody can stop it but its caller."""
 
 
-def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
+def build_api(shared: SharedState) -> Callable[..., Iterator[dict[str, Any]]]:
     """The endpoint's function for this app's model."""
 
     def search_image(
@@ -68,10 +68,10 @@ def build_api(studio: Studio) -> Callable[..., Iterator[dict[str, Any]]]:
             )  # fmt: skip
             if settings.steps > MOST_STEPS:
                 raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
-            studio.check_steps(settings.steps)
+            shared.check_steps(settings.steps)
             observers = (observer,) if observer else ()
-            engine = studio.engine
-            yield from _search(studio, engine, engine.check(Job(prompt, settings, critic, observers)))
+            engine = shared.engine
+            yield from _search(shared, engine, engine.check(Job(prompt, settings, critic, observers)))
         except TOLD as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -85,17 +85,17 @@ class Call:
     left: int
 
 
-def _search(studio: Studio, engine: Engine, job: Job) -> Iterator[dict]:
+def _search(shared: SharedState, engine: Engine, job: Job) -> Iterator[dict]:
     control = SearchControl()
     folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
     bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
     steps, caller = [], Session(active=Call(job.settings.steps + 1))
-    studio.line.serve(caller)
+    shared.line.serve(caller)
     try:
         for step in engine.reason(job, control):
             bundle.append(step.state)
             steps.append(step)
-            studio.took(step.cost.seconds)
+            shared.took(step.cost.seconds)
             caller.active.left -= 1
             yield _told(steps)
         images = [folder / "run" / record["image"] for record in bundle.records]
@@ -105,7 +105,7 @@ def _search(studio: Studio, engine: Engine, job: Job) -> Iterator[dict]:
         }
     finally:
         control.stop()
-        studio.line.leave(caller)
+        shared.line.leave(caller)
 
 
 def _told(steps: list) -> dict[str, Any]:

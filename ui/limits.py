@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, fields
 
 from milr_core import InputError
 
+LARGEST_FILE, LARGEST_RUN = 100 << 20, 400 << 20
+"""Bytes of an uploaded file, and of what it unpacks to."""
+
 
 def _setting(default: int, low: int, high: int, words: str) -> int:
     return field(default=default, metadata={"range": (low, high), "words": words})

@@ -8,10 +8,13 @@ from typing import Any
 from milr_core import InputError, SearchControl, SearchSettings, State, Step, Trajectory
 from milr_core.diagnostics import Flag, flags
 from milr_core.trajectory import stamp
-from ui.engine import Job, Options
+from ui.engines.base import Job, Options
 
 IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running", "paused", "stopped", "finished"
 """Phases: no search yet, in the line, computing, held, ended by the visitor or an error, ended itself."""
+
+NO_OBSERVER = "none"
+"""What stands in the field of a held-out critic where nobody watches."""
 
 REPLAYED = "replayed"
 """Phase of a run that was loaded from a bundle."""

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from milr_core.cli.arguments import add_critic_options, critic_options
+from milr_core.cli.arguments import add_critic_options
 from milr_core.cli.loading import loading_bar
 from milr_core.control import SearchControl
-from milr_core.critics import CRITICS, load_critic
+from milr_core.critics import CRITICS, load_critic, read_options
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
 from milr_core.janus import load_model
@@ -101,7 +101,7 @@ def run_reason(args: argparse.Namespace) -> int:
         settings = _settings(args, recommended_settings(model.recommended))
     if run is not None:
         run.check_model(model)
-    critic = load_critic(critic_name, model=model, **critic_options(args.option))
+    critic = load_critic(critic_name, model=model, **read_options(args.option))
     watching = args.observer or (list(state.observed) if state else [])
     observers = [load_critic(name, model=model) for name in watching]
     control = SearchControl()

@@ -8,10 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from milr_core.cli.arguments import add_critic_options, critic_options
-from milr_core.critics import CRITICS, critic_class, load_critic
+from milr_core.cli.arguments import add_critic_options
+from milr_core.critics import CRITICS, critic_class, critic_names, load_critic, options_for, read_options
+from milr_core.critics.pictures import read_picture
 from milr_core.errors import InputError
 from milr_core.janus import load_model
 from milr_core.rollout import judge
@@ -33,15 +32,17 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = critic_options(args.option)
+    image, names = read_picture(args.image), critic_names(args.critic)
+    told: dict[str, dict[str, Any]] = {name: {} for name in names}
     if args.spec is not None:
-        own = options if args.critic == "geneval" else options.setdefault("geneval", {})  # in a mixture
-        own["spec"] = _spec(args.spec)
-    if args.device and args.critic in CRITICS and "device" in critic_class(args.critic).about.options:
-        options = {"device": args.device} | options
-    image = _image(args.image)
-    wants_model = "self" in args.critic.replace("*", " ").replace("+", " ").split()
-    critic = load_critic(args.critic, load_model(args.model, args.device) if wants_model else None, **options)
+        if "geneval" not in names:
+            raise InputError(f"--spec is for the critic geneval, and '{args.critic}' does not ask it.")
+        told["geneval"] = {"spec": _spec(args.spec)}
+    for name in names:
+        if args.device and "device" in critic_class(name).about.options:
+            told[name]["device"] = args.device
+    options = options_for(args.critic, told, read_options(args.option))
+    critic = load_critic(args.critic, load_model(args.model, args.device) if "self" in names else None, **options)
     critic.check_prompt(args.prompt)
     started = time.monotonic()
     score = judge(critic, image, args.prompt)
@@ -53,14 +54,6 @@ def run(args: argparse.Namespace) -> int:
     for name, value in score.parts.items():
         sys.stdout.write(f"{value:.3f}  {name}\n")
     return 0
-
-
-def _image(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is no image that can be read: {error}.") from error
 
 
 def _spec(said: str) -> Any:

@@ -1,22 +1,19 @@
-"""What a critic is: images and their prompt in, scores out. And the weighted mixture of any of them."""
+"""What a critic is: images and their prompt in, scores out; and what is said of one before it is made."""
 
-import copy
 import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from PIL import Image
 
-from milr_core.errors import CriticError, InputError
-
-if TYPE_CHECKING:
-    from milr_core.critics.pretrained import Pretrained
+from milr_core.errors import CriticError
 
 UNLOADED, LOADING, READY, FAILED = "unloaded", "loading", "ready", "failed"
 """Load states of a critic and of each of its models."""
@@ -46,11 +43,41 @@ class Usage:
 
 NOTHING = Usage()
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def plain_text(text: str) -> str:
+    """The text without control characters, which a terminal would obey; line breaks and tabs stay."""
+    return _CONTROL.sub(" ", text)
+
+
+FOUND, MISSED, IGNORED = "found", "missed", "ignored"
+"""States of a box: what was asked for; what was asked for otherwise (another color, place or number); anything else."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Something that a critic saw in an image, to be drawn on it.
+
+    label: what it was taken for. x0, y0, x1, y1: left, top, right, bottom as shares of the image's sides, in [0, 1].
+    state: FOUND, MISSED or IGNORED. words: of the prompt that it belongs to; empty where it belongs to none.
+    """
+
+    label: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    state: str = FOUND
+    words: str = ""
+
 
 @dataclass(frozen=True)
 class Score:
     """value: in [0, 1]. parts: named figures in [0, 1]. reason: in words. raw: whatever was measured, JSON-able.
-    usage: what it took of remote judges.
+    usage: what it took of remote judges. boxes: where in the image it saw what, from critics that look for things.
+
+    Words that come from a judge, a file or a model lose their control characters here: they are printed later.
 
     Raises:
         CriticError: at construction, for a value that is no number in [0, 1].
@@ -61,8 +88,11 @@ class Score:
     reason: str = ""
     raw: dict[str, Any] = field(default_factory=dict)
     usage: Usage = NOTHING
+    boxes: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", plain_text(self.reason))
+        object.__setattr__(self, "parts", {plain_text(name): value for name, value in self.parts.items()})
         if not (math.isfinite(self.value) and 0 <= self.value <= 1):
             raise CriticError(f"A critic gave the value {self.value}; values lie in [0, 1].")
 
@@ -92,6 +122,19 @@ def present(source: str, files: Sequence[str] = WEIGHT_FILES) -> bool:
         return any(isinstance(try_to_load_from_cache(source, name), str) for name in files)
     except HFValidationError:  # a path that is not there
         return False
+
+
+class Checkpoint(Protocol):
+    """What a critic asks of the weights that it runs; `pretrained.Pretrained` is one."""
+
+    state: str
+
+    @property
+    def present(self) -> bool: ...
+
+    def load(self) -> None: ...
+
+    def unload(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -128,7 +171,7 @@ class Critic(ABC):
     about: ClassVar[About] = About()
 
     @property
-    def models(self) -> Sequence["Pretrained"]:
+    def models(self) -> Sequence["Checkpoint"]:
         return ()
 
     @property
@@ -171,48 +214,3 @@ class Critic(ABC):
         Raises:
             CriticError: the images could not be judged.
         """
-
-
-class Mixture(Critic):
-    """Weighted mean of critics; weights are normalised. Parts are theirs, prefixed by their name."""
-
-    def __init__(self, weighted: Sequence[tuple[float, Critic]]):
-        if not weighted or not all(math.isfinite(w) and w > 0 for w, _ in weighted):
-            raise InputError(
-                "A mixture has one critic or more, each with a positive weight, as in 0.7*oracle+0.3*self."
-            )
-        total = sum(w for w, _ in weighted)
-        self.weighted = [(w / total, critic) for w, critic in weighted]
-        self.name = "+".join(f"{w:g}*{critic.name}" for w, critic in weighted)
-
-    @property
-    def models(self) -> Sequence["Pretrained"]:
-        return [model for _, critic in self.weighted for model in critic.models]
-
-    def for_run(self, poll: Callable[[], None], spent: Usage = NOTHING) -> Critic:
-        mine = copy.copy(self)
-        mine.weighted = [(w, critic.for_run(poll, spent)) for w, critic in self.weighted]
-        return mine
-
-    def load(self) -> None:
-        for _, critic in self.weighted:
-            critic.load()
-
-    def check_prompt(self, prompt: str) -> None:
-        for _, critic in self.weighted:
-            critic.check_prompt(prompt)
-
-    def score(self, images: Sequence[Image.Image], prompt: str) -> list[Score]:
-        columns = [critic.score(images, prompt) for _, critic in self.weighted]
-        mixed = []
-        for row in zip(*columns, strict=True):
-            parts, reasons, raw = {}, [], {}
-            for (_, critic), score in zip(self.weighted, row, strict=True):
-                parts[critic.name] = score.value
-                parts |= {f"{critic.name}: {name}": value for name, value in score.parts.items()}
-                reasons.append(f"{critic.name}: {score.reason}")
-                raw[critic.name] = score.raw
-            value = sum(w * score.value for (w, _), score in zip(self.weighted, row, strict=True))
-            usage = sum((score.usage for score in row), NOTHING)
-            mixed.append(Score(min(1.0, value), parts, " ".join(reasons), raw, usage))
-        return mixed

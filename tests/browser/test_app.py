@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.visits import NOW, STATUS, STEP, TILES, Visit, button, fill_number, prepared, reach, run, step_in
-from ui.comparison import METHODS
+from ui.tabs.comparison import METHODS
 
 pytestmark = pytest.mark.browser
 

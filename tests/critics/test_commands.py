@@ -72,7 +72,7 @@ def test_score_a_file(tmp_path, capsys):
     assert main(["score", str(path), "two red circles", "--critic", "oracle", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["value"] == 1.0 and record["critic"] == "oracle" and record["raw"]["correct"]
-    assert set(record) == {"critic", "value", "parts", "reason", "raw", "usage", "seconds"}
+    assert set(record) == {"critic", "value", "parts", "reason", "raw", "usage", "boxes", "seconds"}
     assert main(["score", str(path), "two blue circles", "--critic", "0.5*oracle+0.5*self"]) == 0
     assert "expected 2 blue circle" in capsys.readouterr().out.lower()
 

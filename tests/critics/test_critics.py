@@ -31,7 +31,25 @@ def test_no_score_outside_zero_and_one(value):
 
 
 @pytest.mark.parametrize(
-    "name", ["", None, "nope", "0.5*nope+0.5*oracle", "oracle+oracle", "x*oracle", "0*oracle+0*self"]
+    "name",
+    [
+        "",
+        None,
+        3,
+        "nope",
+        "0.5*nope+0.5*oracle",
+        "oracle+oracle",
+        "x*oracle",
+        "0*oracle+0*self",
+        "0*oracle+self",
+        "oracle+",
+        "+oracle",
+        "-1*oracle",
+        "²*oracle",
+        f"{'9' * 310}*oracle",
+        "oracle " * 100,
+        "oracle*0.5",
+    ],
 )
 def test_bad_critics_are_refused(name, tiny):
     with pytest.raises(InputError):

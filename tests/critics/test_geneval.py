@@ -228,7 +228,8 @@ def test_free_text(prompt, include, tag):
 @pytest.mark.parametrize(
     "prompt",
     ["a dragon", "two red circles", "a violet car", "a dog left of a cat above a bus", "a cat and a cat", "",
-     "nine cats", "the Great Wall at dawn", "a red blue car", "two cat", "² dogs", f"{'9' * 310} dogs", "0 dogs", "٣ dogs"],
+     "nine cats", "the Great Wall at dawn", "a red blue car", "two cat",
+     "² dogs", f"{'9' * 310} dogs", "0 dogs", "٣ dogs"],
 )  # fmt: skip
 def test_what_it_cannot_parse_it_says(prompt):
     with pytest.raises(InputError, match="GenEval cannot judge this prompt.*two clocks"):

@@ -12,7 +12,16 @@ from milr_core import CriticError, InputError, Score, load_critic
 from milr_core.critics.compbench import complex_parts, position_score, spatial_score
 from milr_core.critics.mixed import PRESETS, grounding_score, settled
 from milr_core.critics.models.boxes import Detection
-from milr_core.critics.phrases import Relation, Thing, noun_chunks, official_relation, relation, thing, things, without_adjectives
+from milr_core.critics.phrases import (
+    Relation,
+    Thing,
+    noun_chunks,
+    official_relation,
+    relation,
+    thing,
+    things,
+    without_adjectives,
+)
 from milr_core.critics.self_reward import verdict
 from milr_core.critics.unified import Unified, final_score
 from milr_core.critics.wise import wiscore
@@ -371,7 +380,11 @@ def test_wise_judges_through_the_endpoint_on_either_scale(endpoint, tmp_path):
     (score,) = load_critic("wise", scale="verified", **common).score([IMAGE], "the plant of Mother's Day")
     assert score.value == 1.0 and score.raw["scale"] == "verified"
     body = endpoint.requests[-1][0]
-    assert body["model"] == "Qwen3.5-35B-A3B" and "could use" in body["messages"][0]["content"] and body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert (
+        body["model"] == "Qwen3.5-35B-A3B"
+        and "could use" in body["messages"][0]["content"]
+        and body["chat_template_kwargs"] == {"enable_thinking": False}
+    )
     for bad in ({"consistency": 3, "realism": 1, "aesthetic_quality": 0}, {"reason": "", "correct": 2}):
         endpoint.replies = [json.dumps(bad)]
         with pytest.raises(CriticError, match="not the JSON"):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from milr_core import SearchControl, SearchSettings
-from ui.engine import Job, LocalEngine
+from ui.engines.base import Job
+from ui.engines.local import LocalEngine
 
 PROMPT = "two red circles left of a blue square"
 LONG = SearchSettings(steps=10, threshold=1.0, seed=5)

@@ -23,15 +23,11 @@ from serve.page_replica import page_app
 from serve.remote import RemoteEngine
 from serve.sticky import COOKIE, StickyRouter
 from tests.serve.conftest import LONG, PROMPT, identical
-from tests.ui_helpers import controls, request
+from tests.ui_helpers import Studio
 from ui.api import build_api
-from ui.comparing import Comparing
-from ui.engine import EngineError, Job
+from ui.engines.base import EngineError, Job
 from ui.limits import Limits
-from ui.page import OUTPUTS
-from ui.search import Search
 from ui.session import Session
-from ui.studio import Studio
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +106,13 @@ def test_no_replica_that_answers_is_told_wherever_a_search_begins(handle, engine
             pass
 
     for error in (RayActorError(), TimeoutError()):
-        studio = Studio(RemoteEngine(Nobody(error)))
-        session, asked = Session(), controls(critic="oracle")
-        shown = dict(zip(OUTPUTS, Search(studio).press_run(request(), session, *asked)[1:], strict=True))
+        studio, session = Studio(RemoteEngine(Nobody(error))), Session()
+        shown = studio.press("press_run", session, critic="oracle")
         assert "No replica of the model answers" in shown["notice"] and not session.busy and not session.runs
-        compared = Comparing(studio).press_compare(request(), session, ["joint"], *asked)
-        assert "No replica of the model answers" in compared[3] and not session.busy
+        compared = studio.compared(session, ["joint"], critic="oracle")
+        assert "No replica of the model answers" in compared["compare_notice"] and not session.busy
         with pytest.raises(gr.Error, match="No replica of the model answers"):
-            list(build_api(studio)(PROMPT))
+            list(build_api(studio.shared)(PROMPT))
 
 
 def test_a_page_says_once_which_replica_it_is(engine):

@@ -38,7 +38,8 @@ def test_tokens_with_spaces_around_points_read_the_same():
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "dog", "draw a dog", "draw a dog at nowhere.", "draw a red at top.", "top top", "a dog at top, a cat at top.",
+    ["", ".", "dog", "draw a dog", "draw a dog at nowhere.", "draw a red at top.", "top top",
+     "a dog at top, a cat at top.",
      "draw a wolf at top.", "left", "draw", "one thing: ,", "two things"],
 )  # fmt: skip
 def test_what_is_no_plan_reads_as_none(text):
