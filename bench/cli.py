@@ -19,7 +19,7 @@ from bench.studies import STUDIES
 from bench.suites import SUITES, slug
 from bench.worker import Setup
 from milr_core import SearchSettings
-from milr_core.critics import read_options
+from milr_core.critics import CRITICS, is_remote, read_options
 from milr_core.errors import CriticError, InputError
 from milr_core.settings import KNOBS, PRESETS, check
 
@@ -51,6 +51,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--critic-option", action="append", default=[], metavar="CRITIC.OPTION=VALUE",
         help="as geneval.soft=true; a suite's own critic knows where its prompts are",
     )  # fmt: skip
+    parser.add_argument(
+        "--answers", type=Path, metavar="FILE", help="keep what remote judges answer, so that it is paid for once"
+    )
     parser.add_argument("--limit", type=_at_least(1), help="the first so many prompts")
     parser.add_argument("--seeds", type=_at_least(1), default=3, help="seeds 0 to N-1 (default 3)")
     parser.add_argument(
@@ -149,7 +152,11 @@ def _options(said: Sequence[str]) -> dict[str, dict]:
 
 def _setup(args: argparse.Namespace, defaults: dict) -> Setup:
     observers, settings = tuple(dict.fromkeys(args.observer)), _settings(args, defaults)
-    return Setup(args.model, args.critic, observers, settings, args.device, _options(args.critic_option))
+    options = _options(args.critic_option)
+    for name in CRITICS if args.answers else ():
+        if is_remote(name):
+            options[name] = {"answers": str(args.answers.absolute())} | options.get(name, {})
+    return Setup(args.model, args.critic, observers, settings, args.device, options)
 
 
 def _page(folder: Path, static: bool) -> None:

@@ -13,6 +13,7 @@ from transformers import JanusConfig, JanusForConditionalGeneration, JanusVision
 
 from milr_core.errors import InputError
 from milr_core.janus import deepseek
+from milr_core.janus.weights import check_pointer
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 ALIASES = {
@@ -100,6 +101,9 @@ class ModelInfo:
         return {kind: bytes_of(self.config, kind) / 1e9 for kind in (*DTYPES, *QUANTIZATIONS)}
 
 
+READERS = {"world": "world.prompts:read"}
+"""Who reads prompts for a checkpoint, by the name that its milr.json gives: a file names none that is not here."""
+
 MODELS: dict[str, ModelInfo] = {
     info.name: info
     for info in (
@@ -135,6 +139,7 @@ def read_config(path: Path, name: str) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, or is of another kind of model.
     """
+    check_pointer(path)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         kind = config.get("model_type")

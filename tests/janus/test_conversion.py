@@ -152,7 +152,7 @@ def _code(folder, tensors, config):
         (_shape, r"\(24, 4\) is needed"),
         (_tower, "siglip_huge"),
         (_tokens, "does not know <begin_of_image>"),
-        (_code, "cannot be converted"),
+        (_code, "pytorch_model.bin is damaged"),
     ],
 )
 def test_what_is_damaged_is_refused_and_leaves_nothing(source, tmp_path, change, says, capsys):
