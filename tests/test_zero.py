@@ -21,6 +21,7 @@ from ui.engines.base import EngineError, Job, Options, run
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED
 from ui.engines.zero import LARGE_BYTES, LEAST, MOST_STEPS, QUOTA_OF_A_CALL, STARTING_SECONDS, UNKNOWN, ZeroEngine
+from ui.layout import build_demo
 from ui.panels.status import estimate
 from ui.session import FINISHED, PAUSED, STOPPED, Session
 
@@ -205,6 +206,14 @@ def test_the_embedded_model_borrows_no_gpu_and_another_one_does(tiny_folder: Pat
 def test_where_janus_cannot_be_loaded_the_embedded_model_stays_and_says_why(lending: Lending):
     engine, models = app.zero_engines(app.Plan(EMBEDDED, then="no-such-model"), lending, 1.5)
     assert [name for _, name in models.choices] == [EMBEDDED] and "no-such-model was not loaded" in models.problem
+
+
+def test_a_visitor_may_sign_in_where_it_raises_the_quota(local: LocalEngine):
+    def offered(sign_in: bool) -> list[gr.LoginButton]:
+        demo = build_demo(local, "oracle", sign_in=sign_in)
+        return [block for block in demo.blocks.values() if isinstance(block, gr.LoginButton)]
+
+    assert len(offered(True)) == 1 and not offered(False)
 
 
 def test_idle_workers_take_the_next_call(local: LocalEngine, monkeypatch: pytest.MonkeyPatch):
