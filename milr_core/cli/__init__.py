@@ -8,6 +8,7 @@ from transformers.utils import logging as transformers_logging
 
 from milr_core.cli import convert, critics, reason, score
 from milr_core.cli.arguments import Parser
+from milr_core.critics.base import plain_text  # what files and judges say is printed, and must not steer a terminal
 from milr_core.errors import CriticError, InputError
 
 BAD_INPUT, FAILED = 2, 1
@@ -33,9 +34,9 @@ def main(argv: list[str] | None = None) -> int:
         command = args.command
         return args.run(args)
     except InputError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_text(str(error))}\n")
         return BAD_INPUT
     except CriticError as error:
         kept = f" The steps so far are kept ({time.monotonic() - started:.0f} s)." if command == "reason" else ""
-        sys.stderr.write(f"{error}{kept}\n")
+        sys.stderr.write(f"{plain_text(str(error))}{kept}\n")
         return FAILED
