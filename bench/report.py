@@ -67,7 +67,7 @@ def _failed(results: Results) -> list[str]:
         return []
     by_method = Counter(method for _, method, _ in results.failures)
     (item, method, seed), why = next(iter(results.failures.items()))
-    each = ", ".join(f"{results.label(m) if m in results.methods else m} {n}" for m, n in by_method.items())
+    each = ", ".join(f"{m} {n}" for m, n in by_method.items())
     return [
         f"**{len(results.failures)} records could not be made and are in none of these figures** ({each}): prompts may "
         f"be missing from one method and not from another. The first, {item} by {method}, seed {seed}: {why[:300]} A "
