@@ -18,7 +18,7 @@ from ui.engines.local import LocalEngine
 from ui.limits import Limits
 from ui.panels import export
 from ui.panels.export import FRAMES, filmed, recipe
-from ui.panels.recipe import as_command, as_python
+from milr_core.export.recipe import as_command, as_python
 from ui.session import Run, Session
 
 PROMPT = "two red circles left of a blue square"
