@@ -7,8 +7,8 @@ from html import escape
 from itertools import groupby
 from typing import NamedTuple
 
-from milr_core.critics.base import plain_text
 from milr_core import Step
+from milr_core.critics.base import plain_text
 
 KEPT, ADDED, REMOVED = "kept", "added", "removed"
 
