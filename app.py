@@ -184,7 +184,8 @@ def main(argv: list[str] | None = None) -> int:
         load_critic(args.critic, model=engine.model)
     except (InputError, CriticError) as error:
         return refuse(error)
-    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models)
+    sign_in = zero and "OAUTH_CLIENT_ID" in env  # a Space has it where its front matter says `hf_oauth: true`
+    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models, sign_in)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
             _, url, _ = demo.launch(

@@ -20,6 +20,7 @@ from bench.suites import SUITES, slug
 from bench.worker import Setup
 from milr_core import SearchSettings
 from milr_core.critics import CRITICS, is_remote, read_options
+from milr_core.critics.base import plain_text
 from milr_core.errors import CriticError, InputError
 from milr_core.settings import KNOBS, PRESETS, check
 
@@ -233,10 +234,10 @@ def main(argv: Sequence[str]) -> int:
             return study_command(args, command)
         return report_command(args, argv) if args.command == "report" else compare_command(args)
     except InputError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_text(str(error))}\n")
         return BAD_INPUT
     except CriticError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_text(str(error))}\n")
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. What is done is kept; the same command goes on from there.\n")

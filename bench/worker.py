@@ -24,9 +24,10 @@ from milr_core import (
     load_model,
 )
 from milr_core.critics import critic_names, options_for
+from milr_core.critics.base import plain_text
 from milr_core.janus.decode import keep_going
 from milr_core.janus.devices import default_device
-from milr_core.steps import Cost
+from milr_core.state import Cost
 from shapes.plans import plan_is_right
 from shapes.prompts import PromptError, parse
 
@@ -128,7 +129,7 @@ class Worker:
             try:
                 yield self._one(job, method)
             except (CriticError, InputError) as error:
-                yield Result(job.item, job.seed, method.name, {}, error=str(error))
+                yield Result(job.item, job.seed, method.name, {}, error=plain_text(str(error)))
 
     def _one(self, job: Job, method: Method) -> Result:
         guide = method.guide or self.setup.critic

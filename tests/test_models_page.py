@@ -16,7 +16,7 @@ from tests.conftest import write_tiny_janus
 from tests.ui_helpers import PROMPT, SETTINGS, Studio
 from ui.api import build_api
 from ui.engines import models as models_page
-from ui.engines.base import Job
+from ui.engines.base import Job, run
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED, JANUS_PRO, Models, make_local, needs
 from ui.layout import build_demo
@@ -307,7 +307,7 @@ def test_a_small_model_leaves_a_core_to_the_page(tiny_folder: Path, redness: Cri
             engine = make_local(str(tiny_folder), lambda _: None)
             engine.judges.shared["redness"] = Counting()
             torch.set_num_threads(3 - threads)  # as another thread than the one that loaded it may have it
-            list(engine.reason(engine.check(Job(PROMPT, SETTINGS, "redness")), SearchControl()))
+            list(run(engine, engine.check(Job(PROMPT, SETTINGS, "redness")), SearchControl()))
             assert engine.threads == threads and set(seen) == {threads}
             seen.clear()
     finally:

@@ -12,12 +12,12 @@ from ui.views.strip import stepper, tiles
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
 from milr_core.diagnostics import flags, inspected
+from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
 from ui.panels.plot import reward_figure
 from ui.panels.reasoning import aligned, reasoning
-from ui.panels.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.panels.runs import about, runs
 from ui.panels.score import score
 from ui.panels.settings_table import changes, settings
@@ -179,7 +179,7 @@ def test_the_plot_says_old_and_new_of_several_settings(steps: list[Step]):
 
     assert marked(lr=0.25, text_ratio=0.25) == "λt, text: 0.5 → 0.25<br>Learning rate: 0.5 → 0.25"
     assert marked(text_update="coordinate") == "Text moves"
-    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, batch=2) == "4 settings changed"
+    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, temperature=0.5) == "4 settings changed"
 
 
 def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):

@@ -10,8 +10,8 @@ from gradio.data_classes import FileData
 
 from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
-from ui.engines.base import TOLD, Job
-from ui.panels.recipe import setting
+from milr_core.export.recipe import setting
+from ui.engines.base import TOLD, Job, run
 from ui.shared_state import SharedState, check_texts
 from ui.waiting_list import Turn
 
@@ -135,11 +135,11 @@ async def _search(shared: SharedState, job: Job, caller: str) -> AsyncIterator[d
     """The steps of a job, made in a turn of the line like those of a visitor."""
     engine, control, steps = shared.engine, SearchControl(), []
     folder, problem = shared.storage.room(), []
-    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
+    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt, job.settings, job.observers)
 
     def work() -> Iterator[None]:
         try:
-            for step in engine.reason(job, control):
+            for step in run(engine, job, control):
                 bundle.append(step.state)
                 shared.took(step.cost.seconds)
                 steps.append(replace(step, state=None))
@@ -161,7 +161,7 @@ async def _search(shared: SharedState, job: Job, caller: str) -> AsyncIterator[d
             yield _told(steps[:count])
         if problem:
             raise problem[0]
-        image = bundle.folder / bundle.records[steps[-1].best]["image"]
+        image = bundle.image_path(steps[-1].best)
         packed = await asyncio.to_thread(bundle.to_zip, folder / "run.zip")
         yield _told(steps) | {
             "image": FileData(path=str(image), orig_name="best.png").model_dump(),

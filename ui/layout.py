@@ -54,10 +54,12 @@ def build_demo(
     seconds_a_step: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     models: Models | None = None,
+    sign_in: bool = False,
 ) -> gr.Blocks:
     """The page for an engine, with its queue; `critic` is the one chosen at first.
 
     seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
+    sign_in: whether a visitor may sign in to Hugging Face, whose accounts have more GPU time than nobody has.
     """
     shared = SharedState(engine, limits)
     shared.seconds_a_step = seconds_a_step
@@ -69,6 +71,8 @@ def build_demo(
         visit = Visit(shared, session)
         top = gr.HTML(header(engine.facts, models), elem_id="header")
         told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True, render=False)
+        if sign_in:
+            gr.LoginButton("Sign in for the GPU quota of your account", size="sm", elem_id="sign-in")
         page = Page()
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Inspector", id="inspector"):

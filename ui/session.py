@@ -13,7 +13,7 @@ from typing import Any
 
 from milr_core import Cost, InputError, Score, SearchControl, SearchSettings, State, Step, Trajectory
 from milr_core.diagnostics import Flag, flags
-from milr_core.trajectory import MadeBy
+from milr_core.record import MadeBy
 from ui.engines.base import Job, Options
 from ui.waiting_list import Turn
 
@@ -45,14 +45,14 @@ class Outline:
     settings: SearchSettings
     cost: Cost
     observed: dict[str, Score]
-    independent: bool
+    method: str
     image: str = ""
     flags: tuple[Flag, ...] = ()
 
     @classmethod
     def of(cls, step: Step, image: str = "", found: tuple[Flag, ...] = ()) -> "Outline":
         seen = {name: Score(score.value, {}, "") for name, score in step.observed.items()}
-        return cls(step.index, step.reward, step.best, step.settings, step.cost, seen, step.independent, image, found)
+        return cls(step.index, step.reward, step.best, step.settings, step.cost, seen, step.method, image, found)
 
 
 @dataclass
@@ -124,15 +124,15 @@ class Run:
         Raises:
             InputError: a recorded run whose states were left out, or files that are damaged.
         """
-        if not (self.bundle.folder / self.bundle.records[index]["state"]).is_file():
+        if not self.bundle.has_state(index):
             raise InputError("This run was recorded without its latents, so it can be looked at but not continued.")
         return self.bundle.state(index)
 
     def step(self, index: int) -> Step:
-        """A whole step, without the state behind it. Raises as `state` does."""
+        """A whole step, without the state behind it. Raises InputError where its files are damaged."""
         with self._lock:  # steps are added by one thread and looked at by others
             if index not in self._at_hand:
-                self._keep(replace(self.state(index).step, state=None))
+                self._keep(self.bundle.step(index))
             self._at_hand.move_to_end(index)
             return self._at_hand[index]
 
@@ -145,9 +145,10 @@ class Run:
     def add(self, step: Step) -> None:
         """The next step, written to disk."""
         if self.bundle is None:
-            made_by = MadeBy(self.model["id"], self.model["weights_hash"])
-            self.bundle = Trajectory.create(self.folder, made_by, self.critic, self.prompt)
-        self.see(step, self.bundle.append(replace(step.state, probabilities=step.probabilities)))
+            made_by, method = MadeBy(**self.model), step.method
+            asked = self.critic, self.prompt, self.settings, self.observers
+            self.bundle = Trajectory.create(self.folder, made_by, *asked, method=method)
+        self.see(step, self.bundle.append(step.state))
 
     def see(self, step: Step, image: Path) -> None:
         """The next step, which is on disk."""

@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 
 from milr_core import InputError, SearchSettings, Step, free_bytes
-from milr_core.critics import critic_class, parse
+from milr_core.critics import critic_class
 from milr_core.settings import KNOBS, check
-from ui.engines.base import TOLD, Engine, Job, Options
+from ui.engines.base import TOLD, Engine, Job, Options, singles
 from ui.limits import LONGEST_NAME, LONGEST_PROMPT, Limits
 from ui.redraw_pace import Pace
 from ui.session import NO_OBSERVER, Run, Session
@@ -103,7 +103,7 @@ class SharedState:
 
     def check_critics(self, *named: str) -> None:
         """Raise InputError for a critic that this page does not offer, or whose weights do not fit here."""
-        for single in (term.name for name in named for term in parse(name)):
+        for single in (single for name in named for single in singles(name)):
             if self.limits.critics and single not in self.limits.critics:
                 raise InputError(f"This page offers the critics {', '.join(self.limits.critics)}; not '{single}'.")
             takes = sum(weights.gigabytes for weights in critic_class(single).about.weights)

@@ -72,11 +72,11 @@ def test_a_bundle_keeps_what_was_observed_and_needs_nothing_to(tiny, redness, tm
     without = Trajectory.create(tmp_path / "without", tiny, "redness", PROMPT)
     for step in reason(tiny, redness, PROMPT, SETTINGS, observers=[Blueness()]):
         with_one.append(step.state)
-        assert Trajectory.open(with_one.folder).state(step.index).observed == step.observed
+        assert Trajectory.open(with_one.folder).state(step.index).drawn.observed == step.observed
     for step in reason(tiny, redness, PROMPT, SETTINGS):
         without.append(step.state)
-    assert "observed" not in without.records[0]
-    assert Trajectory.open(without.folder).state(2).observed == {}
+    assert without.record(0).observed == {}
+    assert Trajectory.open(without.folder).state(2).drawn.observed == {}
 
 
 @pytest.mark.parametrize("observed", [[], {"x": 1}, {"x": {"value": 1.0}}, {"x": {"value": "1", "parts": {}}}])

@@ -9,12 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Trajectory
 from milr_core.critics import parse
+from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
 from ui.page import Page
 from ui.panels.controls import Controls, restored
-from ui.panels.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.panels.status import notice
 from ui.session import NO_OBSERVER, Outline, Run, Session
 from ui.shared_state import SharedState
@@ -53,7 +53,7 @@ def animation(steps: Sequence[Outline], file: Path) -> Path:
 
 def zipped(made: Trajectory, folder: Path) -> list[Path]:
     """The bundle as a zip; beside one that is too large for this page to open again, one without latents."""
-    whole = all((made.folder / record["state"]).is_file() for record in made.records)
+    whole = all(made.has_state(index) for index in range(len(made)))
     files = [made.to_zip(folder / "run.zip", states=whole)]
     if whole and files[0].stat().st_size > LARGEST_FILE:
         files.append(made.to_zip(folder / "run-without-latents.zip", states=False))

@@ -8,7 +8,6 @@ from pathlib import Path
 import gradio as gr
 
 from milr_core import InputError, Trajectory
-from milr_core.replay import replay
 from ui.events import AT_ONCE, ONE_AT_A_TIME, Answer
 from ui.limits import LARGEST_RUN
 from ui.page import Page
@@ -31,14 +30,16 @@ def recorded(file: str | Path, folder: Path) -> Run:
         InputError: anything that is not a run bundle, or too much of one.
     """
     bundle = Trajectory.from_zip(file, folder / "bundle", LARGEST_RUN)
-    steps = replay(bundle)
-    made_by = {name: str(bundle.model.get(name, "?"))[:200] for name in ("id", "weights_hash")}
+    if not len(bundle):
+        raise InputError("The run bundle has 0 steps: there is nothing to see in it.")
+    settings = bundle.step(len(bundle) - 1).settings
+    made_by = {name: value[:200] for name, value in bundle.model.model_dump().items()}
     run = Run(
-        bundle.prompt, steps[-1].settings, folder, made_by, bundle.critic[:200], origin="recorded",
+        bundle.prompt, settings, folder, made_by, bundle.critic[:200], origin="recorded",
         phase=REPLAYED, bundle=bundle,
     )  # fmt: skip
-    for step, record in zip(steps, bundle.records, strict=True):
-        run.see(step, bundle.folder / record["image"])
+    for step in bundle.steps():
+        run.see(step, bundle.image_path(step.index))
     return run
 
 

@@ -17,6 +17,7 @@ import gradio as gr
 
 from milr_core import InputError
 from ui.engines.base import TOLD
+from ui.engines.base import run as steps_of
 from ui.events import ASKS, AT_ONCE, LATEST, WATCHES, Answer
 from ui.page import Page
 from ui.panels.controls import Controls
@@ -161,7 +162,7 @@ class RunButtons:
         try:
             engine = self.shared.engine_for(run)
             state = run.state(run.newest) if run.steps else None
-            for step in engine.reason(run.job, run.control, state):
+            for step in steps_of(engine, run.job, run.control, state):
                 if session.ticket != ticket:
                     return
                 self.shared.keep(run, step)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from milr_core import Cost, SearchControl, Step
 from milr_core.settings import PRESETS
+from milr_core.state import BEST_OF_N, SEARCH
 from ui.engines.base import Engine
+from ui.engines.base import run as steps_of
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, Outline, Run
 
 METHODS = {
@@ -100,7 +102,5 @@ class Comparison:
             yield state.step
             if state.finished(run.settings):
                 return
-        if row.method == "best-of-n":
-            yield from engine.best_of_n(run.job, run.settings.steps + 1, self.control, state)
-        else:
-            yield from engine.reason(run.job, self.control, state)
+        method = BEST_OF_N if row.method == "best-of-n" else SEARCH
+        yield from steps_of(engine, replace(run.job, method=method), self.control, state)

@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from milr_core import InputError, SearchSettings
 from milr_core.settings import KNOBS, check
-from ui.session import Outline
+from milr_core.state import BEST_OF_N, SEARCH
 
 PLAIN = ("prompt", "critic", "observer")
 
@@ -18,7 +18,20 @@ PLAIN = ("prompt", "critic", "observer")
 DRAWN_WITH = ("seed", "guidance", "temperature")
 """Settings that step 0 depends on: by any other it is the same."""
 
-BY_SEARCH, BY_BEST_OF_N = "search", "best-of-n"
+BY_SEARCH, BY_BEST_OF_N = SEARCH, BEST_OF_N
+
+
+class Told(Protocol):
+    """What is asked of a step here: a `Step`, or as much of one as is at hand."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def reward(self) -> float: ...
+    @property
+    def settings(self) -> SearchSettings: ...
+    @property
+    def method(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ class Recipe:
     prompt: str
     model: str
     critic: str
-    steps: Sequence[Outline]
+    steps: Sequence[Told]
     observers: Sequence[str] = ()
     options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -57,7 +70,7 @@ class Recipe:
         first, *rest = self.steps
         made: list[Part] = []
         for step in rest:
-            part = Part(step.index, step.settings, BY_BEST_OF_N if step.independent else BY_SEARCH)
+            part = Part(step.index, step.settings, step.method)
             if made and replace(made[-1], last=step.index) == part:
                 made.pop()
             made.append(part)
