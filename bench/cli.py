@@ -58,6 +58,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help=f"the run's folder; default {RUNS}/ and a name; a rerun goes on there")
     parser.add_argument("--workers", type=_at_least(0), help="processes; 0 is this one (default: 2, or one a GPU)")
+    parser.add_argument(
+        "--batch", type=_at_least(1), default=1, metavar="N",
+        help="prompts that each worker searches at once, decoded together: for GPUs (default 1)",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, …; default: a GPU a worker if there is one")
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="use Ray: start it here, or join it")
     parser.add_argument("--worker-cpus", type=float, default=1, help="cores that a Ray worker takes (default 1)")
@@ -148,7 +152,7 @@ def _options(said: Sequence[str]) -> dict[str, dict]:
 
 def _setup(args: argparse.Namespace, defaults: dict) -> Setup:
     observers, settings = tuple(dict.fromkeys(args.observer)), _settings(args, defaults)
-    return Setup(args.model, args.critic, observers, settings, args.device, _options(args.critic_option))
+    return Setup(args.model, args.critic, observers, settings, args.device, args.batch, _options(args.critic_option))
 
 
 def _page(folder: Path, static: bool) -> None:
