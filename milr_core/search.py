@@ -6,7 +6,6 @@ the pixels, R. Sought are not tokens but the latents z that they are decoded fro
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -26,6 +25,7 @@ from milr_core.state import SEARCH, State, Step
 from milr_core.strategy import Proposal, Strategy
 
 Head = Callable[[Tensor], Tensor]
+Norms = tuple[float, float]
 
 
 def moving(strategy: str, k: int, steps: int) -> set[str]:
@@ -46,17 +46,17 @@ def baseline(s: SearchSettings, values: Sequence[float]) -> float:
     return {"one": 1.0, "zero": 0.0, "running": sum(values) / len(values)}[s.baseline]
 
 
-def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: float) -> tuple[Latents, float, float]:
+def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: float) -> tuple[Latents, Norms]:
     """One step of equations 5 and 6, from a single sample: Adam on  -(R - b) * sum log p(token | z).
 
-    tokens: (n,), decoded from the first n of the latents. Returns z', the norm of its gradient and of its update.
+    tokens: (n,), decoded from the first n of the latents. Returns z', and the norms of its gradient and its update.
     """
     with torch.enable_grad():
         values = z.values.detach().requires_grad_()
         log_p = torch.log_softmax(head(values[: len(tokens)]).float(), dim=-1).gather(-1, tokens[:, None]).sum()
         (gradient,) = torch.autograd.grad(-advantage * log_p, values)
     new = lat.adam_step(z, gradient, lr)
-    return new, gradient.norm().item(), (new.values - z.values).norm().item()
+    return new, (gradient.norm().item(), (new.values - z.values).norm().item())
 
 
 class Paper:
@@ -65,19 +65,21 @@ class Paper:
     method = SEARCH
 
     def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
-        made, moves = Proposal(state), moving(s.strategy, state.index + 1, s.steps)
-        for kind in ("text", "image"):
-            if s.strategy != {"text": "image", "image": "text"}[kind]:  # a strategy of one kind has no other latents
-                made.latents[kind], *norms = self.latents(kind, kind in moves, model, state, s)
-                made.norms.update({kind: tuple(norms)} if norms else {})
-        return replace(made, new_text="text" in moves)
+        moves = moving(s.strategy, state.index + 1, s.steps)
+        latents, norms = {}, {}
+        for kind in (s.strategy,) if s.strategy in ("text", "image") else ("text", "image"):
+            latents[kind], moved = self.latents(kind, kind in moves, model, state, s)
+            norms |= {kind: moved} if moved else {}
+        return Proposal(state, latents, "text" in moves, norms=norms)
 
-    def latents(self, kind: str, moves: bool, model: Janus, state: State, s: SearchSettings) -> tuple:
-        """z^k of a kind; if it moves, the norms of its gradient and update. Only a prefix is optimised (3.2.2)."""
+    def latents(
+        self, kind: str, moves: bool, model: Janus, state: State, s: SearchSettings
+    ) -> tuple[Latents, Norms | None]:
+        """z^k of a kind, and the norms of its move, if it moves. Only a prefix is optimised (section 3.2.2)."""
         ratio, rule = (s.text_ratio, s.text_positions) if kind == "text" else (s.image_ratio, s.positions)
         z = lat.resize(state.latents.get(kind), state.drawn.hidden(kind), ratio, rule, s.seed)
         if not moves:
-            return (z,)
+            return z, None
         head = model.text_head if kind == "text" else lambda v: model.image_head(v, s.guidance) / (s.temperature or 1.0)
         tokens = state.drawn.tokens_at(kind, z.positions)
         if kind == "image" and s.log_probability == "argmax":  # as the authors' code; the paper takes what was sampled
