@@ -10,18 +10,19 @@ from io import StringIO
 
 try:  # on ZeroGPU it stands in for CUDA, and has to come before torch
     import spaces
+    from spaces.zero.config import get_config as card
 except ImportError:
     spaces = None
 
 from transformers.utils import logging as transformers_logging
 
-from milr_core import CriticError, InputError, SearchSettings, load_critic, start
-from milr_core.janus.catalog import local_folder
+from milr_core import CriticError, InputError, SearchSettings, load_critic, memory_needed, start
+from milr_core.janus.catalog import ALIASES, local_folder
 from milr_core.janus.devices import default_device
 from ui.engines.base import Engine
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
-from ui.engines.zero import ZeroEngine
+from ui.engines.zero import LARGE_BYTES, Lend, ZeroEngine
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
 from ui.tabs.inspector import EXAMPLES
@@ -70,14 +71,14 @@ class Plan:
 
 def plan(asked: str | None, space: bool, zero: bool, pro_fits: bool) -> Plan:
     """asked: the model that the operator named. pro_fits: whether a GPU has room for Janus-Pro-1B."""
-    if zero:  # what is loaded after the page has opened never reaches the GPU
-        return Plan(asked or JANUS_PRO, stay=True)
+    if zero:  # the embedded model needs no GPU: nobody's quota is spent on it
+        return Plan(EMBEDDED, then="" if asked == EMBEDDED else asked or JANUS_PRO)
     if asked:
         return Plan(EMBEDDED, then=asked) if space and asked != EMBEDDED else Plan(asked, stay=space)
     return Plan(EMBEDDED, then=JANUS_PRO if pro_fits else "")
 
 
-def first_engine(planned: Plan, zero: bool) -> tuple[Engine, Models]:
+def first_engine(planned: Plan) -> tuple[LocalEngine, Models]:
     """What computes at first, and what may follow.
 
     Raises:
@@ -85,13 +86,29 @@ def first_engine(planned: Plan, zero: bool) -> tuple[Engine, Models]:
     """
     name, problem = planned.first, ""
     try:
-        local = make_local(name, lambda _: None)
+        engine = make_local(name, lambda _: None)
     except InputError as error:
         if not planned.stay or name == EMBEDDED:
             raise
         name, problem = EMBEDDED, f"{name} was not loaded, and {EMBEDDED} takes its place. {error}"
-        local = make_local(name, lambda _: None)
-    return ZeroEngine(local, spaces.GPU) if zero else local, Models(name, problem=problem)
+        engine = make_local(name, lambda _: None)
+    return engine, Models(name, problem=problem)
+
+
+def zero_engines(planned: Plan, lend: Lend, factor: float) -> tuple[LocalEngine, Models]:
+    """On ZeroGPU: the embedded model on this machine's own processor, and another one whose calls borrow a GPU.
+
+    Both are loaded before the page opens: what is loaded later never reaches the GPU.
+    """
+    embedded, problem = make_local(EMBEDDED, lambda _: None, "cpu"), ""
+    made: dict[str, Engine] = {EMBEDDED: embedded}
+    if name := ALIASES.get(planned.then, planned.then):
+        try:
+            whole = memory_needed(name).peak > LARGE_BYTES
+            made[name] = ZeroEngine(make_local(name, lambda _: None), lend, factor, whole)
+        except InputError as error:
+            problem = f"{name} was not loaded, so {EMBEDDED} is the only model here. {error}"
+    return embedded, Models(EMBEDDED, made, lambda source, _: made[source], problem)
 
 
 def follow(models: Models, planned: Plan, limits: Limits) -> None:
@@ -102,9 +119,9 @@ def follow(models: Models, planned: Plan, limits: Limits) -> None:
         models.load(models.shown(planned.then))
 
 
-def seconds_a_step(engine: Engine, critic: str) -> float | None:
+def seconds_a_step(engine: LocalEngine, critic: str) -> float | None:
     """How long a step of a small model takes here; None for others. The first of two steps warms the model up."""
-    if not isinstance(engine, LocalEngine) or engine.facts.weights_bytes > SMALL:
+    if engine.facts.weights_bytes > SMALL:
         return None
     try:
         judging = engine.judges.critic(critic)
@@ -130,11 +147,15 @@ def main(argv: list[str] | None = None) -> int:
             local_folder(name)
         gpu = not zero and not args.model and default_device() == "cuda"
         planned = plan(args.model, bool(env.get("SPACE_ID")), zero, gpu and needs(JANUS_PRO).fits)
-        engine, models = first_engine(planned, zero)
-        load_critic(args.critic, model=engine.local.model if zero else engine.model)
+        if zero:
+            engine, models = zero_engines(planned, spaces.GPU, card()["duration_factor"])
+        else:
+            engine, models = first_engine(planned)
+        load_critic(args.critic, model=engine.model)
     except (InputError, CriticError) as error:
         return refuse(error)
-    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models)
+    sign_in = zero and "OAUTH_CLIENT_ID" in env  # a Space has it where its front matter says `hf_oauth: true`
+    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models, sign_in)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
             _, url, _ = demo.launch(

@@ -17,7 +17,6 @@ from milr_core import (
     Critic,
     CriticError,
     InputError,
-    ModelError,
     Score,
     SearchControl,
     SearchSettings,
@@ -27,6 +26,7 @@ from milr_core import (
     load_model,
 )
 from milr_core.critics import critic_names, options_for
+from milr_core.critics.base import plain_text
 from milr_core.janus.decode import keep_going
 from milr_core.janus.devices import default_device
 from milr_core.state import Cost
@@ -172,8 +172,8 @@ class Desk:
         for method in self.job.methods:
             try:
                 yield self._one(item, seed, method)
-            except (CriticError, InputError, ModelError) as error:
-                yield Result(item, seed, method.name, {}, error=str(error))
+            except (CriticError, InputError) as error:
+                yield Result(item, seed, method.name, {}, error=plain_text(str(error)))
 
     def _one(self, item: Item, seed: int, method: Method) -> Result:
         guide = method.guide or self.setup.critic

@@ -83,7 +83,7 @@ def best_of_n(
     sampled at that temperature. state: the first image, where it is there already; it is not yielded again.
 
     Raises:
-        InputError: n or batch below 1, or bad input as for `reason`. CriticError, ModelError: while iterating.
+        InputError: n or batch below 1, or bad input as for `reason`. CriticError: while iterating.
     """
     if n < 1 or batch < 1:
         raise InputError(f"Best-of-N draws at least one image, at least one at a time; got n={n}, batch={batch}.")

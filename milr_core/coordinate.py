@@ -105,7 +105,7 @@ class Coordinate:
             raise InputError("The memory of this run's search is damaged: go on from an earlier step.")
         if state.index == state.best:  # better than before: ask the next question of this text
             best, tried = state, [] if "text" in state.norms else tried
-        kept = replace(best, kept=None)
+        kept = replace(best, kept=None, probabilities=None)
         base = replace(kept, index=state.index, values=state.values, random=state.random, spent=state.spent)
         moves = self.moving(s.strategy, state.index + 1, s.steps)
         latents, norms = {}, {}

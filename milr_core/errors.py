@@ -2,15 +2,18 @@
 
 
 class InputError(ValueError):
-    """Something the caller gave cannot be used; the message says what to do. Raised for every kind of bad input."""
+    """Something the caller gave cannot be used; the message says what to do. Raised for every kind of bad input.
+
+    suggestions: what could be given instead, ready to be used as it is; often there is nothing to suggest.
+    """
+
+    def __init__(self, message: str = "", suggestions: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.suggestions = tuple(suggestions)
 
 
 class CriticError(RuntimeError):
     """A critic could not judge an image. Never turned into a score; the steps so far stay valid."""
-
-
-class ModelError(RuntimeError):
-    """The model computed something that is no number. The step under way is dropped, the steps before it stay."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error

@@ -17,9 +17,10 @@ from milr_core.coordinate import Coordinate
 from milr_core.critics.base import Critic
 from milr_core.janus import Janus
 from milr_core.janus.decode import FREE, Poll, keep_going, pick
+from milr_core.janus.finite import check_finite
 from milr_core.janus.workspace import Workspace
 from milr_core.latents import Latents
-from milr_core.rollout import Jury, Rollout, check_finite, check_judges
+from milr_core.rollout import Jury, Rollout, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
 from milr_core.state import SEARCH, State, Step
 from milr_core.strategy import Proposal, Strategy
@@ -106,8 +107,8 @@ def start(
     observers: critics that score the image as well, and that nothing depends on.
 
     Raises:
-        InputError: a prompt that the model or the critic cannot take. CriticError: the image could not be judged.
-        ModelError: NaN or infinity in what the model computed.
+        InputError: a prompt that the model or the critic cannot take, or numbers of the model that are none.
+        CriticError: the image could not be judged.
     """
     s, prompt = settings.resolve(model.recommended), model.check_prompt(prompt)
     check_judges(critic, observers, prompt)
@@ -128,7 +129,7 @@ def advance(
     strategy: default the one that the settings name.
 
     Raises:
-        CriticError, ModelError: as `start`; `state` is as good as before.
+        CriticError, InputError: as `start`; `state` is as good as before.
     """
     s, before = settings.resolve(model.recommended), state.to(model.device)
     strategy, rollout = strategy or STRATEGIES[s.text_update], Rollout(model, critic, observers, poll, workspace)
@@ -141,7 +142,7 @@ def advance(
     # 1. Latents: z^k = z^(k-1) + update (equations 5 and 6).
     p = strategy.propose(model, before, s)
     for kind, z in p.latents.items():
-        check_finite(z.values, f"the {kind} latents of step {state.index + 1}", model)
+        check_finite(z.values, f"{kind} latents of step {state.index + 1}", model.dtype)
     rollout.clock.lap("update_seconds")
 
     # 2. Text t: its prefix is what is likeliest at z, the model writes the rest. What has not changed is not decoded.
@@ -198,8 +199,8 @@ def reason(
     judges make reward hacking visible. strategy: instead of the one that the settings name.
 
     Raises:
-        InputError: at the call, for bad input. CriticError, ModelError: while iterating; the steps yielded so far are
-        valid.
+        InputError: at the call, for bad input; while iterating, where the model gives NaN. CriticError: while
+        iterating. The steps yielded so far are valid.
     """
     settings = settings or (state.settings if state else recommended_settings(model.recommended))
     settings, prompt = settings.resolve(model.recommended), model.check_prompt(state.prompt if state else prompt)

@@ -12,13 +12,13 @@ from starlette.requests import Request
 
 from milr_core import SearchSettings, Step, Trajectory
 from milr_core.cli import main
+from milr_core.export.recipe import as_command, as_python
 from tests.conftest import EVERY_STEP
 from tests.ui_helpers import Studio, controls, request
 from ui.engines.local import LocalEngine
 from ui.limits import Limits
 from ui.panels import export
 from ui.panels.export import FRAMES, filmed, recipe
-from ui.panels.recipe import as_command, as_python
 from ui.session import Run, Session
 
 PROMPT = "two red circles left of a blue square"

@@ -217,16 +217,18 @@ def test_the_first_model_is_sized_for_the_machine():
     assert plan(None, True, False, True) == app.Plan(EMBEDDED, then=JANUS_PRO)
     assert plan("a/b", False, False, True) == app.Plan("a/b")
     assert plan("a/b", True, False, False) == app.Plan(EMBEDDED, then="a/b")
-    assert plan(None, True, True, False) == app.Plan(JANUS_PRO, stay=True)
+    assert plan(None, True, True, False) == app.Plan(EMBEDDED, then=JANUS_PRO)
+    assert plan("a/b", True, True, False) == app.Plan(EMBEDDED, then="a/b")
+    assert plan(EMBEDDED, True, True, False) == app.Plan(EMBEDDED)
     assert app.on_zero_gpu({"SPACES_ZERO_GPU": "true"}) and not app.on_zero_gpu({})
 
 
 def test_on_a_space_the_embedded_model_takes_the_place_of_one_that_fails():
-    engine, models = app.first_engine(app.Plan("no-such-model", stay=True), zero=False)
+    engine, models = app.first_engine(app.Plan("no-such-model", stay=True))
     assert engine.facts.name == EMBEDDED and models.loaded == EMBEDDED
     assert "no-such-model was not loaded, and janus-shapes takes its place. There is no model" in models.problem
     with pytest.raises(InputError, match="There is no model"):
-        app.first_engine(app.Plan("no-such-model"), zero=False)
+        app.first_engine(app.Plan("no-such-model"))
 
 
 @pytest.mark.parametrize("name", ["deepseek-ai/Janus-Pro-1B", "no-such-model"])

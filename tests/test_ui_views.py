@@ -12,12 +12,12 @@ from ui.views.strip import stepper, tiles
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
 from milr_core.diagnostics import flags, inspected
+from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
 from ui.panels.plot import reward_figure
 from ui.panels.reasoning import aligned, reasoning
-from ui.panels.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.panels.runs import about, runs
 from ui.panels.score import score
 from ui.panels.settings_table import changes, settings

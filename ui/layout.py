@@ -54,10 +54,12 @@ def build_demo(
     seconds_a_step: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     models: Models | None = None,
+    sign_in: bool = False,
 ) -> gr.Blocks:
     """The page for an engine, with its queue; `critic` is the one chosen at first.
 
     seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
+    sign_in: whether a visitor may sign in to Hugging Face, whose accounts have more GPU time than nobody has.
     """
     gr.set_static_paths([PLOTLY, PUBLISHED.with_suffix("")])
     shared = SharedState(engine, limits)
@@ -69,6 +71,8 @@ def build_demo(
         session = gr.State(Session(keep=limits.runs_kept))
         top = gr.HTML(header(engine.facts, models), elem_id="header")
         told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True, render=False)
+        if sign_in:
+            gr.LoginButton("Sign in for the GPU quota of your account", size="sm", elem_id="sign-in")
         page = Page()
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Inspector", id="inspector"):

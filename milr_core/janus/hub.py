@@ -10,7 +10,7 @@ from milr_core.errors import InputError, Stopped
 from milr_core.janus.progress import Loading, Progress, silent
 
 FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
-FORMATS = {"janus": ["*.safetensors"], "multi_modality": ["*.safetensors", "pytorch_model*.bin"]}
+SAFETENSORS, PICKLED = "*.safetensors", "pytorch_model*.bin"
 
 
 def _failed(name: str, error: Exception) -> InputError:
@@ -38,13 +38,14 @@ def fetch_config(name: str) -> Path:
     return path
 
 
-def fetch(name: str, model_type: str, progress: Progress = silent) -> Path:
-    """The folder with a hub repository's files; weights of the format that its config.json names.
+def fetch(name: str, progress: Progress = silent) -> Path:
+    """The folder with a hub repository's files; pickled weights only where there are no safetensors.
 
     Raises:
         InputError: it cannot be fetched.
     """
-    return _snapshot(name, [*FILES, *FORMATS[model_type]], progress)
+    folder = _snapshot(name, [*FILES, SAFETENSORS], progress)
+    return folder if any(folder.glob(SAFETENSORS)) else _snapshot(name, [*FILES, PICKLED], progress)
 
 
 def _snapshot(name: str, patterns: list[str], progress: Progress = silent) -> Path:

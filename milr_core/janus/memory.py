@@ -6,7 +6,7 @@ import torch
 from transformers import JanusConfig
 
 from milr_core.janus.catalog import ALIASES, MODELS, bytes_of, config_from, local_folder, read_config, shapes_of
-from milr_core.janus.devices import default_device, default_dtype
+from milr_core.janus.devices import default_dtype, device_named
 from milr_core.janus.hub import fetch_config
 
 PROMPT = 256  # positions for instruction, chat markup and prompt
@@ -52,7 +52,7 @@ def memory_needed(
     Raises:
         InputError: there is no such model.
     """
-    device = str(device or default_device())
+    device = str(device_named(device))
     return memory_of(config_of(name)[1], device, dtype or default_dtype(device), quantization)
 
 

@@ -112,7 +112,7 @@ def test_a_quantization_that_cannot_be_is_refused(monkeypatch, capsys):
         load_model("janus-shapes", "cpu", quantization="4bit")
     monkeypatch.setattr(placement, "find_spec", lambda package: None)
     with pytest.raises(InputError, match="pip install bitsandbytes accelerate"):
-        load_model("janus-shapes", "cuda", torch.bfloat16, quantization="8bit")
+        placement.check_quantization("8bit", "cuda")
     assert main(["reason", "two red circles", "--device", "cpu", "--quantization", "4bit"]) == 2
     assert "needs a CUDA device" in capsys.readouterr().err
 

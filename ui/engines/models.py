@@ -39,12 +39,13 @@ SLOW = 20.0
 Make = Callable[[str, Progress], Engine]
 
 
-def make_local(name: str, progress: Progress) -> LocalEngine:
-    """An engine in this process."""
-    small = default_device() == "cpu" and memory_needed(name, "cpu").weights <= SMALL
+def make_local(name: str, progress: Progress, device: str | None = None) -> LocalEngine:
+    """An engine in this process; device: default the best one."""
+    device = device or default_device()
+    small = device == "cpu" and memory_needed(name, "cpu").weights <= SMALL
     # A second thread gains a small model nothing, and where the page takes its core now and then the first waits.
     torch.set_num_threads(1 if small else THREADS)
-    model = load_model(name, progress=progress)
+    model = load_model(name, device, progress=progress)
     progress(Loading("load", None, f"Reading the weights of {model.name} once more for their hash"))
     return LocalEngine(model)
 

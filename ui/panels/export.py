@@ -10,13 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Step, Trajectory
 from milr_core.critics import parse
+from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from milr_core.record import MadeBy
 from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
 from ui.page import Page
 from ui.panels.controls import Controls, restored
-from ui.panels.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.panels.status import notice
 from ui.session import NO_OBSERVER, REPLAYED, Run, Session
 from ui.shared_state import SharedState
