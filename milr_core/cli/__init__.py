@@ -9,7 +9,7 @@ from transformers.utils import logging as transformers_logging
 from milr_core.cli import convert, critics, reason, score
 from milr_core.cli.arguments import Parser
 from milr_core.cli.output import discard_output, say, write_any_character
-from milr_core.errors import CriticError, InputError, ModelError
+from milr_core.errors import CriticError, InputError
 
 BAD_INPUT, FAILED, CLOSED = 2, 1, 141  # as a shell reports a process that a closed pipe ended
 
@@ -23,7 +23,7 @@ def parser() -> Parser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 a critic, the model or the disk failed (steps so far are kept), 2 bad input, 130
+    """Exit codes: 0 done, 1 a critic or the disk failed (steps so far are kept), 2 bad input, 130
     interrupted, 141 nobody reads the output any more.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         discard_output()
         return CLOSED
-    except (CriticError, ModelError, OSError) as error:
+    except (CriticError, OSError) as error:
         problem = str(error)
         if isinstance(error, OSError):  # a full disk, a file-size limit; standard output may be where it happened
             problem = f"Cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}."

@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from milr_core.cli.arguments import add_critic_options
 from milr_core.cli.loading import loading_bar
-from milr_core.cli.output import json_line, plain, say
+from milr_core.cli.output import json_line, say
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic, read_options
+from milr_core.critics.base import plain_text
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
 from milr_core.janus import Janus, load_model
@@ -158,6 +159,6 @@ def _show(args: argparse.Namespace, model: Janus, steps: Iterator[Step], run: Tr
                 sys.stdout.write(json_line(_line(step, image), sys.stdout))
                 sys.stdout.flush()
             else:
-                bar.write(f"{step.index:3d}  {step.reward:.3f}  {plain(step.text)}", file=sys.stdout)
+                bar.write(f"{step.index:3d}  {step.reward:.3f}  {plain_text(step.text)}", file=sys.stdout)
                 bar.set_postfix(best=step.best, reward=f"{max(step.state.values):.3f}")
             bar.update()

@@ -92,5 +92,7 @@ class Plot:
     def in_words(self) -> str:
         values = [step.reward for step in self.steps]
         best = self.steps[-1].best
-        some = [f"step {i}: {text}" for i, text in zip(self.shown, scores(*(values[i] for i in self.shown)), strict=True)]
+        some = [
+            f"step {i}: {text}" for i, text in zip(self.shown, scores(*(values[i] for i in self.shown)), strict=True)
+        ]
         return f"Score by step. {', '.join(some)}. Best: step {best}."

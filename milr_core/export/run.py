@@ -9,7 +9,6 @@ from typing import Any
 
 from milr_core import InputError, Step, Trajectory
 from milr_core.export.recipe import BY_BEST_OF_N, Recipe
-from milr_core.replay import replay
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Run:
     @classmethod
     def of(cls, kept: Trajectory) -> "Run":
         """Raises InputError for a bundle without steps, or with a damaged one."""
-        return cls(replay(kept), kept.prompt, kept.model["id"], kept.model["weights_hash"], kept.critic)
+        return cls(list(kept.steps()), kept.prompt, kept.model.id, kept.model.weights_hash, kept.critic)
 
     @property
     def best(self) -> int:

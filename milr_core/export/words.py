@@ -116,7 +116,7 @@ def scores(*values: float) -> list[str]:
 
 
 def moved_part(moved: Sequence[bool], noun: str) -> str:
-    """"the first 18 of 36 words", "3 of 36 cells"; empty where none was moved."""
+    """ "the first 18 of 36 words", "3 of 36 cells"; empty where none was moved."""
     count = sum(moved)
     if not count:
         return ""
