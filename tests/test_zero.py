@@ -16,14 +16,14 @@ import app
 import ui.engines.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step, memory_needed
 from tests.lending import Lending
-from tests.ui_helpers import PROMPT, SETTINGS, Studio
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, whole
 from ui.engines.base import EngineError, Job, Options, run
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED
 from ui.engines.zero import LARGE_BYTES, LEAST, MOST_STEPS, QUOTA_OF_A_CALL, STARTING_SECONDS, UNKNOWN, ZeroEngine
 from ui.layout import build_demo
 from ui.panels.status import estimate
-from ui.session import FINISHED, PAUSED, STOPPED, Session
+from ui.session import FAILED, FINISHED, STOPPED, Session
 
 JOB = Job(PROMPT, SETTINGS, "redness")
 BEST_OF_FOUR = replace(JOB, settings=replace(SETTINGS, steps=3), method="best-of-n")
@@ -156,16 +156,16 @@ def test_no_quota_and_a_call_cut_short_are_said_and_the_steps_stay(
     local.judges.shared["redness"] = Unsteady(redness, "dies")
     zero.seconds_a_step = 0.1
     page = list(studio.drive(studio.press("press_run", session), session))[-1]
-    assert session.phase == PAUSED and session.shown.newest == 0
+    assert session.phase == FAILED and session.shown.newest == 0
     assert "ZeroGPU worker error: GPU task aborted. The steps so far stay" in page["notice"]
     assert zero.seconds_a_step > 0.1 and "Traceback" not in page["notice"]
     lending.refuse = gr.Error("You have exceeded your quota (60s requested vs. 3s left).", title="ZeroGPU quota")
     page = list(studio.resume(session))[-1]
-    assert "You have exceeded your quota (60s requested vs. 3s left)" in page["notice"] and session.phase == PAUSED
+    assert "You have exceeded your quota (60s requested vs. 3s left)" in page["notice"] and session.phase == FAILED
     lending.refuse, local.judges.shared["redness"] = None, redness
     list(studio.resume(session))
     assert session.phase == FINISHED
-    assert_same(session.shown.steps, list(run(local, JOB, SearchControl())))
+    assert_same(whole(session.shown), list(run(local, JOB, SearchControl())))
 
 
 def test_the_page_stops_it(zero: ZeroEngine, tmp_path, monkeypatch: pytest.MonkeyPatch):

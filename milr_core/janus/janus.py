@@ -113,7 +113,8 @@ class Janus:
         Raises:
             InputError: it has one, and this is no prompt that it can draw.
         """
-        return self._reader(prompt)
+        read = self._reader(prompt)
+        return Reading(read.text, tuple(read.notes))  # without what a world's own reading holds beside them
 
     def check_prompt(self, prompt: str) -> str:
         """The prompt, stripped.

@@ -115,7 +115,7 @@ def test_no_replica_that_answers_is_told_wherever_a_search_begins(handle, engine
         compared = studio.compared(session, ["joint"], critic="oracle")
         assert "No replica of the model answers" in compared["compare_notice"] and not session.busy
         with pytest.raises(gr.Error, match="No replica of the model answers"):
-            list(build_api(studio.shared)(PROMPT))
+            asyncio.run(anext(build_api(studio.shared)(None, PROMPT)))
 
 
 def test_a_page_says_once_which_replica_it_is(engine):
