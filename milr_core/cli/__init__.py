@@ -23,8 +23,8 @@ def parser() -> Parser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 a critic or the disk failed (steps so far are kept), 2 bad input, 130 interrupted, 141 nobody
-    reads the output any more.
+    """Exit codes: 0 done, 1 a critic or the disk failed (steps so far are kept), 2 bad input, 130 interrupted, 141 when
+    nobody reads the output any more.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     transformers_logging.disable_progress_bar()
