@@ -23,8 +23,8 @@ def parser() -> Parser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 a critic or the disk failed (steps so far are kept), 2 bad input, 130
-    interrupted, 141 nobody reads the output any more.
+    """Exit codes: 0 done, 1 a critic or the disk failed (steps so far are kept), 2 bad input, 130 interrupted, 141 when
+    nobody reads the output any more.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     transformers_logging.disable_progress_bar()
@@ -46,8 +46,11 @@ def main(argv: list[str] | None = None) -> int:
         return CLOSED
     except (CriticError, OSError) as error:
         problem = str(error)
-        if isinstance(error, OSError):  # a full disk, a file-size limit; standard output may be where it happened
-            problem = f"Cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}."
+        if isinstance(error, OSError) and error.strerror:  # a full disk, a file-size limit
+            problem = f"{error.strerror}{f': {error.filename}' if error.filename else ''}."
+        try:
+            sys.stdout.flush()
+        except OSError:  # standard output is where it happened
             discard_output()
         kept = f" The steps so far are kept ({time.monotonic() - started:.0f} s)." if command == "reason" else ""
         say(f"{problem}{kept}")
