@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from milr_core.critics.base import Critic
-from milr_core.decoding import FREE, Poll, pick
-from milr_core.rollout import Workspace, keep_going
+from milr_core.janus.decode import FREE, Poll, keep_going, pick
+from milr_core.janus.workspace import Workspace
 from milr_core.search import advance
 from milr_core.settings import SearchSettings
 from milr_core.state import State
@@ -74,10 +74,11 @@ class ReferenceWorkspace(Workspace):
     def advance(self, critic: Critic, state: State, settings: SearchSettings) -> State:
         """A step of the search; a text that the search would have kept is decoded again, and its time counted."""
         after = advance(self.model, critic, state, settings, workspace=self)
-        if after.cost.text_tokens:
+        cost = after.drawn.cost
+        if cost.text_tokens:
             return after
         started = time.perf_counter()
-        given = torch.tensor(after.text_tokens[: len(after.text_latents)], device=self.model.device)
+        given = torch.tensor(after.drawn.text_tokens[: len(after.latents["text"])], device=self.model.device)
         self.text(state.prompt, given, keep_going)
-        spent = after.cost.text_seconds + time.perf_counter() - started
-        return replace(after, cost=replace(after.cost, text_seconds=spent))
+        spent = cost.text_seconds + time.perf_counter() - started
+        return replace(after, drawn=replace(after.drawn, cost=replace(cost, text_seconds=spent)))

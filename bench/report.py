@@ -5,7 +5,7 @@ import platform
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -122,7 +122,7 @@ def write_docs(folders: Sequence[Path], path: Path, command: Sequence[str], stat
     runs = [Results.read(folder) for folder in folders]
     text, figures = page("Results", runs, path.stem, "svg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    when = datetime.now(timezone.utc).date().isoformat()
+    when = datetime.now(UTC).date().isoformat()
     note = f"Written on {when} by `python -m bench {shlex.join(command)}`; not edited by hand.\n"
     path.write_text(text.replace("\n", f"\n\n{note}", 1), encoding="utf-8")
     if static:

@@ -21,10 +21,9 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 from milr_core import Critic, Janus, Score, load_model
 from shapes.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
 from shapes.train import CHECKPOINT
-from ui.engine import LocalEngine
-from ui.pace import Pace
-from ui.search import Search
-from ui.studio import Studio
+from tests.ui_helpers import Studio
+from ui.engines.local import LocalEngine
+from ui.redraw_pace import Pace
 
 torch.set_num_threads(1)  # the models are tiny: more threads wait for each other more than they help
 
@@ -101,9 +100,9 @@ EVERY_STEP = partial(Pace, every=0, share=math.inf)
 
 
 @pytest.fixture
-def search(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
+def studio(tiny: Janus, redness: Critic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Studio:
     """The page's handlers on the tiny model."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     engine = LocalEngine(tiny)
     engine.judges.shared["redness"] = redness
-    return Search(Studio(engine, pace=EVERY_STEP))
+    return Studio(engine, pace=EVERY_STEP)

@@ -12,18 +12,14 @@ from starlette.requests import Request
 
 from milr_core import SearchSettings, Step, Trajectory
 from milr_core.cli import main
+from milr_core.export.recipe import as_command, as_python
 from tests.conftest import EVERY_STEP
-from tests.ui_helpers import controls, drive, event, finish, press, request
-from ui import exporting
-from ui.comparing import Comparing
-from ui.engine import LocalEngine
-from ui.exporting import FRAMES, Exporting, filmed, recipe
+from tests.ui_helpers import Studio, controls, request, whole
+from ui.engines.local import LocalEngine
 from ui.limits import Limits
-from ui.looking import Looking
-from ui.search import Search
+from ui.panels import export
+from ui.panels.export import FRAMES, filmed, recipe
 from ui.session import Run, Session
-from ui.studio import Studio
-from ui.views.export import as_command, as_python
 
 PROMPT = "two red circles left of a blue square"
 SETTINGS = SearchSettings(
@@ -33,9 +29,9 @@ ASKED = {"settings": SETTINGS, "prompt": PROMPT, "critic": "oracle"}
 
 
 @pytest.fixture
-def search(embedded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Search:
+def studio(embedded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Studio:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return Search(Studio(LocalEngine(embedded), pace=EVERY_STEP))
+    return Studio(LocalEngine(embedded), pace=EVERY_STEP)
 
 
 def said(step: Step) -> tuple:
@@ -52,19 +48,18 @@ def run_script(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     return made
 
 
-def compared(search: Search, method: str) -> Run:
-    session, comparing = Session(), Comparing(search.studio)
-    ticket, *_ = comparing.press_compare(request(), session, ["step 0", method], *controls(**ASKED))
-    list(comparing.drive(ticket, session))
+def compared(studio: Studio, method: str) -> Run:
+    session = Session()
+    list(studio.drive_comparison(studio.compared(session, ["step 0", method], **ASKED), session))
     return session.comparison.opened(method).run
 
 
-def moved(search: Search) -> Run:
+def moved(studio: Studio) -> Run:
     """A search whose learning rate is moved on the way, and that is watched."""
     session, asked = Session(), controls(**ASKED)
     asked[2] = "self"
-    answer = search.press_run(request(), session, *asked)
-    for page in drive(search, answer, session):
+    answer = studio.read(studio.search.press_run(request(), session, *asked))
+    for page in studio.drive(answer, session):
         if "step 1 of 3" in page["status"] and "Running" in page["status"]:
             session.shown.change(lr=0.06)
     assert [step.settings.lr for step in session.shown.steps] == [0.03, 0.03, 0.06, 0.06]
@@ -72,30 +67,30 @@ def moved(search: Search) -> Run:
     return session.shown
 
 
-def forked(search: Search, run: Run) -> Run:
+def forked(studio: Studio, run: Run) -> Run:
     """From step 1 on under another strategy, a step further."""
     session = Session()
     session.begin(run)
-    Looking().look(session, event(index=1))
+    studio.look(session, 1)
     other = replace(SETTINGS, strategy="image", steps=4)
-    list(drive(search, press(search, "press_fork", session, **ASKED | {"settings": other}), session))
+    list(studio.drive(studio.press("press_fork", session, **ASKED | {"settings": other}), session))
     assert [step.settings.strategy for step in session.shown.steps][2:] == ["image"] * 3
     return session.shown
 
 
-def stopped(search: Search) -> Run:
+def stopped(studio: Studio) -> Run:
     """After step 1 of 3."""
     session = Session()
-    for page in drive(search, press(search, "press_run", session, **ASKED), session):
+    for page in studio.drive(studio.press("press_run", session, **ASKED), session):
         if "step 1 of 3" in page["status"]:
-            search.press_stop(session)
+            studio.search.press_stop(session)
     assert session.shown.newest == 1
     return session.shown
 
 
-def searched(search: Search) -> Run:
+def searched(studio: Studio) -> Run:
     session = Session()
-    finish(search, session, **ASKED)
+    studio.finish(session, **ASKED)
     return session.shown
 
 
@@ -103,40 +98,39 @@ MADE = {
     "searched": searched,
     "moved": moved,
     "stopped": stopped,
-    "step 0": lambda search: compared(search, "step 0"),
-    "compared": lambda search: compared(search, "text"),
-    "best-of-n": lambda search: compared(search, "best-of-n"),
-    "forked": lambda search: forked(search, searched(search)),
-    "best-of-n forked": lambda search: forked(search, compared(search, "best-of-n")),
+    "step 0": lambda studio: compared(studio, "step 0"),
+    "compared": lambda studio: compared(studio, "text"),
+    "best-of-n": lambda studio: compared(studio, "best-of-n"),
+    "forked": lambda studio: forked(studio, searched(studio)),
+    "best-of-n forked": lambda studio: forked(studio, compared(studio, "best-of-n")),
 }
 
 
 @pytest.mark.parametrize("how", MADE)
-def test_an_exported_script_makes_the_same_run(how: str, search: Search, tmp_path: Path, monkeypatch):
-    run = MADE[how](search)
+def test_an_exported_script_makes_the_same_run(how: str, studio: Studio, tmp_path: Path, monkeypatch):
+    run = MADE[how](studio)
     folder = tmp_path / "script"
     folder.mkdir()
-    assert run_script(run, folder, monkeypatch) == [said(step) for step in run.steps]
+    assert run_script(run, folder, monkeypatch) == [said(step) for step in whole(run)]
 
 
-def test_a_long_run_is_filmed_in_sixty_frames_with_its_best(search: Search):
-    steps = searched(search).steps
+def test_a_long_run_is_filmed_in_sixty_frames_with_its_best(studio: Studio):
+    steps = searched(studio).steps
     long = [replace(steps[i % 4], index=i, best=31) for i in range(601)]
     at = [step.index for step in filmed(long)]
     assert len(at) <= FRAMES and at == sorted(set(at)) and {0, 31, 600} <= set(at)
     assert max(b - a for a, b in pairwise(at)) <= 11 and filmed(steps) == steps
 
 
-def test_a_bundle_too_large_for_the_page_comes_with_one_that_is_not(search: Search, monkeypatch, tmp_path: Path):
+def test_a_bundle_too_large_for_the_page_comes_with_one_that_is_not(studio: Studio, monkeypatch, tmp_path: Path):
     session = Session()
-    finish(search, session, **ASKED)
+    studio.finish(session, **ASKED)
     visit = visited("")
-    *_, told = Exporting(search.studio).prepare(visit, session)
-    assert told == ""
-    monkeypatch.setattr(exporting, "LARGEST_FILE", 100_000)
-    files, *_, told = Exporting(search.studio).prepare(visit, session)
-    whole, short, *_ = map(Path, files["value"])
-    assert "run.zip has 0 MiB" in told and "It opens run-without-latents.zip" in told
+    assert studio.read(studio.export.press_prepare(visit, session))["notice"] == ""
+    monkeypatch.setattr(export, "LARGEST_FILE", 100_000)
+    answer = studio.read(studio.export.press_prepare(visit, session))
+    whole, short, *_ = map(Path, answer["files"]["value"])
+    assert "run.zip has 0 MiB" in answer["notice"] and "It opens run-without-latents.zip" in answer["notice"]
     assert short.stat().st_size < 100_000 < whole.stat().st_size
     assert (
         len(Trajectory.from_zip(short, tmp_path / "short")) == len(Trajectory.from_zip(whole, tmp_path / "whole")) == 4
@@ -144,19 +138,19 @@ def test_a_bundle_too_large_for_the_page_comes_with_one_that_is_not(search: Sear
 
 
 @pytest.mark.parametrize("how", ["searched", "step 0", "compared"])
-def test_an_exported_command_makes_the_same_run(how: str, search: Search, tmp_path: Path, monkeypatch, capsys):
-    run = MADE[how](search)
+def test_an_exported_command_makes_the_same_run(how: str, studio: Studio, tmp_path: Path, monkeypatch, capsys):
+    run = MADE[how](studio)
     monkeypatch.chdir(tmp_path)
     python, module, name, *words = shlex.split(as_command(recipe(run)))
     assert (python, module, name) == ("python", "-m", "milr_core") and main(words) == 0
     made = Trajectory.open(tmp_path / "RUN")
-    assert [said(made.state(i).step) for i in range(len(made))] == [said(step) for step in run.steps]
+    assert [said(made.state(i).step) for i in range(len(made))] == [said(step) for step in whole(run)]
 
 
-def test_a_command_says_what_it_cannot_repeat(search: Search):
-    assert as_command(recipe(moved(search))).startswith("# The settings were changed")
-    assert as_command(recipe(stopped(search))).startswith("# The run was stopped at step 1")
-    assert as_command(recipe(compared(search, "best-of-n"))).startswith("# Best-of-N has no command")
+def test_a_command_says_what_it_cannot_repeat(studio: Studio):
+    assert as_command(recipe(moved(studio))).startswith("# The settings were changed")
+    assert as_command(recipe(stopped(studio))).startswith("# The run was stopped at step 1")
+    assert as_command(recipe(compared(studio, "best-of-n"))).startswith("# Best-of-N has no command")
 
 
 def visited(query: str) -> gr.Request:
@@ -176,15 +170,16 @@ def visited(query: str) -> gr.Request:
         ("prompt=a+circle&lr=x", "no number"),
     ],
 )
-def test_a_link_that_cannot_be_used_changes_nothing_and_says_why(search: Search, query: str, problem: str):
-    search.studio.limits = Limits(steps_at_most=64)
-    *values, told = Exporting(search.studio).restore(visited(query))
-    assert problem in unescape(told) and "The link was not used." in told
-    assert all(value == gr.skip() for value in values)
+def test_a_link_that_cannot_be_used_changes_nothing_and_says_why(studio: Studio, query: str, problem: str):
+    studio.shared.limits = Limits(steps_at_most=64)
+    answer = studio.read(studio.export.restore(visited(query), Session()))
+    assert problem in unescape(answer["notice"]) and "The link was not used." in answer["notice"]
+    assert set(answer) == {"notice"}
 
 
-def test_a_link_sets_what_it_names(search: Search):
+def test_a_link_sets_what_it_names(studio: Studio):
     query = "prompt=a+red+circle&critic=0.5*oracle%2B0.5*self&observer=none&steps=7"
-    prompt, critic, observer, *knobs, told = Exporting(search.studio).restore(visited(query))
-    assert (prompt["value"], critic["value"], observer["value"]) == ("a red circle", "0.5*oracle+0.5*self", "none")
-    assert [knob["value"] for knob in knobs if knob != gr.skip()] == [7] and told == gr.skip()
+    answer = studio.read(studio.export.restore(visited(query), Session()))
+    assert {name: update["value"] for name, update in answer.items()} == {
+        "prompt": "a red circle", "critic": "0.5*oracle+0.5*self", "observer": "none", "steps": 7,
+    }  # fmt: skip

@@ -13,19 +13,17 @@ import app
 from milr_core import Critic, InputError, Loading, SearchControl
 from milr_core.settings import KNOBS
 from tests.conftest import write_tiny_janus
-from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, press, request
-from ui import models as models_page
+from tests.ui_helpers import PROMPT, SETTINGS, Studio
 from ui.api import build_api
-from ui.choosing import Choosing, header
-from ui.comparing import Comparing
-from ui.controls import LIVE
-from ui.engine import Job, LocalEngine
+from ui.engines import models as models_page
+from ui.engines.base import Job, run
+from ui.engines.local import LocalEngine
+from ui.engines.models import EMBEDDED, JANUS_PRO, Models, make_local, needs
 from ui.layout import build_demo
 from ui.limits import Limits
-from ui.models import EMBEDDED, JANUS_PRO, Models, make_local, needs
-from ui.page import OUTPUTS
-from ui.search import Search
-from ui.session import FINISHED, PAUSED, Session
+from ui.panels.controls import LIVE
+from ui.panels.model_picker import header
+from ui.session import FAILED, FINISHED, Session
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +36,24 @@ def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def models(search: Search, tiny_folder: Path, other_folder: Path) -> Models:
-    made = Models(str(tiny_folder), [str(other_folder)])
-    made.use = search.studio.use
-    return made
+def models(tiny_folder: Path, other_folder: Path) -> Models:
+    return Models(str(tiny_folder), [str(other_folder)])
 
 
 @pytest.fixture
-def choosing(search: Search, models: Models) -> Choosing:
-    return Choosing(search.studio, models)
+def studio(studio: Studio, models: Models) -> Studio:
+    """The page with its choice of models."""
+    return choosing(studio, models)
+
+
+def choosing(studio: Studio, models: Models) -> Studio:
+    made = Studio(studio.shared.engine, models, pace=studio.shared.pace)
+    models.use = made.shared.use
+    return made
+
+
+def look(studio: Studio, name: str) -> str:
+    return studio.read(studio.picker.look(Session(), name))["needs"]
 
 
 def loaded(models: Models, name: str) -> None:
@@ -54,30 +61,30 @@ def loaded(models: Models, name: str) -> None:
     models.thread.join()
 
 
-def knobs(answer: list) -> dict[str, object]:
-    return {name: update for name, update in zip(KNOBS, answer[5:], strict=True) if "value" in update}
+def knobs(answer: dict) -> dict[str, object]:
+    return {name: update for name, update in answer.items() if name in KNOBS}
 
 
 def test_another_model_is_loaded_for_everybody_and_their_controls_follow(
-    search: Search, models: Models, choosing: Choosing, tiny_folder: Path
+    studio: Studio, models: Models, tiny_folder: Path
 ):
     session = Session()
-    assert knobs(choosing.arrive(session)) == {}
-    assert all(update == choosing.tick(session)[0] for update in choosing.tick(session))  # nothing changed: all skipped
+    assert knobs(studio.read(studio.picker.arrive(session))) == {}
+    assert studio.read(studio.picker.tick(session)) == {}, "nothing changed"
     assert [name for _, name in models.choices] == [tiny_folder.name, "tiny-other"]  # no folder's path
     loaded(models, "tiny-other")
-    answer = choosing.tick(session)
-    assert "<b>tiny-other</b>: ready, on cpu, float32" in answer[0] and "&lt;x&gt;" in answer[1]
-    assert answer[3]["value"] == "tiny-other" and answer[4]["interactive"]
+    answer = studio.read(studio.picker.tick(session))
+    assert "<b>tiny-other</b>: ready, on cpu, float32" in answer["header"] and "&lt;x&gt;" in answer["about"]
+    assert answer["model"]["value"] == "tiny-other" and answer["load"]["interactive"]
     assert {name: update["value"] for name, update in knobs(answer).items()} == dict(
-        search.studio.engine.facts.recommended
+        studio.shared.engine.facts.recommended
     )
-    assert search.studio.engine.facts.name == "tiny-other" and models.loaded == "tiny-other"
+    assert studio.shared.engine.facts.name == "tiny-other" and models.loaded == "tiny-other"
     newcomer = Session()  # the page itself was made for the model before
-    assert knobs(choosing.arrive(newcomer))["lr"]["value"] == 0.07 and newcomer.model == session.model
+    assert knobs(studio.read(studio.picker.arrive(newcomer)))["lr"]["value"] == 0.07 and newcomer.model == session.model
 
 
-def test_loading_is_shown_and_one_at_a_time(search: Search, tiny_folder: Path, other_folder: Path):
+def test_loading_is_shown_and_one_at_a_time(studio: Studio, tiny_folder: Path, other_folder: Path):
     begin, go_on = threading.Event(), threading.Event()
 
     def slow(name: str, progress) -> LocalEngine:
@@ -87,73 +94,79 @@ def test_loading_is_shown_and_one_at_a_time(search: Search, tiny_folder: Path, o
         return make_local(name, progress)
 
     models = Models(str(tiny_folder), [str(other_folder), EMBEDDED], slow)
-    choosing, session = Choosing(search.studio, models), Session()
-    choosing.arrive(session)
-    assert choosing.press_load("tiny-other") == ["", ""] and begin.wait(20)
-    top, _, _, dropdown, button, *_ = choosing.tick(session)
-    assert "Downloading &lt;it&gt;: 40%" in top and 'role="status"' in top
-    assert not dropdown["interactive"] and not button["interactive"]
-    assert "One model is loaded at a time" in choosing.press_load(EMBEDDED)[1]
+    studio, session = choosing(studio, models), Session()
+    picker = studio.picker
+    picker.arrive(session)
+    assert studio.read(picker.press_load(session, "tiny-other")) == {"needs": "", "refused": ""} and begin.wait(20)
+    seen = studio.read(picker.tick(session))
+    assert "Downloading &lt;it&gt;: 40%" in seen["header"] and 'role="status"' in seen["header"]
+    assert not seen["model"]["interactive"] and not seen["load"]["interactive"]
+    assert "One model is loaded at a time" in studio.read(picker.press_load(session, EMBEDDED))["refused"]
     # Everybody goes on with the model before.
-    list(drive(search, press(search, "press_run", session), session))
+    list(studio.drive(studio.press("press_run", session), session))
     assert session.phase == FINISHED
     go_on.set()
     models.thread.join()
-    assert "Downloading" not in choosing.tick(session)[0]
+    assert "Downloading" not in studio.read(picker.tick(session))["header"]
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_one_before(
-    search: Search, tiny_folder: Path, tmp_path: Path, monkeypatch
+    studio: Studio, tiny_folder: Path, tmp_path: Path, monkeypatch
 ):
     broken = write_tiny_janus(tmp_path / "hidden" / "broken")
     (broken / "model.safetensors").write_bytes(b"nothing")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     models = Models(str(tiny_folder), [str(broken), "nobody/has-this"])
-    choosing, before = Choosing(search.studio, models), search.studio.engine
+    studio = choosing(studio, models)
+    before, picker = studio.shared.engine, studio.picker
     for name in ("broken", "nobody/has-this"):
-        loaded(models, name)
-        assert models.problem.startswith(f"{name} was not loaded, and {tiny_folder.name} stays.")
-        assert "hidden" not in models.problem and 'role="alert"' in header(before.facts, models)
-    assert search.studio.engine is before and models.loaded == tiny_folder.name
-    assert "is not among them" in choosing.press_load("/etc")[1] and "is not among them" in choosing.look("/etc")
-    assert "is the model that is loaded" in choosing.press_load(tiny_folder.name)[1]
+        mine, other = Session(), Session()
+        picker.press_load(mine, name)
+        models.thread.join()
+        assert mine.model_problem.startswith(f"{name} was not loaded, and {tiny_folder.name} stays.")
+        assert "hidden" not in mine.model_problem and 'role="alert"' not in header(before.facts, models)
+        assert "was not loaded" in studio.read(picker.tick(mine))["refused"]
+        assert studio.read(picker.tick(other))["refused"] == "", "it is nobody else's"
+        picker.look(mine, tiny_folder.name)
+        assert mine.model_problem == ""
+    assert studio.shared.engine is before and models.loaded == tiny_folder.name
+    assert "is not among them" in studio.read(picker.press_load(Session(), "/etc"))["refused"]
+    assert "is not among them" in studio.read(picker.look(Session(), "/etc"))["needs"]
+    assert "is the model that is loaded" in studio.read(picker.press_load(Session(), tiny_folder.name))["refused"]
 
 
-def test_what_a_model_takes_is_said_before(choosing: Choosing, models: Models, monkeypatch: pytest.MonkeyPatch):
+def test_what_a_model_takes_is_said_before(studio: Studio, models: Models, monkeypatch: pytest.MonkeyPatch):
     models.offer([JANUS_PRO, "deepseek-ai/Janus-Pro-7B"])
     assert [name for _, name in models.choices][2:] == [JANUS_PRO, "deepseek-community/Janus-Pro-7B"]
-    monkeypatch.setattr("ui.models.free_bytes", lambda device: 12e9)
-    assert "It takes 10.4 GB on cpu, where 12.0 are free." in choosing.look(JANUS_PRO)
-    assert "One step takes about 12 min on this machine" in choosing.look(JANUS_PRO)
-    assert "does not fit" in choosing.look("deepseek-community/Janus-Pro-7B")
+    monkeypatch.setattr("ui.engines.models.free_bytes", lambda device: 12e9)
+    assert "It takes 10.4 GB on cpu, where 12.0 are free." in look(studio, JANUS_PRO)
+    assert "One step takes about 12 min on this machine" in look(studio, JANUS_PRO)
+    assert "does not fit" in look(studio, "deepseek-community/Janus-Pro-7B")
     assert needs(EMBEDDED).fits and "step" not in needs(EMBEDDED).words
 
 
-def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(
-    search: Search, models: Models, choosing: Choosing
-):
+def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(studio: Studio, models: Models):
     mine, waiting, compared = Session(), Session(), Session()
-    pages = drive(search, press(search, "press_run", mine), mine)
+    pages = studio.drive(studio.press("press_run", mine), mine)
     next(pages), next(pages)
-    assert "Searches are under way" in choosing.press_load("tiny-other")[1]
-    search.press_pause(mine)
+    assert "Searches are under way" in studio.read(studio.picker.press_load(mine, "tiny-other"))["refused"]
+    studio.search.press_pause(mine)
     list(pages)
-    choosing.arrive(waiting)
-    ticket = press(search, "press_run", waiting)
-    comparing = Comparing(search.studio)
-    other, *_ = comparing.press_compare(request(), compared, ["step 0"], *controls())
+    studio.picker.arrive(waiting)
+    ticket = studio.press("press_run", waiting)
+    other = studio.compared(compared, ["step 0"])
     loaded(models, "tiny-other")  # as one that was begun before they came
-    last = list(drive(search, search.press_resume(mine), mine))[-1]
-    assert mine.phase == PAUSED and "with other weights than tiny-other has here" in last["notice"]
-    list(drive(search, ticket, waiting))
+    last = list(studio.resume(mine))[-1]
+    assert mine.phase == FAILED and "with other weights than tiny-other has here" in last["notice"]
+    list(studio.drive(ticket, waiting))
     assert waiting.shown.steps == [] and "other weights" in waiting.notice
-    assert "other weights" in list(comparing.drive(other, compared))[-1][3]
+    assert "other weights" in list(studio.drive_comparison(other, compared))[-1]["compare_notice"]
     # The controls are still set for the model before: nothing begins until they are not.
-    answer = dict(zip(OUTPUTS, press(search, "press_run", waiting)[1:], strict=True))
+    answer = studio.press("press_run", waiting)
     assert "tiny-other has been loaded for everybody meanwhile" in answer["notice"]
-    choosing.tick(waiting)
-    search.studio.engine.judges.shared["redness"] = search.studio.engine.judges.critic("oracle")
-    assert isinstance(press(search, "press_run", waiting)[0], int)
+    studio.picker.tick(waiting)
+    studio.shared.engine.judges.shared["redness"] = studio.shared.engine.judges.critic("oracle")
+    assert isinstance(studio.press("press_run", waiting)["ticket"], int)
     assert waiting.shown.model["id"] == "tiny-other"
 
 
@@ -169,23 +182,22 @@ def test_limits_are_read_and_checked():
             Limits.read({"MILR_QUEUE": value})
 
 
-def test_limits_hold(search: Search, tmp_path: Path):
-    search.studio.limits = Limits(steps_at_most=4, searches=2, idle_minutes=1)
+def test_limits_hold(studio: Studio, tmp_path: Path):
+    studio.shared.limits = Limits(steps_at_most=4, searches=2, idle_minutes=1)
     session = Session()
-    answer = press(search, "press_run", session, replace(SETTINGS, steps=5))
-    assert "Steps K lies in [0, 4] on this page" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    answer = studio.press("press_run", session, replace(SETTINGS, steps=5))
+    assert "Steps K lies in [0, 4] on this page" in answer["notice"]
     with pytest.raises(Exception, match="Steps K lies in"):
-        next(build_api(search.studio)(PROMPT, critic="redness", steps=5))
-    list(drive(search, press(search, "press_run", session), session))
+        next(build_api(studio.shared)(PROMPT, critic="redness", steps=5))
+    list(studio.drive(studio.press("press_run", session), session))
     live = {name: getattr(SETTINGS, name) for name in LIVE} | {"steps": 5}
-    press(search, "press_run", session)
-    assert "Steps K lies in [0, 4]" in search.move_slider(session, *live.values())[-1]
-    search.press_leave(session)
-    answer = press(search, "press_run", session)
-    assert "started its 2 searches" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
-    # Whoever computes nothing for long gives way when somebody else comes.
+    studio.press("press_run", session)
+    assert "Steps K lies in [0, 4]" in studio.read(studio.controls.move_slider(session, *live.values()))["notice"]
+    studio.search.press_leave(session)
+    answer = studio.press("press_run", session)
+    assert "started its 2 searches" in answer["notice"]
     session.touched -= 61
-    press(search, "press_run", Session())
+    studio.shared.sweep()
     assert session.runs == [] and "Nothing was computed here for 1 minutes" in session.notice
 
 
@@ -201,8 +213,8 @@ def test_nothing_keeps_a_model_that_was_replaced(tiny, tiny_folder: Path):
 
 
 def test_a_page_is_built_within_its_limits(tiny, tiny_folder: Path):
-    demo = build_demo(LocalEngine(tiny), limits=Limits(steps_at_most=3, cache_hours=5), models=Models(str(tiny_folder)))
-    assert demo.delete_cache == (3600, 18000) and not demo.analytics_enabled
+    demo = build_demo(LocalEngine(tiny), limits=Limits(steps_at_most=3), models=Models(str(tiny_folder)))
+    assert not demo.analytics_enabled
     by_id = {block.elem_id: block for block in demo.blocks.values()}
     assert by_id["knob-steps"].maximum == by_id["knob-steps"].value == 3
     assert not by_id["models"].visible  # there is nothing to choose
@@ -214,21 +226,23 @@ def test_the_first_model_is_sized_for_the_machine():
     assert plan(None, True, False, True) == app.Plan(EMBEDDED, then=JANUS_PRO)
     assert plan("a/b", False, False, True) == app.Plan("a/b")
     assert plan("a/b", True, False, False) == app.Plan(EMBEDDED, then="a/b")
-    assert plan(None, True, True, False) == app.Plan(JANUS_PRO, stay=True)
+    assert plan(None, True, True, False) == app.Plan(EMBEDDED, then=JANUS_PRO)
+    assert plan("a/b", True, True, False) == app.Plan(EMBEDDED, then="a/b")
+    assert plan(EMBEDDED, True, True, False) == app.Plan(EMBEDDED)
     assert app.on_zero_gpu({"SPACES_ZERO_GPU": "true"}) and not app.on_zero_gpu({})
 
 
 def test_on_a_space_the_embedded_model_takes_the_place_of_one_that_fails():
-    engine, models = app.first_engine(app.Plan("no-such-model", stay=True), zero=False)
+    engine, models = app.first_engine(app.Plan("no-such-model", stay=True))
     assert engine.facts.name == EMBEDDED and models.loaded == EMBEDDED
     assert "no-such-model was not loaded, and janus-shapes takes its place. There is no model" in models.problem
     with pytest.raises(InputError, match="There is no model"):
-        app.first_engine(app.Plan("no-such-model"), zero=False)
+        app.first_engine(app.Plan("no-such-model"))
 
 
 @pytest.mark.parametrize("name", ["deepseek-ai/Janus-Pro-1B", "no-such-model"])
 def test_what_a_space_was_to_have_is_loaded_with_the_page_open_or_it_says_why(
-    name: str, tiny_folder: Path, search: Search, monkeypatch: pytest.MonkeyPatch
+    name: str, tiny_folder: Path, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     models = Models(str(tiny_folder))
@@ -243,7 +257,20 @@ def test_the_help_lists_every_setting(capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit):
         app.main(["--help"])
     said = capsys.readouterr().out
-    for name in ("QUEUE", "STEPS_AT_MOST", "RUNS_KEPT", "SEARCHES", "IDLE_MINUTES", "CACHE_HOURS", "MODELS"):
+    for name in (
+        "QUEUE",
+        "STEPS_AT_MOST",
+        "RUNS_KEPT",
+        "SEARCHES",
+        "IDLE_MINUTES",
+        "CACHE_HOURS",
+        "MODELS",
+        "SHARE",
+        "GRACE",
+        "DISK",
+        "CRITICS",
+        "HOSTS",
+    ):
         assert f"MILR_{name}" in said
 
 
@@ -251,13 +278,13 @@ def test_the_app_watches_nobody(monkeypatch: pytest.MonkeyPatch, tiny_folder: Pa
     given = {}
 
     def launch(demo, **options):
-        given.update(options, analytics=demo.analytics_enabled, queue=demo._queue.max_size)
+        given.update(options, analytics=demo.analytics_enabled)
         raise OSError("the port is taken")
 
     monkeypatch.setattr("gradio.Blocks.launch", launch)
     monkeypatch.setenv("MILR_QUEUE", "7")
     assert app.main(["--model", str(tiny_folder)]) == 2
-    assert given["enable_monitoring"] is False and given["analytics"] is False and given["queue"] == 7
+    assert given["enable_monitoring"] is False and given["analytics"] is False
     assert "port is taken" in capsys.readouterr().err
     monkeypatch.setenv("MILR_QUEUE", "many")
     assert app.main(["--model", str(tiny_folder)]) == 2
@@ -280,7 +307,7 @@ def test_a_small_model_leaves_a_core_to_the_page(tiny_folder: Path, redness: Cri
             engine = make_local(str(tiny_folder), lambda _: None)
             engine.judges.shared["redness"] = Counting()
             torch.set_num_threads(3 - threads)  # as another thread than the one that loaded it may have it
-            list(engine.reason(engine.check(Job(PROMPT, SETTINGS, "redness")), SearchControl()))
+            list(run(engine, engine.check(Job(PROMPT, SETTINGS, "redness")), SearchControl()))
             assert engine.threads == threads and set(seen) == {threads}
             seen.clear()
     finally:

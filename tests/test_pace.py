@@ -2,12 +2,8 @@
 
 import pytest
 
-from tests.test_ui import same, undisturbed
-from tests.ui_helpers import drive, press
-from ui import pace
-from ui.pace import Pace
-from ui.search import Search
-from ui.session import FINISHED, Session
+from ui import redraw_pace
+from ui.redraw_pace import Pace
 
 
 class Clock:
@@ -20,7 +16,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(pace, "time", made)
+    monkeypatch.setattr(redraw_pace, "time", made)
     return made
 
 
@@ -43,14 +39,3 @@ def test_updates_take_no_more_than_their_share(clock: Clock):
                 clock.now += 0.04
                 taken += 0.04
     assert 0.045 <= taken / (clock.now - began) <= 0.05
-
-
-def test_steps_between_updates_come_with_the_next(search: Search):
-    search.studio.pace = lambda: Pace(every=3600)
-    session = Session()
-    pages = list(drive(search, press(search, "press_run", session), session))
-    assert [len(page["strip"]["tiles"]) for page in pages] == [0, 1, 5]
-    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(search))
-    search.studio.pace = lambda: Pace(every=3600)
-    answer = press(search, "press_step", session)
-    assert [len(page["strip"]["tiles"]) for page in drive(search, answer, session)] == [0, 1], "one step is shown"

@@ -6,113 +6,112 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 from PIL import Image
 
 import app
 from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, reason
 from milr_core.settings import KNOBS
-from tests.ui_helpers import PROMPT, SETTINGS, controls, drive, event, finish, press, request
-from ui.comparing import Comparing
-from ui.controls import CAPTIONS, LIVE, OWN, build_controls, random_seed
-from ui.engine import Job, LocalEngine, Options, paid, singles
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, request, whole
+from ui.engines.base import Job, Options, paid, singles
+from ui.engines.local import LocalEngine
 from ui.layout import build_demo
-from ui.line import Line
-from ui.looking import Looking
-from ui.page import IN_FORCE, OUTPUTS, PANEL, page
-from ui.search import Search
-from ui.session import FINISHED, PAUSED, STOPPED, WAITING, Session
+from ui.panels.controls import CAPTIONS, LIVE, OWN, random_seed
+from ui.panels.scripted import url
+from ui.session import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run, Session
 
 
-def undisturbed(search: Search, settings: SearchSettings = SETTINGS) -> list[Step]:
-    return list(reason(search.studio.engine.model, search.studio.engine.judges.critic("redness"), PROMPT, settings))
+def undisturbed(studio: Studio, settings: SearchSettings = SETTINGS) -> list[Step]:
+    return list(reason(studio.shared.engine.model, studio.shared.engine.judges.critic("redness"), PROMPT, settings))
 
 
-def same(ours: list[Step], theirs: list[Step]) -> bool:
-    return [(s.text, s.image_tokens, s.reward) for s in ours] == [(s.text, s.image_tokens, s.reward) for s in theirs]
+def same(ours: Run, theirs: Run | list[Step]) -> bool:
+    others = whole(theirs) if isinstance(theirs, Run) else theirs
+    return [(s.text, s.image_tokens, s.reward) for s in whole(ours)] == [
+        (s.text, s.image_tokens, s.reward) for s in others
+    ]
 
 
-def test_a_run_yields_every_step_and_finishes(search: Search):
+def test_a_run_yields_every_step_and_finishes(studio: Studio):
     session = Session()
-    pages = list(drive(search, press(search, "press_run", session), session))
+    pages = list(studio.drive(studio.press("press_run", session), session))
     assert session.phase == FINISHED and session.active is None
-    assert same(session.shown.steps, undisturbed(search))
-    assert [len(p["strip"]["tiles"]) for p in pages] == [0, 1, 2, 3, 4, 5, 5]
+    assert same(session.shown, undisturbed(studio))
+    assert [len(p["gallery"]["tiles"]) for p in pages] == [0, 1, 2, 3, 4, 5]
     # A tile once shown is not sent again: only the flag of the best moves.
-    images = [[tile["image"] for tile in p["strip"]["tiles"]] for p in pages]
+    images = [[tile["image"] for tile in p["gallery"]["tiles"]] for p in pages]
     assert images[3] == images[-1][:3] and len(set(images[-1])) == 5
     assert "step 4 of 4" in pages[-1]["status"]
-    with Image.open(session.shown.paths[2]) as image:
+    with Image.open(session.shown.steps[2].image) as image:
         assert image.size == (16, 16) and '"prompt": "two red circles"' in image.text["milr"]
-    assert search.studio.seconds_a_step > 0 and session.shown.steps[1].probabilities is not None
+    assert studio.shared.seconds_a_step > 0 and session.shown.step(1).probabilities is not None
 
 
-def test_pause_frees_the_line_and_resuming_continues_exactly(search: Search):
+def test_pause_frees_the_line_and_resuming_continues_exactly(studio: Studio):
     session = Session()
-    pages = drive(search, press(search, "press_run", session), session)
+    pages = studio.drive(studio.press("press_run", session), session)
     while session.shown.newest < 1:
         next(pages)
-    search.press_pause(session)
+    studio.search.press_pause(session)
     last = list(pages)[-1]
     assert session.phase == PAUSED and session.shown.newest == 1 and "Paused" in last["status"]
     assert last["resume"]["visible"] and not last["pause"]["visible"]
-    assert search.studio.line.ahead(Session()) == 0 and not session.busy
-    list(drive(search, search.press_resume(session), session))
-    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(search))
+    assert studio.shared.line.empty and not session.busy
+    list(studio.resume(session))
+    assert session.phase == FINISHED and same(session.shown, undisturbed(studio))
 
 
-def test_step_makes_one_step_at_a_time(search: Search):
+def test_step_makes_one_step_at_a_time(studio: Studio):
     session = Session()
     for count in range(1, 6):
-        list(drive(search, press(search, "press_step", session), session))
+        list(studio.drive(studio.press("press_step", session), session))
         assert session.shown.newest == count - 1
         assert session.phase == (FINISHED if count == 5 else PAUSED)
-    assert same(session.shown.steps, undisturbed(search))
+    assert same(session.shown, undisturbed(studio))
 
 
-def test_stop_keeps_the_steps_and_can_be_resumed(search: Search):
+def test_stop_keeps_the_steps_and_can_be_resumed(studio: Studio):
     session = Session()
-    pages = drive(search, press(search, "press_run", session), session)
+    pages = studio.drive(studio.press("press_run", session), session)
     next(pages), next(pages)
-    search.press_stop(session)
+    studio.search.press_stop(session)
     last = list(pages)[-1]
-    assert session.phase == STOPPED and "Stopped: step 0" in last["status"] and len(last["strip"]["tiles"]) == 1
+    assert session.phase == STOPPED and "Stopped: step 0" in last["status"] and len(last["gallery"]["tiles"]) == 1
     assert last["run"]["interactive"] and not last["stop"]["interactive"] and last["resume"]["visible"]
-    list(drive(search, search.press_resume(session), session))
-    assert same(session.shown.steps, undisturbed(search))
+    list(studio.resume(session))
+    assert same(session.shown, undisturbed(studio))
 
 
-def test_live_settings_act_at_the_next_step_and_survive_a_pause(search: Search):
+def test_live_settings_act_at_the_next_step_and_survive_a_pause(studio: Studio):
     session = Session()
-    pages = drive(search, press(search, "press_run", session), session)
+    pages = studio.drive(studio.press("press_run", session), session)
     next(pages), next(pages)
     values = {name: getattr(SETTINGS, name) for name in LIVE} | {"lr": 0.125}
-    beside = dict(zip((*IN_FORCE, "notice"), search.move_slider(session, *values.values()), strict=True))
+    beside = studio.read(studio.controls.move_slider(session, *values.values()))
     assert "from the next step: <b>0.125</b>" in beside["lr_in_force"] and beside["notice"] == ""
     assert "since step 1: <b>0.125</b>" in next(pages)["lr_in_force"]
-    search.press_pause(session)
+    studio.search.press_pause(session)
     list(pages)
-    list(drive(search, search.press_resume(session), session))
+    list(studio.resume(session))
     assert [s.settings.lr for s in session.shown.steps] == [0.5, 0.125, 0.125, 0.125, 0.125]
     assert all(s.settings.text_ratio == 0.5 for s in session.shown.steps)
 
 
-def test_a_slider_out_of_range_changes_nothing(search: Search):
+def test_a_slider_out_of_range_changes_nothing(studio: Studio):
     session = Session()
-    press(search, "press_run", session)
+    studio.press("press_run", session)
     values = {name: getattr(SETTINGS, name) for name in LIVE} | {"lr": 99.0, "temperature": 0.5}
-    assert "lr lies in (0, 10]" in search.move_slider(session, *values.values())[-1]
+    assert "lr lies in (0, 10]" in studio.read(studio.controls.move_slider(session, *values.values()))["notice"]
     assert session.shown.planned == SETTINGS
 
 
 @pytest.mark.parametrize("typed", [None, 0, 0.0, -1])
-def test_what_is_still_being_typed_is_waited_for(search: Search, typed: float | None):
+def test_what_is_still_being_typed_is_waited_for(studio: Studio, typed: float | None):
     session = Session()
-    press(search, "press_run", session)
+    studio.press("press_run", session)
     values = {name: getattr(SETTINGS, name) for name in LIVE} | {"lr": typed, "guidance": 4.0}
-    *_, notice = search.move_slider(session, *values.values())
-    assert notice == "" and session.shown.planned == replace(SETTINGS, guidance=4.0)
+    beside = studio.read(studio.controls.move_slider(session, *values.values()))
+    assert beside["notice"] == "" and session.shown.planned == replace(SETTINGS, guidance=4.0)
 
 
 @pytest.mark.parametrize(
@@ -128,17 +127,18 @@ def test_what_is_still_being_typed_is_waited_for(search: Search, typed: float | 
     ],
 )
 def test_bad_input_is_said_and_nothing_is_queued(
-    search: Search, settings: dict[str, Any], prompt: str, critic: str, said: str
+    studio: Studio, settings: dict[str, Any], prompt: str, critic: str, said: str
 ):
     session = Session()
     knobs = list((SETTINGS.as_dict() | settings).values())
-    ticket, *values = search.press_run(request(), session, *controls(prompt=prompt, critic=critic)[:6], *knobs)
-    assert said in dict(zip(OUTPUTS, values, strict=True))["notice"]
-    assert not isinstance(ticket, int) and session.phase == "idle" and not session.busy
+    asked = [*controls(prompt=prompt, critic=critic)[:6], *knobs]
+    answer = studio.read(studio.search.press_run(request(), session, *asked))
+    assert said in answer["notice"] and "ticket" not in answer
+    assert session.phase == "idle" and not session.busy
 
 
 @pytest.mark.parametrize("error", [CriticError("out of <credit>"), RuntimeError("boom")])
-def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(search: Search, redness: Critic, error: Exception):
+def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(studio: Studio, redness: Critic, error: Exception):
     class Flaky(Critic):
         name, calls = "flaky", 0
 
@@ -148,208 +148,178 @@ def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(search: Search,
                 raise error
             return redness.score(images, prompt)
 
-    search.studio.engine.judges.shared["redness"] = Flaky()
+    studio.shared.engine.judges.shared["redness"] = Flaky()
     session = Session()
-    pages = list(drive(search, press(search, "press_run", session), session))
-    assert session.phase == PAUSED and session.shown.newest == 1
-    assert escape(str(error)) in pages[-1]["notice"] and "Traceback" not in pages[-1]["notice"]
-    again = list(drive(search, search.press_resume(session), session))
+    pages = list(studio.drive(studio.press("press_run", session), session))
+    assert session.phase == FAILED and session.shown.newest == 1 and "Failed after step 1" in pages[-1]["status"]
+    assert (
+        pages[-1]["resume"]["visible"]
+        and escape(str(error)) in pages[-1]["notice"]
+        and "Traceback" not in pages[-1]["notice"]
+    )
+    again = list(studio.resume(session))
     assert session.phase == FINISHED and session.shown.newest == 4 and again[-1]["notice"] == ""
 
 
-def test_looking_back_pins_every_panel_until_the_newest_is_chosen(search: Search):
-    session, looking = Session(), Looking()
-    pages = drive(search, press(search, "press_run", session), session)
+def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio):
+    session = Session()
+    pages = studio.drive(studio.press("press_run", session), session)
     for _ in range(4):
         last = next(pages)
     assert last["stage"]["index"] == 2
-    pinned = dict(zip(PANEL, looking.look(session, event(index=0)), strict=True))
+    pinned = studio.look(session, 0)
     assert pinned["stage"]["image"].endswith("step-0000.png") and "at step 0" in pinned["score"]
     after = next(pages)
-    still = set(PANEL) - {"score"}  # which step is the best may have changed
+    still = set(pinned) - {"score"}  # which step is the best may have changed
     assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
     assert "at step 0" in after["score"]
-    looking.look(session, event(index=3))
+    studio.look(session, 3)
     assert next(pages)["stage"]["index"] == 4
 
 
-def test_what_a_step_is_compared_with_can_be_chosen(search: Search):
-    session, looking = Session(), Looking()
-    finish(search, session)
+def test_what_a_step_is_compared_with_can_be_chosen(studio: Studio):
+    session = Session()
+    studio.finish(session)
     for against, chosen, other in (("previous", None, 3), ("first", None, 0), ("a step", 2, 2)):
-        field, stage, *_ = looking.look_against(session, against, chosen)
-        assert stage["other"]["index"] == other and field["visible"] == (against == "a step")
+        answer = studio.read(studio.inspector.look_against(session, against, chosen))
+        assert answer["stage"]["other"]["index"] == other
+        assert answer["against_step"]["visible"] == (against == "a step")
 
 
-def test_a_fork_shares_its_past_and_goes_its_own_way(search: Search):
-    session, looking = Session(), Looking()
-    finish(search, session)
-    looking.look(session, event(index=2))
-    page = list(drive(search, press(search, "press_fork", session, replace(SETTINGS, lr=0.05)), session))[-1]
+def test_a_fork_shares_its_past_and_goes_its_own_way(studio: Studio):
+    session = Session()
+    studio.finish(session)
+    studio.look(session, 2)
+    page = list(studio.drive(studio.press("press_fork", session, replace(SETTINGS, lr=0.05)), session))[-1]
     first, second = session.runs
     assert second.origin == "from step 2 of run 1" and session.shown is second
-    assert second.steps[:3] == first.steps[:3] and [s.settings.lr for s in second.steps] == [0.5] * 3 + [0.05] * 2
-    assert not same(second.steps, first.steps)
+    assert whole(second)[:3] == whole(first)[:3] and [s.settings.lr for s in second.steps] == [0.5] * 3 + [0.05] * 2
+    assert not same(second, first)
     assert [run["number"] for run in page["runs"]] == [1, 2] and "run 1" in {d["name"] for d in page["plot"]["data"]}
-    looking.choose(session, event(number=1))
+    studio.inspector.choose(session, event(number=1))
     assert session.shown is first
     # The same settings: the same run.
-    looking.look(session, event(index=1))
-    list(drive(search, press(search, "press_fork", session), session))
-    assert same(session.shown.steps, first.steps)
+    studio.look(session, 1)
+    list(studio.drive(studio.press("press_fork", session), session))
+    assert same(session.shown, first)
 
 
-def test_a_fork_keeps_its_critic(search: Search):
+def test_a_fork_keeps_its_critic(studio: Studio):
     session = Session()
-    finish(search, session)
-    Looking().look(session, event(index=2))
-    answer = press(search, "press_fork", session, critic="oracle")
-    assert "Run 1 was scored by redness" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    studio.finish(session)
+    studio.look(session, 2)
+    answer = studio.press("press_fork", session, critic="oracle")
+    assert "Run 1 was scored by redness" in answer["notice"]
     assert len(session.runs) == 1 and not session.busy
 
 
-def test_a_fork_that_leaves_nothing_to_do_is_refused(search: Search):
+def test_a_fork_that_leaves_nothing_to_do_is_refused(studio: Studio):
     session = Session()
-    finish(search, session)
-    answer = press(search, "press_fork", session)
-    assert "leave nothing to search" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"]
+    studio.finish(session)
+    answer = studio.press("press_fork", session)
+    assert "leave nothing to search" in answer["notice"]
     assert len(session.runs) == 1
 
 
-def test_runs_stay_beside_each_other_up_to_a_number(search: Search):
+def test_runs_stay_beside_each_other_up_to_a_number(studio: Studio):
     session = Session(keep=6)
     quick = replace(SETTINGS, steps=0)
     for _ in range(7):
-        finish(search, session, quick)
+        studio.finish(session, quick)
     assert [run.number for run in session.runs] == list(range(2, 8)) and Session().keep >= 6
 
 
-def test_a_comparison_puts_every_method_through_the_same_start(search: Search):
-    session, comparing = Session(), Comparing(search.studio)
+def test_a_comparison_puts_every_method_through_the_same_start(studio: Studio):
+    session = Session()
     wanted = ["best-of-n", "joint", "text", "step 0"]
-    ticket, *_ = comparing.press_compare(request(), session, wanted, *controls())
-    pages = list(comparing.drive(ticket, session))
+    answer = studio.compared(session, wanted)
+    pages = list(studio.drive_comparison(answer, session))
     rows = session.comparison.rows
     assert [row.method for row in rows] == ["step 0", "text", "joint", "best-of-n"]
-    assert len({tuple(row.run.steps[0].image_tokens) for row in rows}) == 1
+    assert len({tuple(row.run.step(0).image_tokens) for row in rows}) == 1
     assert [row.cost.image_rollouts for row in rows] == [1, 5, 5, 5]
     drawn = 1 + sum(row.cost.image_rollouts - 1 for row in rows)
-    before = comparing.expect(wanted, "a & b", SETTINGS.steps, "redness", "none")
+    before = studio.compare.expect(wanted, "a & b", SETTINGS.steps, "redness", "none")
     assert f"At most {drawn} images" in before and "“a &amp; b”" in before
-    assert same(rows[2].run.steps, undisturbed(search))
-    assert "Finished: 4 of 4" in pages[-1][2] and session.active is None
-    assert [page[0] for page in pages] == [ticket] * (len(pages) - 1) + [0], (
-        "whose changes bring the Inspector up to date"
-    )
-    comparing.inspect(session, event(method="joint"))
-    comparing.inspect(session, event(method="joint"))
-    assert session.runs == [rows[2].opened] and same(session.shown.steps, rows[2].run.steps)
+    assert same(rows[2].run, undisturbed(studio))
+    assert "Finished: 4 of 4" in pages[-1]["compare_status"] and session.active is None
+    studio.compare.inspect(session, event(method="joint"))
+    studio.compare.inspect(session, event(method="joint"))
+    assert session.runs == [rows[2].opened] and same(session.shown, rows[2].run)
 
 
-def test_a_comparison_can_be_cancelled_and_excludes_a_search(search: Search):
-    session, comparing = Session(), Comparing(search.studio)
-    ticket, *_ = comparing.press_compare(request(), session, ["step 0", "joint", "alt"], *controls())
-    pages = comparing.drive(ticket, session)
+def test_a_comparison_can_be_cancelled_and_excludes_a_search(studio: Studio):
+    session = Session()
+    pages = studio.drive_comparison(studio.compared(session, ["step 0", "joint", "alt"]), session)
     for _ in range(5):
         next(pages)
-    refused = press(search, "press_run", session)
-    assert "comparison of yours" in dict(zip(OUTPUTS, refused[1:], strict=True))["notice"]
-    comparing.press_cancel(session)
+    refused = studio.press("press_run", session)
+    assert "comparison of yours" in refused["notice"]
+    studio.compare.press_cancel(session)
     list(pages)
     assert session.comparison.phase == STOPPED and not session.busy
     rows = session.comparison.rows
     assert [(row.method, row.done, len(row.run.steps)) for row in rows] == [("step 0", True, 1), ("joint", False, 2)]
-    shown, said, *_ = comparing.shown(session)
-    assert "1 of 3 methods, joint unfinished" in said and "running" not in shown
+    shown = studio.read(studio.compare.shown(session))
+    assert "1 of 3 methods, joint unfinished" in shown["compare_status"] and "running" not in shown["compare_table"]
     # Nothing is lost: the row that was under way can be looked at, and gone on with as if nothing had happened.
-    comparing.inspect(session, event(method="joint"))
+    studio.compare.inspect(session, event(method="joint"))
     assert session.phase == STOPPED and len(session.shown.steps) == 2
-    list(drive(search, search.press_resume(session), session))
-    assert same(session.shown.steps, undisturbed(search)) and len(rows[1].run.steps) == 2, "the row stays what it was"
+    list(studio.resume(session))
+    assert same(session.shown, undisturbed(studio)) and len(rows[1].run.steps) == 2, "the row stays what it was"
 
 
-def test_while_a_comparison_runs_the_inspector_holds_its_buttons_and_says_why(search: Search):
-    session, comparing = Session(), Comparing(search.studio)
-    ticket, *shown = comparing.press_compare(request(), session, ["step 0", "joint"], *controls())
-    assert shown[-1]["active"] and "Starting" in comparing.said(session)
-    search.press_leave(session)
+def test_while_a_comparison_runs_the_inspector_holds_its_buttons_and_says_why(studio: Studio):
+    session = Session()
+    shown = studio.compared(session, ["step 0", "joint"])
+    assert shown["compare_clock"]["active"] and "Starting" in studio.compare.said(session)
+    studio.search.press_leave(session)
     assert session.busy, "Leave is for a search"
-    pages = comparing.drive(ticket, session)
+    pages = studio.drive_comparison(shown, session)
     for _ in range(4):
         next(pages)
-    comparing.inspect(session, event(method="step 0"))
-    looked = dict(zip(OUTPUTS, page(session), strict=True))
+    studio.compare.inspect(session, event(method="step 0"))
+    looked = studio.read(studio.page.whole(session))
     assert "(Your comparison is running.)" in looked["status"] and "step 0 of 0" in looked["status"]
     assert not any(looked[name]["interactive"] for name in ("run", "pause", "one_step", "stop", "fork"))
-    search.press_pause(session)
-    search.press_stop(session)
+    studio.search.press_pause(session)
+    studio.search.press_stop(session)
     list(pages)
     assert session.comparison.phase == FINISHED
-    looked = dict(zip(OUTPUTS, page(session), strict=True))
+    looked = studio.read(studio.page.whole(session))
     assert looked["run"]["interactive"] and "comparison" not in looked["status"]
 
 
-def test_visitors_wait_in_line_and_see_only_their_own(search: Search):
+def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
     first, second = Session(), Session()
-    mine = drive(search, press(search, "press_run", first), first)
+    mine = studio.drive(studio.press("press_run", first), first)
     next(mine), next(mine)
-    answer = press(search, "press_run", second, prompt="a blue square")
-    said = dict(zip(OUTPUTS, answer[1:], strict=True))["status"]
+    answer = studio.press("press_run", second, prompt="a blue square")
+    said = answer["status"]
     assert "ahead of yours" in said and "About" in said
-    assert "ahead of yours" in search.tick(second)
+    assert "ahead of yours" in studio.search.tick(second)
     list(mine)
-    theirs = list(drive(search, answer, second))
+    theirs = list(studio.drive(answer, second))
     assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue square"
-    assert set(first.shown.paths).isdisjoint(second.shown.paths)
-    assert {tile["image"] for tile in theirs[-1]["strip"]["tiles"]} == {
-        f"gradio_api/file={p}" for p in second.shown.paths
-    }
+    mine, other = ({step.image for step in session.shown.steps} for session in (first, second))
+    assert mine.isdisjoint(other)
+    assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {url(p) for p in other}
 
 
-def test_leaving_the_line_voids_the_ticket(search: Search):
+def test_leaving_the_line_voids_the_ticket(studio: Studio):
     session = Session()
-    answer = press(search, "press_run", session)
-    search.press_leave(session)
-    list(search.drive(answer[0], session))
+    answer = studio.press("press_run", session)
+    studio.search.press_leave(session)
+    assert list(studio.drive(answer, session)) == []
     assert session.shown.steps == [] and session.phase == STOPPED
-    again = press(search, "press_run", session)
-    assert again[0] > answer[0] and len(list(drive(search, again, session))) == 7
+    again = studio.press("press_run", session)
+    assert again["ticket"] > answer["ticket"] and len(list(studio.drive(again, session))) == 6
 
 
-def test_closing_the_tab_ends_the_run_and_frees_its_images(search: Search):
-    session = Session()
-    pages = drive(search, press(search, "press_run", session), session)
-    next(pages), next(pages)
-    folder, control = session.folder, session.active.control
-    assert folder.is_dir()
-    search.studio.unload(request(str(id(session))))
-    assert control.stopped and not folder.exists() and session.shown is None
-    assert list(pages) == [] and not folder.exists()
-
-
-def test_a_closed_generator_leaves_the_line(search: Search):
-    session = Session()
-    generator = search.drive(press(search, "press_run", session)[0], session)
-    next(generator), next(generator)
-    generator.close()
-    other = Session()
-    search.studio.line.join(other)
-    assert session.phase == STOPPED and search.studio.line.ahead(other) == 0
-
-
-def test_line_counts_who_is_ahead():
-    line, sessions = Line(), [Session() for _ in range(3)]
-    for session in (*sessions, sessions[0]):
-        line.join(session)
-    assert [line.ahead(s) for s in sessions] == [0, 1, 2]
-    line.leave(sessions[0])
-    assert [line.ahead(s) for s in sessions] == [0, 0, 1]
-
-
-def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(search: Search, tiny: Janus):
+def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(studio: Studio, tiny: Janus):
     assert singles("0.5*oracle + 0.5*gpt-4o") == ["oracle", "gpt-4o"] and singles(None) == []
     assert paid(["oracle", "none"]) == 0 and paid(["0.5*oracle+0.5*gpt-4o", "gpt-4o"]) == 2
-    judges = search.studio.engine.judges
+    judges = studio.shared.engine.judges
     options, theirs = (Options(key="sk-secret", base_url="http://127.0.0.1:9") for _ in range(2))
     assert judges.critic("oracle", options) is judges.critic("oracle")
     mine = judges.critic("gpt-4o", options)
@@ -366,10 +336,8 @@ def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(search: Search, t
 # The page and the app
 
 
-def test_every_knob_has_a_control_with_its_default():
-    recommended = {"lr": 0.07, "guidance": 3.0}
-    with gr.Blocks(analytics_enabled=False):
-        made = build_controls(recommended, "oracle")
+def test_every_knob_has_a_control_with_its_default(studio: Studio):
+    recommended, made = studio.shared.engine.facts.recommended, studio.controls
     assert list(made.knobs) == list(KNOBS)
     defaults = SearchSettings().resolve(recommended).as_dict()
     assert {name: c.value for name, c in made.knobs.items()} == defaults
@@ -381,16 +349,15 @@ def test_every_knob_has_a_control_with_its_default():
     assert 0 <= random_seed() < 2**53
 
 
-def test_everything_that_computes_shares_one_turn_and_one_endpoint_is_public(tiny: Janus):
+def test_nothing_of_the_page_waits_for_another_visitor_and_one_endpoint_is_public(tiny: Janus):
     demo = build_demo(LocalEngine(tiny))
-    computing = [fn for fn in demo.fns.values() if fn.concurrency_id == "search"]
-    assert sorted(fn.name for fn in computing) == ["drive", "drive", "search_image"]
-    assert {fn.concurrency_limit for fn in computing} == {1}
-    queued = {fn.name for fn in demo.fns.values() if fn.queue and fn.fn}
-    assert queued == {
-        "drive", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "search_image", "unload",
+    queued = {fn.name: fn.concurrency_limit for fn in demo.fns.values() if fn.queue and fn.fn}
+    assert {name for name, limit in queued.items() if limit is not None} == {"open_file"}
+    assert set(queued) == {
+        "watch", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "search_image",
+        "search_image_steps", "arrive", "welcome", "open_file",
     }  # fmt: skip
-    assert list(demo.get_api_info()["named_endpoints"]) == ["/search_image"]
+    assert list(demo.get_api_info()["named_endpoints"]) == ["/search_image", "/search_image_picture"]
     assert not demo.get_api_info()["unnamed_endpoints"] and not demo.analytics_enabled
 
 
@@ -409,18 +376,18 @@ def test_app_says_in_one_line_what_cannot_be_loaded(flags: list[str], capsys: py
     assert flags[1] in error.splitlines()[-1]
 
 
-def test_a_preset_sets_the_knobs_of_the_next_run_only(search: Search):
-    session, models_own = Session(), SearchSettings().resolve(search.studio.engine.facts.recommended)
-    _, _, *values = search.choose_preset(session, "coordinate")
-    chosen = dict(zip(KNOBS, values, strict=True))
+def test_a_preset_sets_the_knobs_of_the_next_run_only(studio: Studio):
+    session, models_own = Session(), SearchSettings().resolve(studio.shared.engine.facts.recommended)
+    chosen = studio.read(studio.controls.choose_preset(session, "coordinate"))
     assert (chosen["text_update"], chosen["text_ratio"], chosen["strategy"]) == ("coordinate", 1.0, "text")
     assert chosen["lr"] == models_own.lr, "what it leaves out, the model recommends"
-    assert chosen["seed"] == gr.skip() and chosen["steps"] == gr.skip()
-    own = dict(zip(KNOBS, search.choose_preset(session, OWN)[2:], strict=True))
+    assert "seed" not in chosen and "steps" not in chosen
+    own = studio.read(studio.controls.choose_preset(session, OWN))
     assert own["text_update"] == "adam" and own["text_ratio"] == models_own.text_ratio
-    answer = press(search, "press_step", session)
+    answer = studio.press("press_step", session)
     for phase in (WAITING, PAUSED):
         assert session.phase == phase
-        radio, said, *values = search.choose_preset(session, "paper")
-        assert radio["value"] is None and "next run" in said and all(value == gr.skip() for value in values)
-        list(drive(search, answer, session))
+        refused = studio.read(studio.controls.choose_preset(session, "paper"))
+        assert set(refused) == {"preset", "notice"} and refused["preset"]["value"] is None
+        assert "next run" in refused["notice"]
+        list(studio.drive(answer, session))

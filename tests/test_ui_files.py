@@ -1,21 +1,20 @@
 """Files in and out of the page: export, replay, shipped examples, and the public endpoint."""
 
+import asyncio
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 from PIL import Image
 
 from milr_core import Trajectory
-from tests.ui_helpers import PROMPT, SETTINGS, drive, event, finish, press, request
-from ui.api import build_api
-from ui.exporting import Exporting
-from ui.looking import Looking
-from ui.page import OUTPUTS
-from ui.replaying import SHIPPED, Replaying, shipped
-from ui.search import Search
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, request, whole
+from ui.api import build_api, build_tool
+from ui.limits import Limits
+from ui.panels.recorded_runs import SHIPPED, shipped
 from ui.session import REPLAYED, Session
 
 
@@ -26,17 +25,22 @@ class Headers(gr.Request):
 
 
 @pytest.fixture
-def exported(search: Search) -> tuple[Session, list]:
+def exported(studio: Studio) -> tuple[Session, list]:
     session = Session()
-    finish(search, session)
-    files, *rest = Exporting(search.studio).prepare(Headers(session_hash="a"), session)
-    assert files["label"].startswith("Run 1 up to step 4")
-    return session, [files["value"], *rest]
+    studio.finish(session)
+    answer = prepared(studio, session)
+    assert answer["files"]["label"].startswith("Run 1 up to step 4")
+    texts = (answer[name] for name in ("json", "command", "python", "link", "notice"))
+    return session, [answer["files"]["value"], *texts]
 
 
-def opened(search: Search, session: Session, file: str | Path) -> dict:
-    answer = Replaying(search.studio).open_file(request(), session, str(file))
-    return dict(zip(OUTPUTS, answer, strict=True))
+def prepared(studio: Studio, session: Session) -> dict:
+    return studio.read(studio.export.press_prepare(Headers(session_hash="a"), session))
+
+
+def opened(studio: Studio, session: Session, file: str | Path) -> dict:
+    answer = studio.recorded.open_file(session, str(file))
+    return studio.read(answer)
 
 
 def test_export_holds_the_whole_run(exported: tuple[Session, list]):
@@ -51,30 +55,30 @@ def test_export_holds_the_whole_run(exported: tuple[Session, list]):
     assert "reason" in command and "SearchSettings(" in python
 
 
-def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Session, list], search: Search):
+def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Session, list], studio: Studio):
     session, (files, *_) = exported
     other = Session()
-    page = opened(search, other, files[0])
+    page = opened(studio, other, files[0])
     assert other.phase == REPLAYED and "nothing is computed" in page["status"] and page["notice"] == ""
-    ours, theirs = other.shown.steps, session.shown.steps
+    ours, theirs = whole(other.shown), whole(session.shown)
     assert [(s.text, s.reward, s.probabilities) for s in ours] == [(s.text, s.reward, s.probabilities) for s in theirs]
     assert not page["resume"]["visible"] and page["fork"]["interactive"]
-    Looking().look(other, event(index=1))
-    list(drive(search, press(search, "press_fork", other), other))
-    assert [s.image_tokens for s in other.shown.steps] == [s.image_tokens for s in theirs]
+    studio.look(other, 1)
+    list(studio.drive(studio.press("press_fork", other), other))
+    assert [s.image_tokens for s in whole(other.shown)] == [s.image_tokens for s in theirs]
     # And the fork of a recorded run is exported whole.
-    files, *_, notice = Exporting(search.studio).prepare(Headers(session_hash="a"), other)
-    first = Path(files["value"][0])
-    assert notice == "" and len(Trajectory.from_zip(first, first.parent / "back")) == 5
+    answer = prepared(studio, other)
+    first = Path(answer["files"]["value"][0])
+    assert answer["notice"] == "" and len(Trajectory.from_zip(first, first.parent / "back")) == 5
 
 
-def test_a_run_of_other_weights_is_looked_at_but_not_continued(exported: tuple[Session, list], search: Search):
+def test_a_run_of_other_weights_is_looked_at_but_not_continued(exported: tuple[Session, list], studio: Studio):
     session = Session()
-    opened(search, session, exported[1][0][0])
+    opened(studio, session, exported[1][0][0])
     session.shown.model["weights_hash"] = "0"
-    Looking().look(session, event(index=1))
-    answer = press(search, "press_fork", session)
-    assert "other weights" in dict(zip(OUTPUTS, answer[1:], strict=True))["notice"] and len(session.runs) == 1
+    studio.look(session, 1)
+    answer = studio.press("press_fork", session)
+    assert "other weights" in answer["notice"] and len(session.runs) == 1
 
 
 def rewritten(source: str, target: Path, change) -> Path:
@@ -98,9 +102,9 @@ def rewritten(source: str, target: Path, change) -> Path:
         (lambda name, data: [] if name.endswith("json") else [(name, data)], "no run bundle"),
     ],
 )
-def test_a_hostile_file_is_refused_with_a_sentence(exported, search: Search, tmp_path: Path, change, said: str):
+def test_a_hostile_file_is_refused_with_a_sentence(exported, studio: Studio, tmp_path: Path, change, said: str):
     session = Session()
-    page = opened(search, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
+    page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
     assert said in page["notice"] and session.runs == [] and "Traceback" not in page["notice"]
     assert not (tmp_path / "run.sh").exists()
 
@@ -113,7 +117,7 @@ def test_a_hostile_file_is_refused_with_a_sentence(exported, search: Search, tmp
         ({"observed": {str(i): {"value": 0.5, "parts": {}, "reason": ""} for i in range(200)}}, "no valid observed"),
     ],
 )
-def test_a_bundle_that_would_fill_the_page_is_refused(exported, search: Search, tmp_path: Path, grown: dict, said: str):
+def test_a_bundle_that_would_fill_the_page_is_refused(exported, studio: Studio, tmp_path: Path, grown: dict, said: str):
     def grow(name: str, data: bytes) -> list[tuple[str, bytes]]:
         if not name.endswith(".json"):
             return [(name, data)]
@@ -122,66 +126,93 @@ def test_a_bundle_that_would_fill_the_page_is_refused(exported, search: Search, 
         return [(name, json.dumps(about).encode())]
 
     session = Session()
-    page = opened(search, session, rewritten(exported[1][0][0], tmp_path / "large.zip", grow))
+    page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "large.zip", grow))
     assert said in page["notice"] and session.runs == [] and len(page["notice"]) < 500
 
 
-def test_a_file_that_is_no_zip_is_refused(search: Search, tmp_path: Path):
+def test_a_file_that_is_no_zip_is_refused(studio: Studio, tmp_path: Path):
     (tmp_path / "x.zip").write_text("hello")
-    assert "not a zip" in opened(search, Session(), tmp_path / "x.zip")["notice"]
+    assert "not a zip" in opened(studio, Session(), tmp_path / "x.zip")["notice"]
 
 
-def test_nothing_to_export_is_said(search: Search):
-    assert "nothing to export" in Exporting(search.studio).prepare(Headers(session_hash="a"), Session())[-1]
+def test_nothing_to_export_is_said(studio: Studio):
+    assert "nothing to export" in prepared(studio, Session())["notice"]
 
 
 @pytest.mark.parametrize("about", shipped(), ids=lambda about: about["file"])
-def test_shipped_runs_open_and_are_small(search: Search, about: dict[str, str]):
+def test_shipped_runs_open_and_are_small(studio: Studio, about: dict[str, str]):
     session = Session()
-    answer = Replaying(search.studio).open_example(about["file"])(request(), session)
-    page = dict(zip(OUTPUTS, answer, strict=True))
-    assert page["notice"] == "" and session.shown.steps[0].probabilities is not None
+    answer = studio.recorded.open_example(about["file"])(session)
+    page = studio.read(answer)
+    assert page["notice"] == "" and session.shown.step(0).probabilities is not None
     kind = about["title"].partition(":")[0].lower()
     assert kind == "it gets better" or kind in page["flags"], "what it is called after is in sight"
     assert (SHIPPED / about["file"]).stat().st_size < 300_000
 
 
-def test_the_endpoint_streams_steps_and_ends_with_the_bundle(search: Search, tmp_path: Path):
-    endpoint = build_api(search.studio)
-    answers = list(endpoint(PROMPT, critic="redness", steps=2, threshold=0.95, seed=3))
+async def called(studio: Studio, **given: Any) -> list[dict]:
+    """What the endpoint answers; its turn is computed as on the page, in a thread."""
+    studio.shared.line.start = studio.shared.line._in_thread
+    return [answer async for answer in build_api(studio.shared)(request(), **given)]
+
+
+def test_the_endpoint_streams_steps_and_ends_with_the_bundle(studio: Studio, tmp_path: Path):
+    asked = {"prompt": PROMPT, "critic": "redness", "steps": "2", "threshold": 0.95, "seed": "3"}
+    answers = asyncio.run(called(studio, **asked))
     assert [len(answer["steps"]) for answer in answers] == [1, 2, 3, 3]
     assert "bundle" not in answers[2] and set(answers[2]["steps"][0]) >= {"text", "reward", "flags", "seconds"}
     back = Trajectory.from_zip(answers[-1]["bundle"]["path"], tmp_path / "back")
-    assert len(back) == 3 and back.prompt == PROMPT
+    assert len(back) == 3 and back.prompt == PROMPT and studio.shared.line.empty
     best = answers[-1]["steps"][answers[-1]["best"]]
     assert best["reward"] == max(step["reward"] for step in answers[-1]["steps"])
 
 
-def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(search: Search):
-    session = Session()
-    answer = press(search, "press_run", session)
-    answers = build_api(search.studio)(PROMPT, critic="redness", steps=2, threshold=0.95)
-    next(answers)
-    assert search.studio.line.ahead(session) == 1 and "ahead of yours. About" in search.tick(session)
-    assert search.studio.wait(session) == pytest.approx(2 * search.studio.seconds_a_step)
-    answers.close()
-    assert search.studio.line.ahead(session) == 0 and len(list(drive(search, answer, session))) == 7
+def test_an_agent_is_given_the_picture_first(studio: Studio):
+    studio.shared.line.start = studio.shared.line._in_thread
+    picture, told = asyncio.run(build_tool(studio.shared)(request(), PROMPT, "redness", steps=1))
+    assert Image.open(picture["path"]).format == "PNG" and picture["meta"] == {"_type": "gradio.FileData"}
+    assert len(told["steps"]) == 2 and "image" not in told
+
+
+def test_a_call_waits_in_the_line_of_visitors_and_counts_its_searches(studio: Studio):
+    session, shared = Session(), studio.shared
+    shared.limits = Limits(searches=1)
+
+    async def call() -> None:
+        answers = build_api(shared)(request(), PROMPT, critic="redness", steps=2, threshold=0.95)
+        asking = asyncio.ensure_future(anext(answers))
+        while shared.line.empty:
+            await asyncio.sleep(0.01)
+        studio.press("press_run", session)
+        shared.took(1.0)
+        assert shared.ahead(session) == 1 and "ahead of yours. About 3.0 s" in studio.search.tick(session)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(call())
+    with pytest.raises(gr.Error, match="1 searches from one address are all"):
+        asyncio.run(called(studio, prompt=PROMPT, critic="redness"))
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"prompt": "two red dogs"}, "does not know: dogs"),
-        ({"prompt": "x" * 5000}, "does not know: x{200}…"),
+        ({"prompt": "x" * 5000}, "prompt has 5000 characters, and 4000 are taken"),
+        ({"steps": 10**310}, "steps lies in"),
+        ({"seed": -(10**310)}, "seed lies in"),
+        ({"lr": 10**310}, "lr lies in"),
+        ({"threshold": "9" * 400}, "threshold"),
         ({"prompt": 5}, "prompt is text; got 5"),
         ({"steps": 65}, "64 steps at most"),
-        ({"steps": "four"}, "steps is a whole number; got 'four'"),
+        ({"steps": "four"}, "steps is given as 'four', which is no number"),
         ({"lr": 99.0}, "lr lies in"),
         ({"critic": "nobody"}, "There is no critic 'nobody'"),
         ({"critic": ["oracle"]}, "critic is text; got"),
         ({"observer": {}}, "observer is text; got"),
     ],
 )
-def test_the_endpoint_says_what_is_wrong(search: Search, given: dict, said: str):
+def test_the_endpoint_says_what_is_wrong(studio: Studio, given: dict, said: str):
     with pytest.raises(gr.Error, match=said):
-        list(build_api(search.studio)(**{"prompt": PROMPT, "critic": "redness"} | given))
+        asyncio.run(called(studio, **{"prompt": PROMPT, "critic": "redness"} | given))

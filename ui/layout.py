@@ -4,26 +4,26 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui.api import build_api
-from ui.choosing import header, wire_choice
-from ui.comparing import build_comparing, wire_comparing
-from ui.engine import Engine
-from ui.inspector import ASKS, AT_ONCE, COMPUTES, TYPED, build_inspector, wire_inspector
+from ui.api import add_endpoints
+from ui.engines.base import Engine
+from ui.engines.models import Models
 from ui.limits import Limits
-from ui.models import Models
-from ui.page import OUTPUTS, url
-from ui.panels import PLOTLY, WEB
+from ui.page import Page
+from ui.panels.model_picker import header
 from ui.session import Session
-from ui.studio import Studio
-from ui.views.about import about
-from ui.views.results import results
+from ui.shared_state import SharedState
+from ui.tabs.about import about
+from ui.tabs.compare import Compare
+from ui.tabs.inspector import Inspector
+from ui.tabs.results import build_results
+from ui.visit import Visit
 
 DEFAULT_LIMITS = Limits()
 QUEUE_SECONDS = 0.02
 """Between two looks of gradio's queue for something to do. Its own are a millisecond and ten, which take 7% of a core
 from an idle page."""
-PUBLISHED = Path(__file__).resolve().parent.parent / "docs" / "results.md"
-"""Written by `python -m bench report`, with its pictures in a folder beside it; not in an installed package."""
+ROOM = Path(__file__).parent
+STYLE = [ROOM / "layout.css", *sorted(ROOM.glob("panels/*.css")), *sorted(ROOM.glob("tabs/*.css"))]
 
 
 def launch_options() -> dict:
@@ -45,7 +45,7 @@ def launch_options() -> dict:
         color_accent="*primary_600",
         link_text_color_dark="*secondary_300",
     )
-    return {"theme": theme, "css_paths": [WEB / "style.css"], "footer_links": ["api", "gradio", "settings"]}
+    return {"theme": theme, "css_paths": STYLE, "footer_links": ["api", "gradio", "settings"]}
 
 
 def build_demo(
@@ -54,48 +54,38 @@ def build_demo(
     seconds_a_step: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     models: Models | None = None,
+    sign_in: bool = False,
 ) -> gr.Blocks:
     """The page for an engine, with its queue; `critic` is the one chosen at first.
 
     seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
+    sign_in: whether a visitor may sign in to Hugging Face, whose accounts have more GPU time than nobody has.
     """
-    gr.set_static_paths([PLOTLY, PUBLISHED.with_suffix("")])
-    studio = Studio(engine, limits)
-    studio.seconds_a_step = seconds_a_step
-    cleaned = (3600, 3600 * limits.cache_hours)
-    with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True, delete_cache=cleaned) as demo:
-        session, ticket = gr.State(Session(keep=limits.runs_kept)), gr.State(0)
+    shared = SharedState(engine, limits)
+    shared.seconds_a_step = seconds_a_step
+    if models is not None:
+        models.use = shared.use
+    shared.keep_sweeping()
+    with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True) as demo:
+        session = gr.State(Session(keep=limits.runs_kept))
+        visit = Visit(shared, session)
         top = gr.HTML(header(engine.facts, models), elem_id="header")
+        told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True, render=False)
+        if sign_in:
+            gr.LoginButton("Sign in for the GPU quota of your account", size="sm", elem_id="sign-in")
+        page = Page()
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Inspector", id="inspector"):
-                parts, controls = build_inspector(studio, critic, models)
-                steps = controls.knobs["steps"]
-                steps.maximum = min(steps.maximum, limits.steps_at_most)
-                steps.value = min(steps.value, limits.steps_at_most)
-            with gr.Tab("Compare", id="compare") as compare:
-                compared = build_comparing() | {"tab": compare}
+                inspector = Inspector(shared, page, critic, models, (top, told))
+            with gr.Tab("Compare", id="compare") as compare_tab:
+                compare = Compare(shared, page)
             with gr.Tab("Results", id="results"):
-                _results()
+                build_results()
             with gr.Tab("About", id="about"):
-                told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True)
-        computes = COMPUTES | {"concurrency_limit": engine.at_once}
-        opened = demo.load
-        if models is not None:
-            models.use = studio.use
-            parts |= {"header": top, "about": told}
-            knobs = list(controls.knobs.values())
-            opened = wire_choice(demo, studio, models, session, parts, knobs, AT_ONCE).then
-        wire_inspector(opened, studio, session, ticket, parts, controls, computes)
-        asked, page = [parts["prompt"], *controls.asked], [parts[name] for name in OUTPUTS]
-        weighed = [parts["prompt"], *controls.weighed]
-        wire_comparing(studio, session, compared, asked, weighed, tabs, page, computes, ASKS, AT_ONCE, TYPED)
-        gr.api(build_api(studio), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
-        demo.unload(studio.unload)
-    demo.queue(max_size=limits.queue)
+                told.render()
+        inspector.wire(session, visit.wire(demo, page, inspector, compare))
+        compare.wire(session, inspector, compare_tab, tabs)
+        add_endpoints(shared)
+    demo.queue()  # searches wait in a line of ours: what passes through gradio's is answered at once
     demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = QUEUE_SECONDS
     return demo
-
-
-def _results() -> None:
-    text = PUBLISHED.read_text(encoding="utf-8") if PUBLISHED.is_file() else None
-    gr.Markdown(results(text, lambda name: url(PUBLISHED.parent / name)), elem_id="results-page")

@@ -1,63 +1,131 @@
-"""The whole page as a function of a session: a value or an update for every output, in the order of `OUTPUTS`.
+"""The Inspector's panels and buttons, and what stands in each of them for a session.
 
-What a step changes, `SHOWN`, comes first: while steps are made nothing else is sent, since gradio's time for an update
-goes with the number of its outputs.
+While steps are made only what they change is sent, since gradio's time for an update goes with the number of its
+outputs, and an update of a property or a skipped output builds the component anew.
 """
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui.controls import SLIDERS
-from ui.session import PAUSED, RUNNING, STOPPED, WAITING, Session
-from ui.views.flags import flagged
-from ui.views.plot import reward_figure
-from ui.views.reasoning import reasoning
-from ui.views.runs import runs
-from ui.views.score import score
-from ui.views.settings import settings
-from ui.views.stage import other_step, picture
-from ui.views.status import in_force, notice, status
-from ui.views.strip import stepper, tiles
-
-PANEL = ("stage", "reasoning", "score", "flags", "settings")
-"""What is made anew for the step looked at; slider, plot and gallery mark it by themselves."""
-
-IN_FORCE = tuple(f"{name}_in_force" for name in SLIDERS)
-BUTTONS = ("run", "pause", "resume", "one_step", "stop", "leave", "fork")
-PRESSED = (*BUTTONS, "clock")
-SHOWN = (*PANEL, "stepper", "strip", "plot", "runs", "status", *IN_FORCE, "notice")
-OUTPUTS = (*SHOWN, *PRESSED)
+from ui.events import Answer
+from ui.panels.flags import build_flags, flagged
+from ui.panels.gallery import build_gallery, tiles
+from ui.panels.plot import build_plot, reward_figure
+from ui.panels.reasoning import build_reasoning, reasoning
+from ui.panels.runs import build_runs, runs
+from ui.panels.score import build_score, score
+from ui.panels.scripted import url
+from ui.panels.settings_table import build_settings, settings
+from ui.panels.stage import build_stage, other_step, picture
+from ui.panels.status import SLIDERS, build_status, in_force, notice, status
+from ui.panels.stepper import build_stepper, stepper
+from ui.session import FAILED, HELD, IDLE, PAUSED, RUNNING, WAITING, Session
 
 
-def url(path: str | Path) -> str:
-    """Where the browser finds a file of this app's."""
-    return f"gradio_api/file={path}"
+class Page:
+    """Its components are not rendered yet: the tab that lays them out does that.
 
+    Every method answers with a value or an update by component. in_force: by the name of the live slider it is beside.
+    everything, of_the_run, of_the_step, of_the_phase: the components that `whole`, `shown`, `step`, `pressed` answer
+    with.
+    """
 
-def page(session: Session, ahead: int | None = None, wait: float | None = None) -> list[Any]:
-    """Every output. ahead: how many wait or compute before this session, for `wait` seconds, if that is known."""
-    return [*shown(session, ahead, wait), *pressed(session)]
+    def __init__(self) -> None:
+        self.stage, self.reasoning, self.score = build_stage(), build_reasoning(), build_score()
+        self.flags, self.settings = build_flags(), build_settings()
+        self.stepper, self.gallery, self.plot, self.runs = build_stepper(), build_gallery(), build_plot(), build_runs()
+        self.status = build_status(status(IDLE, [], None), "status", padding=False)
+        self.notice = gr.HTML("", elem_id="notice", padding=False, render=False)
+        self.in_force = {name: gr.HTML("", elem_id=f"in-force-{name}", render=False) for name in SLIDERS}
+        small: dict[str, Any] = {"min_width": 70, "render": False}
+        self.run = gr.Button("Run", variant="primary", elem_id="run", **small)
+        self.pause = gr.Button("Pause", interactive=False, elem_id="pause", **small)
+        self.resume = gr.Button("Resume", visible=False, elem_id="resume", **small)
+        self.one_step = gr.Button("Step", elem_id="one-step", **small)
+        self.stop = gr.Button("Stop", interactive=False, elem_id="stop", **small)
+        self.leave = gr.Button("Leave", visible=False, elem_id="leave", **small)
+        self.fork = gr.Button(
+            "Fork the step shown, with these settings", size="sm", interactive=False, elem_id="fork", render=False
+        )
+        self.clock = gr.Timer(2, active=False, render=False)
+        nobody = Session()
+        self.everything, self.of_the_run = list(self.whole(nobody)), list(self.shown(nobody))
+        self.of_the_step, self.of_the_phase = list(self.step(nobody)), list(self.pressed(nobody))
 
+    @property
+    def buttons(self) -> list[gr.Button]:
+        """In the row under the prompt."""
+        return [self.run, self.pause, self.resume, self.one_step, self.stop, self.leave]
 
-def shown(session: Session, ahead: int | None = None, wait: float | None = None) -> list[Any]:
-    """What steps are seen by, in the order of SHOWN."""
-    run = session.shown
-    steps, planned = (run.steps, run.planned) if run else ([], None)
-    gallery = tiles(steps, [url(p) for p in run.paths], run.flags) if run else []
-    others = [(other.number, other.steps) for other in session.runs if other is not run and other.steps]
-    whole = {
-        "stepper": stepper(run.number if run else 0, steps, planned, session.looked_at),
-        "strip": {"run": run.number if run else 0, "tiles": gallery},
-        "plot": reward_figure(steps, planned, others, run.title if others else "score")
-        | {"run": run.number if run else 0},
-        "runs": runs(session.runs, run),
-        "status": status(session.phase, steps, planned, ahead, wait) + elsewhere(session),
-    }
-    rest = (*panel(session), *beside(session))
-    whole |= dict(zip((*PANEL, *IN_FORCE, "notice"), rest, strict=True))
-    return [whole[name] for name in SHOWN]
+    def whole(self, session: Session, ahead: int | None = None, wait: float | None = None) -> Answer:
+        """Everything. ahead: how many wait or compute before this session, for `wait` seconds, if that is known."""
+        return self.shown(session, ahead, wait) | self.pressed(session)
+
+    def shown(self, session: Session, ahead: int | None = None, wait: float | None = None) -> Answer:
+        """What steps are seen by."""
+        run = session.shown
+        steps, planned, number = (list(run.steps), run.planned, run.number) if run else ([], None, 0)
+        others = [(other.number, list(other.steps)) for other in session.runs if other is not run and other.steps]
+        figure = reward_figure(steps, planned, others, run.title if run and others else "score")
+        return {
+            **self.step(session),
+            self.stepper: stepper(number, steps, planned, session.looked_at, session.pinned is None),
+            self.gallery: {"run": number, "tiles": tiles(steps, url)},
+            self.plot: figure | {"run": number},
+            self.runs: runs(session.runs, run),
+            self.status: status(session.phase, steps, planned, ahead, wait) + elsewhere(session),
+            **self.beside(session),
+        }
+
+    def step(self, session: Session) -> Answer:
+        """What is made anew for the step looked at; slider, plot and gallery mark it by themselves."""
+        run, at = session.shown, session.looked_at
+        if run is None or at < 0:
+            return {
+                self.stage: {}, self.reasoning: reasoning(None), self.score: score(None), self.flags: "",
+                self.settings: settings([], None),
+            }  # fmt: skip
+        other = other_step(run.steps, at, session.against, session.against_step)
+        step, before = run.step(at), run.step(other)
+        images = url(run.steps[at].image), url(run.steps[other].image)
+        return {
+            self.stage: picture(step, before, images, run.prompt),
+            self.reasoning: reasoning(step, before if other != at else None),
+            self.score: score(step, run.best, run.critic),
+            self.flags: flagged(run.steps[at].flags),
+            self.settings: settings(run.steps, step, run.prompt, run.critic, run.model["id"]),
+        }
+
+    def beside(self, session: Session) -> Answer:
+        """Beside the live sliders, and the notice."""
+        run = session.shown
+        steps, planned = (run.steps, run.planned) if run else ([], None)
+        said = {component: in_force(name, steps, planned) for name, component in self.in_force.items()}
+        return {**said, self.notice: notice(session.notice)}
+
+    def pressed(self, session: Session) -> Answer:
+        """Which buttons there are, which of them may be pressed, and whether the clock runs."""
+        busy = session.busy
+        waiting = session.search is not None and session.search.phase == WAITING
+        running = session.search is not None and session.search.phase == RUNNING
+        held = not busy and session.phase in HELD
+        forkable = not busy and session.shown is not None and session.shown.newest >= 0
+        return {
+            self.run: gr.update(interactive=not busy),
+            self.pause: gr.update(visible=not held, interactive=running),
+            self.resume: gr.update(visible=held),
+            self.one_step: gr.update(interactive=not busy),
+            self.stop: gr.update(visible=not waiting, interactive=running or session.phase in (PAUSED, FAILED)),
+            self.leave: gr.update(visible=waiting),
+            self.fork: gr.update(interactive=forkable),
+            self.clock: gr.update(active=waiting),
+        }
+
+    def refuse(self, session: Session, error: Exception | str) -> Answer:
+        """Everything, with a notice of why nothing was begun."""
+        session.notice = str(error)
+        return self.whole(session)
 
 
 def elsewhere(session: Session) -> str:
@@ -66,45 +134,3 @@ def elsewhere(session: Session) -> str:
         return ""
     what = session.search.title.capitalize() if session.search else "Your comparison"
     return f" ({what} is {session.active.phase}.)"
-
-
-def panel(session: Session) -> list[Any]:
-    """The step looked at, in the order of PANEL."""
-    run, at = session.shown, session.looked_at
-    if run is None or at < 0:
-        return [{}, reasoning(None), score(None), "", settings([], 0)]
-    step, other = run.steps[at], other_step(run.steps, at, session.against, session.against_step)
-    best = run.steps[-1].best
-    return [
-        picture(run.steps, at, other, [url(p) for p in run.paths], run.prompt),
-        reasoning(step, run.steps[other] if other != at else None),
-        score(step, best, run.critic),
-        flagged(run.flags[at]),
-        settings(run.steps, at, run.prompt, run.critic, run.model["id"]),
-    ]
-
-
-def beside(session: Session) -> list[str]:
-    """Beside the live sliders, in the order of IN_FORCE, and the notice."""
-    run = session.shown
-    steps, planned = (run.steps, run.planned) if run else ([], None)
-    return [*(in_force(name, steps, planned) for name in SLIDERS), notice(session.notice)]
-
-
-def pressed(session: Session) -> list[dict[str, Any]]:
-    """Which buttons there are, which of them may be pressed, and whether the clock runs, in the order of PRESSED."""
-    busy = session.busy
-    waiting = session.search is not None and session.search.phase == WAITING
-    running = session.search is not None and session.search.phase == RUNNING
-    held = not busy and session.phase in (PAUSED, STOPPED)
-    forkable = not busy and session.shown is not None and session.shown.newest >= 0
-    return [
-        gr.update(interactive=not busy),
-        gr.update(visible=not held, interactive=running),
-        gr.update(visible=held),
-        gr.update(interactive=not busy),
-        gr.update(visible=not waiting, interactive=running or session.phase == PAUSED),
-        gr.update(visible=waiting),
-        gr.update(interactive=forkable),
-        gr.update(active=waiting),
-    ]

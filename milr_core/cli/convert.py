@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from milr_core.cli.loading import loading_bar
-from milr_core.models.conversion import convert
+from milr_core.janus.conversion import convert
 
 
 def add(commands: Any) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from milr_core.models import Loading, Progress
+from milr_core.janus import Loading, Progress
 
 
 @contextmanager

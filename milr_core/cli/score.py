@@ -12,7 +12,7 @@ from milr_core.cli.arguments import add_critic_options
 from milr_core.critics import CRITICS, critic_class, critic_names, load_critic, options_for, read_options
 from milr_core.critics.pictures import read_picture
 from milr_core.errors import InputError
-from milr_core.models import load_model
+from milr_core.janus import load_model
 from milr_core.rollout import judge
 
 

@@ -267,7 +267,7 @@ class Judge:
         try:
             # The client's own time-out is between bytes: an endpoint that drips has to end as well.
             raw = await asyncio.wait_for(client.chat.completions.with_raw_response.create(**request), self.timeout)
-        except (openai.APITimeoutError, asyncio.TimeoutError):
+        except (TimeoutError, openai.APITimeoutError):
             raise Failed(failures.TIMED_OUT, f"did not answer within {self.timeout:g} s") from None
         except openai.APIConnectionError as error:
             raise Failed(failures.NOT_CONNECTED, str(error.__cause__ or error)) from None

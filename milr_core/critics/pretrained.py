@@ -12,8 +12,8 @@ import torch
 import transformers
 
 from milr_core.critics.base import FAILED, LOADING, READY, UNLOADED, Weights, present
-from milr_core.devices import default_device, default_dtype
 from milr_core.errors import CriticError
+from milr_core.janus.devices import default_dtype, device_here
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Pretrained:
 
     def __init__(self, source: str | Path | None = None, device: str | None = None):
         self.source = str(source or self.weights.id)
-        self.device = device or default_device()
+        self.device = str(device_here(device))
         self.dtype = default_dtype(self.device) if self.half else torch.float32
         self.state = UNLOADED
         self.model: Any = None

@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -23,15 +24,11 @@ from serve.page_replica import page_app
 from serve.remote import RemoteEngine
 from serve.sticky import COOKIE, StickyRouter
 from tests.serve.conftest import LONG, PROMPT, identical
-from tests.ui_helpers import controls, request
+from tests.ui_helpers import Studio
 from ui.api import build_api
-from ui.comparing import Comparing
-from ui.engine import EngineError, Job
+from ui.engines.base import EngineError, Job, run
 from ui.limits import Limits
-from ui.page import OUTPUTS
-from ui.search import Search
 from ui.session import Session
-from ui.studio import Studio
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def engine(handle):
 def test_sliders_and_stop_act_on_replicas(engine, alone):
     job, control = engine.check(Job(f"  {PROMPT} ", LONG, "oracle")), SearchControl()
     assert job.prompt == PROMPT and job.settings.lr is not None
-    steps = engine.reason(job, control)
+    steps = run(engine, job, control)
     made = [next(steps), next(steps)]
     control.change(lr=0.3)
     made.append(next(steps))
@@ -55,12 +52,14 @@ def test_sliders_and_stop_act_on_replicas(engine, alone):
     identical(made[:2], alone[:2])
     threading.Timer(0.05, control.stop).start()
     assert len(list(steps)) <= 2, "a stop acts within a token"
-    best = list(engine.best_of_n(engine.check(Job(PROMPT, LONG, "oracle")), 3, SearchControl()))
+    best = list(
+        run(engine, engine.check(Job(PROMPT, replace(LONG, steps=2), "oracle", method="best-of-n")), SearchControl())
+    )
     assert [s.index for s in best] == [0, 1, 2] and best[0].image_tokens == alone[0].image_tokens
     with pytest.raises(InputError, match="zeppelin"):
         engine.check(Job("a red zeppelin", LONG, "oracle"))
     with pytest.raises(InputError, match="There is no critic 'nobody'"):
-        list(engine.reason(Job(PROMPT, LONG, "nobody"), SearchControl()))
+        list(run(engine, Job(PROMPT, LONG, "nobody"), SearchControl()))
 
 
 def test_a_replica_that_goes_away_is_told_and_the_search_goes_on_exactly(handle, engine, alone):
@@ -110,14 +109,13 @@ def test_no_replica_that_answers_is_told_wherever_a_search_begins(handle, engine
             pass
 
     for error in (RayActorError(), TimeoutError()):
-        studio = Studio(RemoteEngine(Nobody(error)))
-        session, asked = Session(), controls(critic="oracle")
-        shown = dict(zip(OUTPUTS, Search(studio).press_run(request(), session, *asked)[1:], strict=True))
+        studio, session = Studio(RemoteEngine(Nobody(error))), Session()
+        shown = studio.press("press_run", session, critic="oracle")
         assert "No replica of the model answers" in shown["notice"] and not session.busy and not session.runs
-        compared = Comparing(studio).press_compare(request(), session, ["joint"], *asked)
-        assert "No replica of the model answers" in compared[3] and not session.busy
+        compared = studio.compared(session, ["joint"], critic="oracle")
+        assert "No replica of the model answers" in compared["compare_notice"] and not session.busy
         with pytest.raises(gr.Error, match="No replica of the model answers"):
-            list(build_api(studio)(PROMPT))
+            asyncio.run(anext(build_api(studio.shared)(None, PROMPT)))
 
 
 def test_a_page_says_once_which_replica_it_is(engine):

@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("grpc", reason='Ray Serve is an extra: pip install ".[serve]"')
 pytest.importorskip("ray.serve", reason='Ray Serve is an extra: pip install ".[serve]"')
 
-import gradio as gr
 import httpx
 import psutil
 from gradio_client import Client
@@ -20,10 +19,8 @@ from serve.remote import RemoteEngine
 from serve.sticky import COOKIE, named
 from tests.conftest import EVERY_STEP
 from tests.serve.conftest import LONG, PROMPT, identical
-from tests.ui_helpers import controls
-from ui.search import Search
-from ui.session import FINISHED, PAUSED, Session
-from ui.studio import Studio
+from tests.ui_helpers import Studio
+from ui.session import FAILED, FINISHED, Session
 
 pytestmark = pytest.mark.timeout(600)
 PORT = 7940
@@ -122,18 +119,16 @@ def kill_who_computes(processes):
 def test_a_replica_that_dies_in_mid_search_is_survived(engine, alone, monkeypatch, tmp_path):
     """The page says so, keeps the steps, and goes on with the other one."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    search, session, victims = Search(Studio(engine, pace=EVERY_STEP)), Session(), models()
+    studio, session, victims = Studio(engine, pace=EVERY_STEP), Session(), models()
     killer = threading.Thread(target=kill_who_computes, args=[victims])
     assert len(victims) == 2
-    asked = gr.Request(None, None, session_hash="a")
-    answer = search.press_run(asked, session, *controls(alone[0].settings, PROMPT, "oracle"))
-    for _ in search.drive(answer[0], session):
+    answer = studio.press("press_run", session, alone[0].settings, PROMPT, "oracle")
+    for _ in studio.drive(answer, session):
         if session.shown.newest == 2 and killer.ident is None:
             killer.start()
     killer.join()
-    assert session.phase == PAUSED and "went away. The steps so far are kept" in session.notice
+    assert session.phase == FAILED and "went away. The steps so far are kept" in session.notice
     assert 2 <= session.shown.newest < len(alone) - 1 and sum(process.is_running() for process in victims) == 1
-    answer = search.press_resume(session)
-    list(search.drive(answer[0], session))
+    list(studio.resume(session))
     assert session.phase == FINISHED
-    identical(session.shown.steps, alone)
+    identical(list(map(session.shown.state, range(len(alone)))), alone)

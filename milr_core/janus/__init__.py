@@ -1,0 +1,26 @@
+"""Janus: which checkpoints there are, how they come into memory, and how they read prompts, reason and draw."""
+
+from milr_core.janus.catalog import ALIASES, ASSETS, MODELS, ModelInfo
+from milr_core.janus.devices import free_bytes
+from milr_core.janus.janus import Janus
+from milr_core.janus.load import load_model
+from milr_core.janus.memory import Memory, memory_needed
+from milr_core.janus.progress import Loading, Progress
+from milr_core.janus.reading import Reading
+from milr_core.janus.workspace import Workspace
+
+__all__ = [
+    "ALIASES",
+    "ASSETS",
+    "MODELS",
+    "Janus",
+    "Loading",
+    "Memory",
+    "ModelInfo",
+    "Progress",
+    "Reading",
+    "Workspace",
+    "free_bytes",
+    "load_model",
+    "memory_needed",
+]

@@ -1,0 +1,204 @@
+"""The controls of a search: built from `milr_core.settings.KNOBS` and what the model recommends, some of them live."""
+
+import math
+import random
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from milr_core import InputError, SearchSettings
+from milr_core.critics import CRITICS
+from milr_core.settings import KNOBS, PRESETS, Knob, check, recommended_settings
+from ui.engines.base import paid, singles
+from ui.events import AT_ONCE, LATEST, TYPED, Answer
+from ui.page import Page
+from ui.panels.status import SLIDERS, estimate, notice
+from ui.session import NO_OBSERVER, PAUSED, RUNNING, WAITING, Session
+from ui.shared_state import SharedState
+
+CAPTIONS = {
+    "text_ratio": "Share of the words moved.",
+    "image_ratio": "Share of the image cells moved.",
+    "lr": "How far a step moves them.",
+}
+"""Of the sliders in sight, in fewer words than a knob's help."""
+
+LIVE = tuple(name for name, knob in KNOBS.items() if knob.live)
+"""Settings that act on a running search."""
+
+COMFORTABLE = {"lr": 1.0, "steps": 64, "guidance": 20.0, "temperature": 2.0}
+"""Where a slider over the whole range would be too coarse to hit a value: its upper end."""
+
+LARGEST_SEED = 2**31 - 1
+"""Of the dice; a browser's numbers are exact far beyond."""
+
+OWN = "the model's own"
+
+
+def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
+    """A dropdown, a number field or a slider, whatever the knob's type and range ask for."""
+    info = CAPTIONS.get(name, knob.help) + ("" if knob.live else " Fixed once a run has begun.")
+    common = {"label": knob.label, "info": info, "value": value, "elem_id": f"knob-{name}"}
+    if knob.choices:
+        return gr.Dropdown(list(knob.choices), **common)
+    high = max(COMFORTABLE.get(name, knob.high), value)
+    if not math.isfinite(high) or high > 1000:
+        return gr.Number(precision=0, **common)
+    low = knob.low + knob.step if knob.above_low else knob.low
+    return gr.Slider(low, high, step=knob.step, precision=0 if knob.kind is int else None, **common)
+
+
+class Controls:
+    """Live sliders in sight, with the fork that takes them over; critic and the rest in accordions.
+
+    knobs: by name, in the order of KNOBS. key, url, judge: what a critic behind an API asks for, in the group `paid`.
+    """
+
+    def __init__(self, shared: SharedState, page: Page, critic: str):
+        self.shared, self.page = shared, page
+        self.estimate = gr.HTML("", elem_id="estimate", padding=False)
+        values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict()
+        made = {}
+        with gr.Column(elem_classes="card", elem_id="live"):
+            gr.HTML("<h2>Live settings</h2><p class='hint'>Moved during a run, they act from its next step.</p>")
+            for name in SLIDERS:
+                made[name] = knob_control(name, KNOBS[name], values[name])
+                page.in_force[name].render()
+            page.fork.render()
+        self._critics(critic)
+        with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+            self.preset = gr.Radio(
+                [OWN, *PRESETS], value=OWN, label="Preset", elem_id="preset",
+                info="Sets the settings for the next run. paper: all as published. coordinate: one text token at a "
+                "time.",
+            )  # fmt: skip
+            for name, knob in KNOBS.items():
+                if name not in SLIDERS and name != "seed":
+                    made[name] = knob_control(name, knob, values[name])
+            made["seed"] = knob_control("seed", KNOBS["seed"], values["seed"])
+            self.dice = gr.Button("🎲 Random seed", size="sm", elem_id="dice")
+        self.knobs = {name: made[name] for name in KNOBS}
+        most, steps = shared.limits.steps_at_most, self.knobs["steps"]
+        steps.maximum, steps.value = min(steps.maximum, most), min(steps.value, most)
+
+    def _critics(self, critic: str) -> None:
+        offered = self.shared.limits.critics or CRITICS
+        # Bare names, the shorter first: what is typed chooses the first that contains it, and an exact name must win.
+        named = sorted((name for name in CRITICS if name in offered), key=len)
+        with gr.Accordion("Critic", open=False, elem_id="critics"):
+            self.critic = gr.Dropdown(
+                named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
+                info="Who scores the image; or a mixture: terms as 0.7*oracle, joined by +. Fixed once a run has "
+                "begun.",
+            )  # fmt: skip
+            self.observer = gr.Dropdown(
+                [NO_OBSERVER, *named], value=NO_OBSERVER, label="Held-out critic", allow_custom_value=True,
+                elem_id="observer",
+                info="Scores every step as well, and the search never hears it: where it falls while the score rises, "
+                "the score is being exploited. Fixed once a run has begun.",
+            )  # fmt: skip
+            self.about = gr.HTML(described(critic), elem_id="about-critics", padding=False)
+        with gr.Group(visible=False, elem_id="paid") as self.paid:
+            self.key = gr.Textbox(
+                "", label="API key", type="password", elem_id="api-key",
+                info="Used for this visit's calls only; never stored, logged or exported.",
+            )  # fmt: skip
+            self.url = gr.Textbox(
+                "", label="Base URL", info="Of an OpenAI-compatible service; empty: OpenAI's.", elem_id="api-url"
+            )
+            self.judge = gr.Textbox("", label="Judge model", info="Empty: the critic's own default.")
+
+    @property
+    def weighed(self) -> list[gr.components.Component]:
+        """What the estimate of a run depends on."""
+        return [self.knobs["steps"], self.critic, self.observer]
+
+    @property
+    def asked(self) -> list[gr.components.Component]:
+        """All but the prompt, in the order in which handlers take them."""
+        return [self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]
+
+    def wire(self, session: gr.State, ended: gr.events.Dependency) -> None:
+        """ended: what happens when a search has, whose steps tell how long the next ones take."""
+        live = [self.knobs[name] for name in LIVE]
+        beside = [*self.page.in_force.values(), self.page.notice]
+        gr.on([k.change for k in live], self.move_slider, [session, *live], beside, **LATEST, **TYPED)
+        presets = [self.preset, self.page.notice, *self.knobs.values()]
+        self.preset.input(self.choose_preset, [session, self.preset], presets, **AT_ONCE)
+        self.dice.click(random_seed, None, self.knobs["seed"], **AT_ONCE)
+        ended.then(**self.expecting)
+        gr.on([c.change for c in self.weighed], **self.expecting, **LATEST)
+
+    @property
+    def expecting(self) -> dict[str, Any]:
+        """A listener's arguments, to make the estimate anew."""
+        return {"fn": self.expect, "inputs": self.weighed, "outputs": [self.estimate, self.paid, self.about], **TYPED}
+
+    def expect(self, steps: float | None, *judges: str) -> Answer:
+        """What a run will take, and whether the fields for a service's key are needed."""
+        asked_for_money, most = paid(judges), self.shared.limits.steps(steps)
+        cost = self.shared.engine.cost(most)
+        return {
+            self.estimate: estimate(most, self.shared.seconds_a_step, asked_for_money, cost),
+            self.paid: gr.update(visible=asked_for_money > 0),
+            self.about: described(*judges),
+        }
+
+    def move_slider(self, session: Session, *values: Any) -> Answer:
+        """Live settings, in the order of LIVE; in force from the next step of the search that is under way.
+
+        A value below what is allowed is one that is being typed (0, for 0.25): the field mends it when it is left.
+        """
+        run = session.search or session.shown
+        if run is not None and run.phase in (WAITING, RUNNING, PAUSED):
+            try:
+                asked = zip(LIVE, values, strict=True)
+                wanted = {name: check(name, value) for name, value in asked if not half_typed(name, value)}
+                self.shared.check_steps(wanted.get("steps", 0))
+                run.change(**{n: v for n, v in wanted.items() if v != getattr(run.planned, n)})
+                session.notice = ""
+            except InputError as error:
+                session.notice = str(error)
+        return self.page.beside(session)
+
+    def choose_preset(self, session: Session, name: str) -> Answer:
+        """A value for every knob that the preset sets, for the next run: a search under way keeps its settings, and the
+        choice is undone then."""
+        if session.busy or session.phase == PAUSED:
+            session.notice = "A preset is for the next run: wait for this one, or stop it first."
+            return {self.preset: gr.update(value=None), self.page.notice: notice(session.notice)}
+        values = preset_values(name, dict(self.shared.engine.facts.recommended))
+        return {self.knobs[knob]: value for knob, value in values.items()}
+
+
+def half_typed(name: str, value: Any) -> bool:
+    """Whether it may be the beginning of a number that is allowed: an empty field, or less than the least."""
+    knob = KNOBS[name]
+    if knob.choices or value is None:
+        return not knob.choices
+    return isinstance(value, int | float) and (value < knob.low or (knob.above_low and value == knob.low))
+
+
+def preset_values(name: str, recommended: dict[str, Any]) -> dict[str, Any]:
+    """A value for every knob that a preset, or the model's own choice, sets; the others stay."""
+    own = recommended_settings(recommended)
+    chosen = own if name == OWN else SearchSettings(**PRESETS[name]).resolve(recommended)
+    return {knob: getattr(chosen, knob) for knob in KNOBS if knob in PRESETS["paper"]}
+
+
+def described(*judges: str | None) -> str:
+    """What the chosen critics are, each once."""
+    names = dict.fromkeys(name for judge in judges for name in singles(judge))
+    return "".join(f'<p class="hint"><b>{name}</b>: {escape(CRITICS[name])}</p>' for name in names)
+
+
+def random_seed() -> int:
+    return random.randint(0, LARGEST_SEED)
+
+
+def restored(name: str, value: Any) -> Any:
+    """The value of a control; a slider reaches as far as it has to."""
+    if name in COMFORTABLE and value > COMFORTABLE[name]:
+        return gr.update(value=value, maximum=value)
+    return gr.update(value=value)

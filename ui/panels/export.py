@@ -1,0 +1,159 @@
+"""Files of a run: the bundle, the trajectory as an animation, its settings as text; and a link to start it again."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image, ImageDraw, ImageFont
+
+from milr_core import InputError, Trajectory
+from milr_core.critics import parse
+from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
+from ui.engines.base import options_for
+from ui.events import AT_ONCE, Answer
+from ui.limits import LARGEST_FILE
+from ui.page import Page
+from ui.panels.controls import Controls, restored
+from ui.panels.status import notice
+from ui.session import NO_OBSERVER, Outline, Run, Session
+from ui.shared_state import SharedState
+
+SIDE, BAR = 384, 30
+"""Pixels of a frame of the animation, and of the line of words under it."""
+
+FRAME_MS, LAST_MS = 700, 2000
+FRAMES = 60
+"""At most: of a longer run steps at equal distances are shown, and the best."""
+
+
+def filmed(steps: Sequence[Outline]) -> list[Outline]:
+    """The steps of an animation."""
+    if len(steps) <= FRAMES:
+        return list(steps)
+    at = {round(i * (len(steps) - 1) / (FRAMES - 2)) for i in range(FRAMES - 1)} | {steps[-1].best}
+    return [steps[i] for i in sorted(at)]
+
+
+def animation(steps: Sequence[Outline], file: Path) -> Path:
+    """An animated WebP, a frame a step with its score, resting on the last."""
+    font = ImageFont.load_default(size=16)
+    frames = []
+    for step in filmed(steps):
+        frame = Image.new("RGB", (SIDE, SIDE + BAR), "white")
+        with Image.open(step.image) as image:
+            frame.paste(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+        best = ", best so far" if step.best == step.index else ""
+        ImageDraw.Draw(frame).text((8, SIDE + 5), f"step {step.index}: {step.reward:.2f}{best}", "black", font)
+        frames.append(frame)
+    times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    frames[0].save(file, save_all=True, append_images=frames[1:], duration=times, loop=0, quality=90)
+    return file
+
+
+def zipped(made: Trajectory, folder: Path) -> list[Path]:
+    """The bundle as a zip; beside one that is too large for this page to open again, one without latents."""
+    whole = all(made.has_state(index) for index in range(len(made)))
+    files = [made.to_zip(folder / "run.zip", states=whole)]
+    if whole and files[0].stat().st_size > LARGEST_FILE:
+        files.append(made.to_zip(folder / "run-without-latents.zip", states=False))
+    return files
+
+
+def written(run: Run, made: Recipe, folder: Path) -> tuple[list[Path], str]:
+    """The files of a run in a new folder, and what there is to say about the bundle."""
+    (folder / "settings.json").write_text(as_json(made), encoding="utf-8")
+    files, said = [folder / "settings.json", animation(run.steps, folder / "trajectory.webp")], ""
+    zips = zipped(run.bundle, folder)
+    if len(zips) > 1:
+        said = (
+            f"{zips[0].name} has {zips[0].stat().st_size >> 20} MiB, and this page opens {LARGEST_FILE >> 20} at most. "
+            f"It opens {zips[1].name}; the command line goes on from what {zips[0].name} holds."
+        )
+    return zips + files, said
+
+
+def recipe(run: Run) -> Recipe:
+    """What makes the run again; of a visitor's own options the judge's name, not where it is nor the key."""
+    observers = list(run.steps[-1].observed)
+    judge = {"judge": run.options["judge"]} if "judge" in run.options else {}
+    options = {name: given for name in (run.critic, *observers) if (given := options_for(name, judge))}
+    return Recipe(run.prompt, run.model["id"], run.critic, run.steps, observers, options)
+
+
+class Export:
+    """The panel, and the link that the page was opened with."""
+
+    def __init__(self, shared: SharedState, page: Page, prompt: gr.Textbox):
+        self.shared, self.page, self.prompt = shared, page, prompt
+        with gr.Accordion("Export this run", open=False, elem_id="export"):
+            self.prepare = gr.Button("Prepare files, settings and link", size="sm", elem_id="prepare")
+            self.files = gr.File(
+                label="Bundle (zip), settings (JSON), animation (WebP) of the run shown", file_count="multiple",
+                interactive=False, elem_id="files",
+            )  # fmt: skip
+            self.link = gr.Textbox(
+                label="Link that restores prompt and settings", buttons=["copy"], interactive=False, elem_id="link"
+            )
+            with gr.Tabs():
+                self.json, self.command, self.python = (
+                    self._code(name, language)
+                    for name, language in (("JSON", "json"), ("Command line", "shell"), ("Python", "python"))
+                )
+
+    @staticmethod
+    def _code(name: str, language: Any) -> gr.Code:
+        with gr.Tab(name):
+            return gr.Code(language=language, interactive=False, show_label=False, max_lines=24)
+
+    def wire(self, session: gr.State, controls: Controls, opened: Callable[..., gr.events.Dependency]) -> None:
+        """opened: takes what is to happen when a page is opened."""
+        self.controls = controls
+        shown = [self.files, self.json, self.command, self.python, self.link, self.page.notice]
+        waiting = {"show_progress": "full", "show_progress_on": self.files}
+        self.prepare.click(self.press_prepare, session, shown, **AT_ONCE | waiting)
+        linked = [self.prompt, controls.critic, controls.observer, *controls.knobs.values(), self.page.notice]
+        opened(self.restore, session, linked, **AT_ONCE).then(**controls.expecting)
+
+    def press_prepare(self, request: gr.Request, session: Session) -> Answer:
+        """Files, texts and link for the run shown."""
+        run, notices = session.shown, self.page.notice
+        if run is None or not run.steps:
+            return {notices: notice("There is nothing to export yet: make or open a run first.")}
+        made, folder = recipe(run), self.shared.folder(session)
+        folder.mkdir(parents=True)
+        files, said = written(run, made, folder)
+        page = request.headers.get("referer", "").partition("?")[0]
+        observer = next(iter(made.observers), "")
+        made_of = f"{run.title.capitalize()} up to step {run.newest}: bundle (zip), settings (JSON), animation (WebP)"
+        return {
+            self.files: gr.update(value=[str(file) for file in files], label=made_of),
+            self.json: as_json(made),
+            self.command: as_command(made),
+            self.python: as_python(made),
+            self.link: f"{page}?{query(run.prompt, run.critic, observer, run.planned.as_dict())}",
+            notices: notice(said),
+        }
+
+    def restore(self, request: gr.Request, session: Session) -> Answer:
+        """Prompt, critic, observer and the knobs from the page's own address, or as they were when the visit began its
+        latest run with this address."""
+        link = str(request.request.url.query) if request.request else ""
+        if session.asked and link == session.link:
+            return self._filled(session.asked)
+        session.link = link
+        try:
+            found = from_query(link)
+            self.shared.check_steps(found.get("steps", 0))
+            for name in (found.get("critic"), found.get("observer")):
+                if name and name != NO_OBSERVER:
+                    parse(name)
+        except InputError as error:
+            return {self.page.notice: notice(f"{error} The link was not used.")}
+        return self._filled(found)
+
+    def _filled(self, found: dict[str, Any]) -> Answer:
+        controls = self.controls
+        fields = {"prompt": self.prompt, "critic": controls.critic, "observer": controls.observer, **controls.knobs}
+        given = {name: value for name, value in found.items() if name in fields and value not in (None, "")}
+        return {fields[name]: restored(name, value) for name, value in given.items()} or gr.skip()

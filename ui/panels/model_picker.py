@@ -1,0 +1,125 @@
+"""Which model is loaded for everybody, how far the loading of another one is, and the choice of one."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from milr_core import InputError
+from milr_core.settings import recommended_settings
+from ui.engines.base import ModelFacts
+from ui.engines.models import Models
+from ui.events import AT_ONCE, Answer
+from ui.panels.controls import Controls, restored
+from ui.panels.status import notice
+from ui.session import Session
+from ui.shared_state import SharedState
+from ui.tabs.about import about
+
+SECONDS = 2.0
+"""How often a page looks whether the model has changed."""
+
+
+def header(facts: ModelFacts, models: Models | None) -> str:
+    """models: where others may be loaded; a loading under way, or why the last one failed, stands below."""
+    return (
+        '<header><h1>MILR Studio</h1><p class="lead">It draws, is scored, and gets better by thinking again.</p>'
+        f'<p class="model">Model <b>{escape(facts.name)}</b>: ready, on {escape(facts.device)}, {escape(facts.dtype)}, '
+        f"{facts.weights_bytes / (1 << 20):.0f} MiB of weights</p></header>{_progress(models)}"
+    )
+
+
+def _progress(models: Models | None) -> str:
+    if models is None or models.said is None:
+        return notice(models.problem if models else "")
+    return f'<p class="loading" role="status">{escape(models.said.words)}</p>'
+
+
+class ModelPicker:
+    """The accordion, which is not seen where there is no other model, and what follows the model: header and About."""
+
+    def __init__(self, shared: SharedState, models: Models, controls: Controls, header: gr.HTML, about: gr.HTML):
+        self.shared, self.models, self.controls, self.header, self.about = shared, models, controls, header, about
+        self._first = shared.engine.facts.weights_hash
+        self._recommended = set(shared.engine.facts.recommended)
+        several = len(models.choices) > 1
+        with gr.Accordion("Model", open=False, visible=several, elem_id="models") as self.accordion:
+            self.model = gr.Dropdown(
+                models.choices, value=models.loaded, label="Model", elem_id="model",
+                info="One is loaded at a time, for all visitors.",
+            )  # fmt: skip
+            self.needs = gr.HTML("", elem_id="model-needs", padding=False)
+            self.load = gr.Button("Load", size="sm", elem_id="load-model")
+            self.refused = gr.HTML("", elem_id="model-notice", padding=False)
+
+    def wire(self, session: gr.State, opened: Callable[..., gr.events.Dependency]) -> gr.events.Dependency:
+        """What happens when a page is opened, for which `opened` takes it."""
+        follows = [
+            self.header,
+            self.about,
+            self.accordion,
+            self.model,
+            self.load,
+            self.refused,
+            *self.controls.knobs.values(),
+        ]
+        # The clock asks for one number, and all the outputs are touched only where it is another one.
+        version = gr.Number(self.models.version, visible=False)
+        gr.Timer(SECONDS).tick(lambda: self.models.version, None, version, **AT_ONCE)
+        version.change(self.tick, session, follows, **AT_ONCE)
+        self.model.change(self.look, [session, self.model], [self.needs, self.refused], **AT_ONCE)
+        pressed = self.load.click(self.press_load, [session, self.model], [self.needs, self.refused], **AT_ONCE)
+        pressed.then(self.tick, session, follows, **AT_ONCE)
+        return opened(self.arrive, session, follows, **AT_ONCE)
+
+    def arrive(self, session: Session) -> Answer:
+        """The page was made for the model that was loaded first: bring it up to date."""
+        session.model = self._first
+        return self.shown(session)
+
+    def tick(self, session: Session) -> Answer:
+        """Nothing where nothing has changed."""
+        return gr.skip() if session.models_version == self.models.version else self.shown(session)
+
+    def shown(self, session: Session) -> Answer:
+        """The knobs go to what another model recommends; what no model says anything of stays."""
+        session.models_version, facts = self.models.version, self.shared.engine.facts
+        idle = self.models.said is None
+        choice: dict[str, Any] = {"choices": self.models.choices, "interactive": idle}
+        answer: Answer = {
+            self.header: header(facts, self.models),
+            self.about: about(facts.can_draw),
+            self.accordion: gr.update(visible=len(self.models.choices) > 1),
+            self.load: gr.update(interactive=idle),
+            self.refused: notice(session.model_problem),
+        }
+        if session.model != facts.weights_hash:
+            choice["value"], session.model = self.models.loaded, facts.weights_hash
+            values = recommended_settings(dict(facts.recommended)).as_dict()
+            self._recommended |= set(facts.recommended)
+            knobs = self.controls.knobs
+            answer |= {knobs[name]: restored(name, values[name]) for name in knobs if name in self._recommended}
+        return answer | {self.model: gr.update(**choice)}
+
+    def look(self, session: Session, name: str) -> Answer:
+        """What the chosen model needs, before it is loaded; why the one before failed is no news any more."""
+        session.model_problem = ""
+        try:
+            words = "" if name == self.models.loaded else f"<p>{self.models.needs(name).words}</p>"
+        except InputError as error:
+            words = notice(str(error))
+        return {self.needs: words, self.refused: ""}
+
+    def press_load(self, session: Session, name: str) -> Answer:
+        """What the model needs, which is no news once it is loaded, and under the button why it is not."""
+
+        def told(problem: str) -> None:
+            session.model_problem = problem
+
+        told("")
+        try:
+            self.models.load(name, not self.shared.line.empty, told)
+        except InputError as error:
+            return {self.refused: notice(str(error))}
+        return {self.needs: "", self.refused: ""}

@@ -1,0 +1,90 @@
+"""Where a search is, what is in force, what a run will cost: single sentences."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from milr_core import SearchSettings
+from ui.panels.scripted import script
+from ui.panels.words import best_value, counted, number, seconds, since
+from ui.session import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
+
+SLIDERS = ("text_ratio", "image_ratio", "lr")
+"""Live settings in sight at all times, each with the value in force beside it."""
+
+
+def build_status(value: str, elem_id: str, **more: Any) -> gr.HTML:
+    """A status line, which its script says to screen readers."""
+    return gr.HTML(value, elem_id=elem_id, js_on_load=script(__file__), render=False, **more)
+
+
+def status(
+    phase: str,
+    steps: Sequence[Outline],
+    planned: SearchSettings | None,
+    ahead: int | None = 0,
+    wait: float | None = None,
+) -> str:
+    """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known."""
+    if phase == WAITING and ahead is None:
+        return "Waiting for your turn."
+    if phase == WAITING:
+        others = "Another visitor's search is" if ahead == 1 else f"{ahead} searches of other visitors are"
+        about = f" About {seconds(wait)}." if wait else ""
+        return f"Waiting for your turn. {others} ahead of yours.{about}" if ahead else "Starting."
+    if phase == IDLE or planned is None:
+        return "Ready. Say what to draw, then press Run."
+    if not steps:
+        return {
+            RUNNING: "Reasoning and drawing step 0.",
+            PAUSED: "Paused before step 0.",
+            FAILED: "Failed at step 0: what to do is said below. Resume tries it again.",
+        }.get(phase, "Stopped before step 0.")
+    last = steps[-1]
+    where = f"step {last.index} of {max(planned.steps, last.index)}, score {last.reward:.2f}, best {last.best}"
+    if phase == RUNNING:
+        return f"Running: {where}."
+    where = f"{where} ({best_value(steps):.2f})"
+    if phase == REPLAYED:
+        return f"A recorded run, nothing is computed: {where}."
+    if phase == FAILED:
+        return f"Failed after {where}: what to do is said below. Resume tries the next step again."
+    if phase == FINISHED:
+        why = ", all steps are done" if last.index >= planned.steps else ""
+        if last.reward > planned.threshold:
+            why = f", the score passed the threshold {number(planned.threshold)}"
+        return f"Finished{why}: {where}."
+    return f"{'Paused' if phase == PAUSED else STOPPED.capitalize()}: {where}."
+
+
+def notice(message: str) -> str:
+    return f'<div class="notice" role="alert">{escape(message)}</div>' if message else ""
+
+
+def in_force(name: str, steps: Sequence[Outline], planned: SearchSettings | None) -> str:
+    """Beside a live slider: the value that the newest step was made with, and the one that comes next."""
+    if planned is None:
+        return ""
+    coming = getattr(planned, name)
+    if not steps:
+        return f"in force from step 0: <b>{number(coming)}</b>"
+    value = getattr(steps[-1].settings, name)
+    said = f"in force since step {since(steps, steps[-1].index, name)}: <b>{number(value)}</b>"
+    return said if value == coming else f"{said}; from the next step: <b>{number(coming)}</b>"
+
+
+def estimate(steps: int, seconds_a_step: float | None, paid_judges: int, more: str = "", methods: int = 1) -> str:
+    """Before a run, or a comparison of methods that share step 0: what it takes at most. paid_judges: critics and
+    observers whose calls cost money. more: what the engine says of its own cost."""
+    images = methods * steps + 1
+    of_each = f" for each of {methods} methods" if methods > 1 else ""
+    if seconds_a_step is None:
+        time = "How long a step takes on this machine is not known yet"
+    else:
+        time = f"About {seconds(images * seconds_a_step)} at {seconds_a_step:.2g} s a step, as measured here"
+    calls = paid_judges * images
+    money = f"<b>Up to {counted(calls, 'call')} to a paid service.</b>" if calls else "No call costs money."
+    what = f"step 0 and {counted(steps, 'step')} of search{of_each}" if methods and steps else "step 0"
+    return f"At most {counted(images, 'image')}: {what}. {time}. {money} {escape(more)}".strip()

@@ -1,0 +1,78 @@
+// The step slider: the one place that knows which step is looked at. It follows the newest step until the visitor moves
+// away, tells the page (event "milr-step") and the server (trigger "step"); others ask it to move ("milr-goto").
+const range = element.querySelector("input[type=range]");
+const said = element.querySelector("output");
+const live = element.querySelector(".announced");
+const play = element.querySelector(".play");
+const buttons = Object.fromEntries(["first", "back", "on", "last"].map((name) => [name, element.querySelector("." + name)]));
+const PLAY_MS = 800;
+let run = -1, index = 0, pinned = false, timer = 0;
+
+const scores = () => (props.value && props.value.scores) || [];
+const newest = () => scores().length - 1;
+const sentence = () => {
+  const { planned, best } = props.value;
+  return `step ${index} of ${planned}, score ${scores()[index].toFixed(2)}${index === best ? ", best" : ""}`;
+};
+const show = () => {
+  const any = newest() >= 0;
+  range.max = Math.max(newest(), 0);
+  range.value = index;
+  range.disabled = play.disabled = newest() < 1;
+  buttons.first.disabled = buttons.back.disabled = !any || index === 0;
+  buttons.on.disabled = buttons.last.disabled = !any || index === newest();
+  range.style.setProperty("--done", newest() > 0 ? index / newest() : 0);
+  range.setAttribute("aria-valuetext", any ? sentence() : "no step yet");
+  said.textContent = any ? sentence() : "no step yet";
+  element.querySelector(".follow").textContent = any && pinned ? "staying here; the last step follows again" : "following the newest step";
+  const step = { run, index };
+  window.milrStep = step;
+  document.dispatchEvent(new CustomEvent("milr-step", { detail: step }));
+};
+const stop = () => {
+  clearInterval(timer);
+  timer = 0;
+  play.textContent = "Play";
+  play.setAttribute("aria-pressed", "false");
+};
+const go = (to) => {
+  if (newest() < 0) return;
+  index = Math.min(Math.max(to, 0), newest());
+  pinned = index < newest();
+  show();
+  if (document.activeElement !== range) live.textContent = sentence();
+  trigger("step", { index });
+};
+const start = () => {
+  if (index >= newest()) go(0);
+  play.textContent = "Hold";
+  play.setAttribute("aria-pressed", "true");
+  timer = setInterval(() => (index >= newest() ? stop() : go(index + 1)), PLAY_MS);
+};
+range.addEventListener("input", () => { stop(); go(Number(range.value)); });
+play.addEventListener("click", () => (timer ? stop() : start()));
+buttons.first.addEventListener("click", () => { stop(); go(0); });
+buttons.back.addEventListener("click", () => { stop(); go(index - 1); });
+buttons.on.addEventListener("click", () => { stop(); go(index + 1); });
+buttons.last.addEventListener("click", () => { stop(); go(newest()); });
+document.addEventListener("milr-goto", (event) => {
+  stop();
+  const { to, by } = event.detail;
+  go(by ? index + by : to === "last" ? newest() : to);
+});
+const take = () => {
+  if (!props.value) return;
+  if (props.value.run !== run) {
+    stop();
+    run = props.value.run;
+    index = Math.min(props.value.index, Math.max(newest(), 0));
+    pinned = index < newest();
+  } else if (!pinned && !timer) {
+    index = props.value.follow ? Math.max(newest(), 0) : props.value.index;
+    pinned = index < newest();
+  }
+  index = Math.min(index, Math.max(newest(), 0));
+  show();
+};
+watch("value", take);
+take();

@@ -1,0 +1,168 @@
+"""The Compare tab: its controls, its handlers, `compute`, which fills the table, and `watch`, which shows it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import gradio as gr
+
+from milr_core import InputError
+from ui.engines.base import TOLD, paid
+from ui.events import ASKS, AT_ONCE, LATEST, TYPED, WATCHES, Answer
+from ui.page import Page
+from ui.panels.compare_table import build_table, progress, quoted, table
+from ui.panels.run_buttons import LOOK_SECONDS
+from ui.panels.scripted import url
+from ui.panels.status import build_status, estimate, notice, status
+from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
+from ui.shared_state import SharedState, broke_off
+from ui.tabs.comparison import METHODS, Comparison
+from ui.tabs.inspector import Inspector
+
+
+class Compare:
+    """A comparison waits in the same line as a search, and a session does one of them at a time."""
+
+    def __init__(self, shared: SharedState, page: Page):
+        self.shared, self.page = shared, page
+        self.methods = gr.CheckboxGroup(
+            [(f"{name}: {what}", name) for name, what in METHODS.items()], value=list(METHODS), label="Methods",
+            elem_id="methods",
+        )  # fmt: skip
+        self.estimate = gr.HTML("", elem_id="compare-estimate", padding=False)
+        with gr.Row(elem_id="compare-buttons"):
+            self.compare = gr.Button("Compare", variant="primary", elem_id="compare")
+            self.cancel = gr.Button("Cancel", interactive=False, elem_id="cancel")
+        self.status = build_status(progress(IDLE, [], 0, ""), "compare-status").render()
+        self.clock = gr.Timer(2, active=False)
+        self.notice = gr.HTML("", elem_id="compare-notice")
+        self.table = build_table().render()
+        self.ticket, self.turn = gr.State(0), gr.State(0)
+        self.of_the_tab = list(self.shown(Session()))
+
+    def wire(self, session: gr.State, inspector: Inspector, tab: gr.Tab, tabs: gr.Tabs) -> None:
+        self.tabs, page = tabs, self.page
+        prompt, controls = inspector.prompt, inspector.controls
+        shown = self.of_the_tab
+        self.ticket.change(self.watch, [self.ticket, session], [self.turn, *shown], **WATCHES)
+        self.turn.change(page.whole, session, page.everything, **LATEST, **AT_ONCE)
+        self.clock.tick(self.said, session, self.status, **AT_ONCE)
+        asked = [session, self.methods, prompt, *controls.asked]
+        self.compare.click(self.press_compare, asked, [self.ticket, *shown], **ASKS)
+        weighed = [self.methods, prompt, *controls.weighed]
+        gr.on([tab.select, self.methods.change], self.expect, weighed, self.estimate, **LATEST, **TYPED)
+        self.cancel.click(self.press_cancel, session, shown, **AT_ONCE)
+        self.table.inspect(self.inspect, session, [tabs, *page.everything], **AT_ONCE)
+
+    def shown(self, session: Session, message: str = "") -> Answer:
+        """The tab without its choice of methods."""
+        made = session.comparison
+        busy = made is not None and session.active is made
+        rows, phase = (made.rows, made.phase) if made else ([], IDLE)
+        return {
+            self.table: table(rows, url, phase == RUNNING),
+            self.status: self.said(session),
+            self.notice: notice(message or (made.message if made else "")),
+            self.compare: gr.update(interactive=not busy),
+            self.cancel: gr.update(interactive=busy),
+            self.clock: gr.update(active=busy and phase == WAITING),
+        }
+
+    def said(self, session: Session) -> str:
+        """The status line of the tab."""
+        made = session.comparison
+        if made is None:
+            return progress(IDLE, [], 0, "")
+        waiting = status(WAITING, [], None, self.shared.ahead(session), self.shared.wait(session))
+        return progress(made.phase, made.rows, len(made.methods), waiting)
+
+    def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
+        """Of what, and what it takes at most: step 0 once, then each method that goes on from it."""
+        searches, most = sum(name != "step 0" for name in methods), self.shared.limits.steps(steps)
+        if not methods:
+            return ""
+        cost = self.shared.engine.cost(searches * most)
+        return quoted(prompt) + estimate(most, self.shared.seconds_a_step, paid(judges), cost, searches)
+
+    def press_compare(self, request: gr.Request, session: Session, methods: list[str], *controls: Any) -> Answer:
+        """Check, then ask for a turn."""
+        if session.busy:
+            return self.shown(session, "A search of yours is running or waiting: stop it first.")
+        if not methods:
+            return self.shown(session, "Choose at least one method.")
+        try:
+            template = self.shared.begun(session, *controls)
+        except TOLD as error:
+            return self.shown(session, str(error))
+        self.shared.register(session)
+        made = Comparison(template, [name for name in METHODS if name in methods])
+        try:
+            ticket = self.shared.queue(request, session, made, lambda ticket: self.compute(ticket, session))
+        except InputError as error:
+            return self.shown(session, str(error))
+        session.comparison = made
+        return {self.ticket: ticket, **self.shown(session)}
+
+    def press_cancel(self, session: Session) -> Answer:
+        """The methods that are done stay."""
+        made = session.comparison
+        if made is not None and session.active is made:
+            if made.phase == WAITING:
+                self.shared.leave(session)
+                made.phase = STOPPED
+            else:
+                session.hold("stop")
+        return self.shown(session)
+
+    def inspect(self, session: Session, event: gr.EventData) -> Answer:
+        """A method's run beside the other runs of the session, and the Inspector in front."""
+        row = session.comparison.opened(event.method) if session.comparison else None
+        if row is not None:
+            if not any(run is row.opened for run in session.runs):
+                row.opened = row.run.fork(row.run.newest, self.shared.folder(session), phase=row.phase)
+                session.begin(row.opened)
+            session.show(row.opened.number)
+        return {self.tabs: gr.Tabs(selected="inspector"), **self.page.whole(session)}
+
+    def compute(self, ticket: int, session: Session) -> Iterator[None]:
+        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked; in a
+        turn of the line."""
+        made = session.active
+        if session.ticket != ticket or not isinstance(made, Comparison):
+            return
+        made.phase, made.message = RUNNING, ""
+        try:
+            engine = self.shared.engine_for(made.template)
+            for method in made.methods:
+                row = made.begin_row(method, self.shared.folder(session))
+                yield
+                for step in made.attempts(engine, row):
+                    if session.ticket != ticket:
+                        return
+                    self.shared.keep(row.run, step)
+                    yield
+                if made.control.stopped:
+                    break
+                row.done = True
+        except Exception as error:  # shown; the steps so far stay, and none is made up
+            made.message = broke_off(error, "The comparison")
+        session.touched = time.monotonic()
+        if session.ticket != ticket:
+            return
+        made.rows = [row for row in made.rows if row.run.steps]
+        made.phase = FINISHED if sum(row.done for row in made.rows) == len(made.methods) else STOPPED
+        session.active = None
+
+    async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
+        """What the tab shows while a comparison waits and computes. Whose turn it is comes first: its change brings
+        the Inspector up to date."""
+        made, pace, before = session.active, self.shared.pace(), None
+        while session.ticket == ticket and made is not None and session.active is made:
+            seen = made.phase, len(made.rows), len(made.steps)
+            if seen != before and (pace.due or before is None or before[0] != made.phase):
+                with pace.update():
+                    yield {self.turn: ticket, **await asyncio.to_thread(self.shown, session)}
+                before = seen
+            await asyncio.sleep(LOOK_SECONDS)
+        yield {self.turn: 0, **await asyncio.to_thread(self.shown, session)}

@@ -1,0 +1,115 @@
+"""The Inspector tab: a prompt, the controls of a search, and every step of it."""
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from ui.engines.models import Models
+from ui.events import AT_ONCE, LATEST, TYPED, Answer
+from ui.page import Page
+from ui.panels.controls import Controls
+from ui.panels.export import Export
+from ui.panels.model_picker import ModelPicker
+from ui.panels.recorded_runs import RecordedRuns
+from ui.panels.run_buttons import RunButtons
+from ui.panels.stage import build_against
+from ui.session import Session
+from ui.shared_state import SharedState
+
+EXAMPLES = (
+    "three small blue circles and two large orange squares",
+    "two red circles left of a blue square",
+    "three green triangles",
+    "a triangle the color of grass",
+    "as many squares as wheels on a car",
+)
+"""The first is what a new visitor runs: with the first settings it is wrong, then gets better."""
+
+
+class Inspector:
+    """Left what is asked and set, right what comes of it. follow: header and About, which say what model there is."""
+
+    def __init__(
+        self, shared: SharedState, page: Page, critic: str, models: Models | None, follow: tuple[gr.HTML, gr.HTML]
+    ):
+        self.page = page
+        page.clock.render()
+        with gr.Row(elem_id="studio"):
+            with gr.Column(elem_id="ask"):
+                self._ask()
+                self.recorded = RecordedRuns(shared, page)
+            with gr.Column(elem_id="results"):
+                self._panels()
+                self.export = Export(shared, page, self.prompt)
+            with gr.Column(elem_id="settings-column"):
+                self.controls = Controls(shared, page, critic)
+                self.picker = ModelPicker(shared, models, self.controls, *follow) if models else None
+        self.search = RunButtons(shared, page)
+
+    def _ask(self) -> None:
+        self.prompt = gr.Textbox(
+            label="Prompt",
+            placeholder="What to draw, for example: two red circles",
+            value=EXAMPLES[0],
+            max_lines=3,
+            elem_id="prompt",
+        )
+        with gr.Row(elem_id="buttons"):
+            for button in self.page.buttons:
+                button.render()
+        self.page.status.render()
+        self.page.notice.render()
+        with gr.Row(elem_id="examples", elem_classes="chips"):
+            gr.HTML("Try", elem_classes="before-chips", padding=False)
+            self.examples = [gr.Button(text, size="sm", elem_classes="chip") for text in EXAMPLES]
+
+    def _panels(self) -> None:
+        page = self.page
+        page.runs.render()
+        page.stepper.render()
+        with gr.Row(elem_id="now"):
+            with gr.Column(min_width=300, elem_id="picture", elem_classes="card"):
+                page.stage.render()
+                self.against, self.against_step = build_against()
+            with gr.Column(min_width=300, elem_id="words"):
+                page.score.render()
+                page.flags.render()
+                page.reasoning.render()
+        page.plot.render()
+        page.gallery.render()
+        with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
+            page.settings.render()
+
+    def wire(self, session: gr.State, arrived: gr.events.Dependency) -> None:
+        """arrived: what happens first when a page is opened."""
+        opened: Callable[..., gr.events.Dependency] = arrived.then
+        if self.picker:
+            opened = self.picker.wire(session, opened).then
+        page = self.page
+        ended = self.search.wire(session, self.prompt, self.controls)
+        self.controls.wire(session, ended)
+        self.export.wire(session, self.controls, opened)
+        self.recorded.wire(session)
+        page.stepper.step(self.look, session, page.of_the_step, **LATEST, **AT_ONCE)
+        page.runs.choose(self.choose, session, page.everything, **AT_ONCE)
+        gr.on(
+            [self.against.change, self.against_step.change], self.look_against,
+            [session, self.against, self.against_step], [self.against_step, *page.of_the_step], **TYPED,
+        )  # fmt: skip
+        for chip, text in zip(self.examples, EXAMPLES, strict=True):
+            chip.click(None, None, self.prompt, js=f"() => {text!r}", api_visibility="private")
+
+    def look(self, session: Session, event: gr.EventData) -> Answer:
+        """The step slider moved: the panels of that step."""
+        session.look_at(int(event.index))
+        return self.page.step(session)
+
+    def look_against(self, session: Session, against: str, chosen: float | None) -> Answer:
+        """Another step to compare with."""
+        session.against, session.against_step = against, max(0, int(chosen or 0))
+        return {self.against_step: gr.update(visible=against == "a step"), **self.page.step(session)}
+
+    def choose(self, session: Session, event: gr.EventData) -> Answer:
+        """Another run in every panel."""
+        session.show(int(event.number))
+        return self.page.whole(session)
