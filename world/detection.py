@@ -80,7 +80,7 @@ def _quarters(halves: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _halves() -> tuple[np.ndarray, np.ndarray]:
-    """All things in all tints at half resolution, (T, 32, 32, 3) uint8; what of a pixel is ground, (nouns, 32, 32, 1)."""
+    """All things in all tints at half resolution, (T, 32, 32, 3) uint8; how bare a pixel is, (nouns, 32, 32, 1)."""
     halves = np.empty((len(NOUNS) * len(TINTS), CELL // 2, CELL // 2, 3), dtype=np.uint8)
     for index in range(len(halves)):
         noun, tint = divmod(index, len(TINTS))
