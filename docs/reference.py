@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import milr_core
-from milr_core import diagnostics, errors, replay, settings
+from milr_core import diagnostics, engine, errors, record, settings, trajectory
 from milr_core.critics import base
 
 WIDTH = 110
@@ -19,7 +19,9 @@ INTERFACE: dict[Any, tuple[str, ...]] = {
     settings: ("PRESETS", "recommended_settings", "settings_from", "check"),
     base: ("About", "Weights", "Usage"),
     diagnostics: ("inspected", "flags"),
-    replay: ("replay",),
+    trajectory: ("writing",),
+    record: ("Header", "StepRecord", "MadeBy"),
+    engine: ("Job", "Engine", "run"),
     errors: ("Stopped",),
 }
 """Modules, and what of them is for callers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from milr_core.errors import InputError
 
-KEPT = 10_000  # in memory
+KEPT = 2_000  # in memory
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, answer TEXT NOT NULL)"
 WAIT = 60.0  # seconds for another process that writes
 

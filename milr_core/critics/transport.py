@@ -15,7 +15,7 @@ import httpx2
 from milr_core.critics.endpoint import public_addresses
 from milr_core.errors import CriticError, InputError
 
-LARGEST_REPLY = 4 << 20  # bytes, unpacked
+LARGEST_REPLY = 1 << 20  # bytes, unpacked
 PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _NEEDED = ("accept", "content-type", "user-agent")

@@ -76,10 +76,15 @@ def bytes_of(config: JanusConfig, kind: str) -> int:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that is offered by name. label: for people. sizes: hidden, layers, heads, MLP; None: it is embedded."""
+    """A model that is offered by name.
+
+    label: for people. licence: of the weights, and what it asks of who uses them or passes them on. sizes: hidden,
+    layers, heads, MLP; None: it is embedded.
+    """
 
     name: str
     label: str
+    licence: str
     sizes: tuple[int, int, int, int] | None = None
 
     @property
@@ -101,15 +106,19 @@ class ModelInfo:
         return {kind: bytes_of(self.config, kind) / 1e9 for kind in (*DTYPES, *QUANTIZATIONS)}
 
 
+DEEPSEEK_LICENCE = (
+    "DeepSeek Model License: its use restrictions pass on to whoever gets the weights or models made from them"
+)
+
 READERS = {"world": "world.prompts:read"}
 """Who reads prompts for a checkpoint, by the name that its milr.json gives: a file names none that is not here."""
 
 MODELS: dict[str, ModelInfo] = {
     info.name: info
     for info in (
-        ModelInfo("janus-shapes", "Janus-Shapes (embedded, no download)"),
-        ModelInfo("deepseek-community/Janus-Pro-1B", "Janus-Pro 1B", (2048, 24, 16, 5632)),
-        ModelInfo("deepseek-community/Janus-Pro-7B", "Janus-Pro 7B", (4096, 30, 32, 11008)),
+        ModelInfo("janus-shapes", "Janus-Shapes (embedded, no download)", "Apache-2.0"),
+        ModelInfo("deepseek-community/Janus-Pro-1B", "Janus-Pro 1B", DEEPSEEK_LICENCE, (2048, 24, 16, 5632)),
+        ModelInfo("deepseek-community/Janus-Pro-7B", "Janus-Pro 7B", DEEPSEEK_LICENCE, (4096, 30, 32, 11008)),
     )
 }
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import JanusForConditionalGeneration, JanusProcessor
 
 from milr_core.errors import InputError
-from milr_core.janus.backends import language_stack
+from milr_core.janus.backends import language_stack, pixel_decoder
 from milr_core.janus.decode import guided
 from milr_core.janus.description import PROMPT, description_of
 from milr_core.janus.finite import check_finite
@@ -44,6 +44,7 @@ class Janus:
             self.hf.model.vqmodel.float()  # convolutions in 16 bits take minutes on a CPU without instructions for them
         self.device, self.dtype = torch.device(device), dtype
         self.stack = language_stack(self.hf.model.language_model)
+        self._decode_pixels = pixel_decoder(self.hf.model.vqmodel)
         self.embed = self.hf.get_input_embeddings()
         self.num_image_tokens: int = self.hf.model.vision_model.config.num_image_tokens
         with torch.no_grad():
@@ -112,7 +113,8 @@ class Janus:
         Raises:
             InputError: it has one, and this is no prompt that it can draw.
         """
-        return self._reader(prompt)
+        read = self._reader(prompt)
+        return Reading(read.text, tuple(read.notes))  # without what a world's own reading holds beside them
 
     def check_prompt(self, prompt: str) -> str:
         """The prompt, stripped.
@@ -184,8 +186,7 @@ class Janus:
     @torch.no_grad()
     def images_of(self, tokens: Tensor) -> list[Image.Image]:
         """(n, N) image tokens -> n RGB images of the model's own size."""
-        # Channels first: the only order that the PIL image processor's normalisation reads right.
-        pixels = self.hf.decode_image_tokens(tokens).float().cpu().permute(0, 3, 1, 2)
+        pixels = self._decode_pixels(tokens).float().cpu()
         check_finite(pixels, "image decoder", self.hf.model.vqmodel.dtype)
         return self.processor.postprocess(list(pixels), return_tensors="PIL.Image.Image")["pixel_values"]
 
