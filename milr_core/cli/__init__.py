@@ -1,4 +1,4 @@
-"""python -m milr_core reason | critics | score | convert: the library from a shell."""
+"""python -m milr_core reason | critics | score | convert | export: the library from a shell."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import time
 
 from transformers.utils import logging as transformers_logging
 
-from milr_core.cli import convert, critics, reason, score
+from milr_core.cli import convert, critics, export, reason, score
 from milr_core.cli.arguments import Parser
 from milr_core.cli.output import discard_output, say, write_any_character
 from milr_core.errors import CriticError, InputError
@@ -17,7 +17,7 @@ BAD_INPUT, FAILED, CLOSED = 2, 1, 141  # as a shell reports a process that a clo
 def parser() -> Parser:
     top = Parser(prog="python -m milr_core", description="Test-time latent reasoning for text-to-image generation.")
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser)
-    for command in (reason, critics, score, convert):
+    for command in (reason, critics, score, convert, export):
         command.add(commands)
     return top
 
