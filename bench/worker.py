@@ -153,7 +153,7 @@ class Desk:
 
     def __init__(
         self, worker: Worker, job: Job, workspace: Workspace | None = None, control: SearchControl | None = None,
-        turn: threading.Lock | None = None,
+        turn: "threading.Lock | None" = None,
     ):  # fmt: skip
         self.worker, self.setup, self.job, self.turn = worker, worker.setup, job, turn
         self.runner = Runner(worker.model, self._critic, self._observers, workspace, control)

@@ -17,7 +17,7 @@ REFERENCE = Path(__file__).parent / "reference.md"
 INTERFACE: dict[Any, tuple[str, ...]] = {
     milr_core: tuple(milr_core.__all__),
     settings: ("PRESETS", "recommended_settings", "settings_from", "check"),
-    base: ("About", "Weights", "Usage"),
+    base: ("About", "Weights", "Usage", "Box"),
     diagnostics: ("inspected", "flags"),
     trajectory: ("writing",),
     record: ("Header", "StepRecord", "MadeBy"),

@@ -79,7 +79,9 @@ def _weigh(found: Sequence[Detection], specks: float, spec: dict[str, Any]) -> _
     nouns = {c["class"]: sum(d["count"] for d in include if d["class"] == c["class"]) for c in include}
     for noun, count in nouns.items():
         there = sum(d.noun == noun for d in found)
-        verdict.note(_counted(count, noun), min(there, count) / count, f"expected {_counted(count, noun)}, found {there}")
+        verdict.note(
+            _counted(count, noun), min(there, count) / count, f"expected {_counted(count, noun)}, found {there}"
+        )
     for clause, group in zip(include, groups, strict=True):
         if "color" in clause:
             share = min(len(group), clause["count"]) / clause["count"]

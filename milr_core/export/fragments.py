@@ -25,16 +25,19 @@ def _percent(share: float) -> str:
 
 
 def _box(box: Box) -> str:
-    """An outline, its name at its upper left corner."""
+    """An outline with its name above it, or within where there is no room above."""
     state = box.state if box.state in STATES else IGNORED
     x, y = _percent(box.x0), _percent(box.y0)
     width, height = _percent(box.x1 - box.x0), _percent(box.y1 - box.y0)
     about = f"{box.label}: {STATES[state]}" + (f" ({box.words})" if box.words else "")
+    middle = (box.x0 + box.x1) / 2
+    at, anchor = (box.x0, "start") if middle < 0.3 else (box.x1, "end") if middle > 0.7 else (middle, "middle")
     return (
         f'<g class="{state}"><title>{safe(about)}</title>'
         f'<rect class="halo" x="{x}" y="{y}" width="{width}" height="{height}"/>'
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}"/>'
-        f'<text x="{x}" y="{y}" dx="4" dy="14">{safe(box.label)}</text></g>'
+        f'<text x="{_percent(at)}" y="{y}" dy="{-5 if box.y0 > 0.08 else 14}" text-anchor="{anchor}">'
+        f"{safe(box.label)}</text></g>"
     )
 
 
