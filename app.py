@@ -10,20 +10,24 @@ from io import StringIO
 
 try:  # on ZeroGPU it stands in for CUDA, and has to come before torch
     import spaces
+    from spaces.zero.config import get_config as card
 except ImportError:
     spaces = None
 
 from transformers.utils import logging as transformers_logging
 
-from milr_core import CriticError, InputError, SearchSettings, load_critic, start
-from milr_core.janus.catalog import local_folder
+from milr_core import CriticError, InputError, SearchSettings, load_critic, memory_needed, start
+from milr_core.critics.endpoint import URLS, Policy
+from milr_core.janus.catalog import ALIASES, local_folder
 from milr_core.janus.devices import default_device
 from ui.engines.base import Engine
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
-from ui.engines.zero import ZeroEngine
+from ui.engines.zero import LARGE_BYTES, Lend, ZeroEngine
+from ui.guard import web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
+from ui.storage import claim_folder
 from ui.tabs.inspector import EXAMPLES
 
 PORT = 7860
@@ -42,6 +46,15 @@ def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--critic", default=env.get("MILR_CRITIC", "oracle"), help="critic chosen at first")
     parser.add_argument("--host", default=host(env), help="address to listen at")
+    parser.add_argument(
+        "--root-path", default=env.get("GRADIO_ROOT_PATH", ""), metavar="PATH",
+        help="path of the page behind a proxy that takes it off: /studio",
+    )  # fmt: skip
+    parser.add_argument(
+        "--auth", default=env.get("MILR_AUTH", ""), metavar="NAME:PASSWORD",
+        help="ask visitors for this name and password; better from MILR_AUTH: others see a command line",
+    )  # fmt: skip
+    parser.add_argument("--share", action="store_true", help="also at a public address of Gradio's, for a week")
     parser.add_argument("--port", type=int, default=env.get("PORT") or env.get("GRADIO_SERVER_PORT") or PORT)
     return parser.parse_args(argv)
 
@@ -49,6 +62,19 @@ def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
 def host(env: Mapping[str, str]) -> str:
     """This machine only, unless the environment says otherwise or is a Space."""
     return env.get("HOST") or env.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if env.get("SPACE_ID") else "127.0.0.1")
+
+
+def login(auth: str) -> tuple[str, str] | None:
+    """The name and the password of `--auth`. Raises InputError for anything else."""
+    name, _, password = auth.partition(":")
+    if auth and not (name and password):
+        raise InputError("--auth (or MILR_AUTH) is a name and a password with a colon between them.")
+    return (name, password) if auth else None
+
+
+def for_others(args: argparse.Namespace, env: Mapping[str, str]) -> bool:
+    """Whether other machines can open the page."""
+    return bool(args.share or env.get("SPACE_ID")) or args.host not in ("127.0.0.1", "::1", "localhost")
 
 
 def on_zero_gpu(env: Mapping[str, str]) -> bool:
@@ -70,14 +96,14 @@ class Plan:
 
 def plan(asked: str | None, space: bool, zero: bool, pro_fits: bool) -> Plan:
     """asked: the model that the operator named. pro_fits: whether a GPU has room for Janus-Pro-1B."""
-    if zero:  # what is loaded after the page has opened never reaches the GPU
-        return Plan(asked or JANUS_PRO, stay=True)
+    if zero:  # the embedded model needs no GPU: nobody's quota is spent on it
+        return Plan(EMBEDDED, then="" if asked == EMBEDDED else asked or JANUS_PRO)
     if asked:
         return Plan(EMBEDDED, then=asked) if space and asked != EMBEDDED else Plan(asked, stay=space)
     return Plan(EMBEDDED, then=JANUS_PRO if pro_fits else "")
 
 
-def first_engine(planned: Plan, zero: bool) -> tuple[Engine, Models]:
+def first_engine(planned: Plan) -> tuple[LocalEngine, Models]:
     """What computes at first, and what may follow.
 
     Raises:
@@ -85,13 +111,29 @@ def first_engine(planned: Plan, zero: bool) -> tuple[Engine, Models]:
     """
     name, problem = planned.first, ""
     try:
-        local = make_local(name, lambda _: None)
+        engine = make_local(name, lambda _: None)
     except InputError as error:
         if not planned.stay or name == EMBEDDED:
             raise
         name, problem = EMBEDDED, f"{name} was not loaded, and {EMBEDDED} takes its place. {error}"
-        local = make_local(name, lambda _: None)
-    return ZeroEngine(local, spaces.GPU) if zero else local, Models(name, problem=problem)
+        engine = make_local(name, lambda _: None)
+    return engine, Models(name, problem=problem)
+
+
+def zero_engines(planned: Plan, lend: Lend, factor: float) -> tuple[LocalEngine, Models]:
+    """On ZeroGPU: the embedded model on this machine's own processor, and another one whose calls borrow a GPU.
+
+    Both are loaded before the page opens: what is loaded later never reaches the GPU.
+    """
+    embedded, problem = make_local(EMBEDDED, lambda _: None, "cpu"), ""
+    made: dict[str, Engine] = {EMBEDDED: embedded}
+    if name := ALIASES.get(planned.then, planned.then):
+        try:
+            whole = memory_needed(name).peak > LARGE_BYTES
+            made[name] = ZeroEngine(make_local(name, lambda _: None), lend, factor, whole)
+        except InputError as error:
+            problem = f"{name} was not loaded, so {EMBEDDED} is the only model here. {error}"
+    return embedded, Models(EMBEDDED, made, lambda source, _: made[source], problem)
 
 
 def follow(models: Models, planned: Plan, limits: Limits) -> None:
@@ -102,9 +144,9 @@ def follow(models: Models, planned: Plan, limits: Limits) -> None:
         models.load(models.shown(planned.then))
 
 
-def seconds_a_step(engine: Engine, critic: str) -> float | None:
+def seconds_a_step(engine: LocalEngine, critic: str) -> float | None:
     """How long a step of a small model takes here; None for others. The first of two steps warms the model up."""
-    if not isinstance(engine, LocalEngine) or engine.facts.weights_bytes > SMALL:
+    if engine.facts.weights_bytes > SMALL:
         return None
     try:
         judging = engine.judges.critic(critic)
@@ -126,15 +168,24 @@ def main(argv: list[str] | None = None) -> int:
     transformers_logging.disable_progress_bar()
     try:
         limits = Limits.read(env)
+        claim_folder(env)
+        login(args.auth)
+        if for_others(args, env):
+            env.setdefault(URLS, "public")  # where strangers' judges are asked, unless the operator says otherwise
+        Policy.of_environment()
         for name in limits.models:
             local_folder(name)
         gpu = not zero and not args.model and default_device() == "cuda"
         planned = plan(args.model, bool(env.get("SPACE_ID")), zero, gpu and needs(JANUS_PRO).fits)
-        engine, models = first_engine(planned, zero)
-        load_critic(args.critic, model=engine.local.model if zero else engine.model)
+        if zero:
+            engine, models = zero_engines(planned, spaces.GPU, card()["duration_factor"])
+        else:
+            engine, models = first_engine(planned)
+        load_critic(args.critic, model=engine.model)
     except (InputError, CriticError) as error:
         return refuse(error)
-    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models)
+    sign_in = zero and "OAUTH_CLIENT_ID" in env  # a Space has it where its front matter says `hf_oauth: true`
+    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models, sign_in)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
             _, url, _ = demo.launch(
@@ -147,6 +198,10 @@ def main(argv: list[str] | None = None) -> int:
                 max_file_size=LARGEST_FILE,
                 mcp_server=True,
                 ssr_mode=False,
+                root_path=args.root_path,
+                auth=login(args.auth),
+                share=args.share,
+                app_kwargs=web_options(limits),
                 **launch_options(),
             )
     except OSError as error:  # the port is taken, or the address is not this machine's

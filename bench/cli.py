@@ -19,7 +19,8 @@ from bench.studies import STUDIES
 from bench.suites import SUITES, slug
 from bench.worker import Setup
 from milr_core import SearchSettings
-from milr_core.critics import read_options
+from milr_core.critics import CRITICS, is_remote, read_options
+from milr_core.critics.base import plain_text
 from milr_core.errors import CriticError, InputError
 from milr_core.settings import KNOBS, PRESETS, check
 
@@ -51,6 +52,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--critic-option", action="append", default=[], metavar="CRITIC.OPTION=VALUE",
         help="as geneval.soft=true; a suite's own critic knows where its prompts are",
     )  # fmt: skip
+    parser.add_argument(
+        "--answers", type=Path, metavar="FILE", help="keep what remote judges answer, so that it is paid for once"
+    )
     parser.add_argument("--limit", type=_at_least(1), help="the first so many prompts")
     parser.add_argument("--seeds", type=_at_least(1), default=3, help="seeds 0 to N-1 (default 3)")
     parser.add_argument(
@@ -58,6 +62,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help=f"the run's folder; default {RUNS}/ and a name; a rerun goes on there")
     parser.add_argument("--workers", type=_at_least(0), help="processes; 0 is this one (default: 2, or one a GPU)")
+    parser.add_argument(
+        "--batch", type=_at_least(1), default=1, metavar="N",
+        help="prompts that each worker searches at once, decoded together: for GPUs (default 1)",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, …; default: a GPU a worker if there is one")
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="use Ray: start it here, or join it")
     parser.add_argument("--worker-cpus", type=float, default=1, help="cores that a Ray worker takes (default 1)")
@@ -96,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="whether two runs have the same records, timings aside")
     compare.add_argument("runs", type=Path, nargs=2, metavar="RUN")
     commands.add_parser("speed", help="how fast the engine is")
+    commands.add_parser("gpu", help="all that only a GPU can tell, in one run of minutes")
     commands.add_parser("true-size", help="what Janus-Pro's shapes take, with random weights")
     return top
 
@@ -148,7 +157,11 @@ def _options(said: Sequence[str]) -> dict[str, dict]:
 
 def _setup(args: argparse.Namespace, defaults: dict) -> Setup:
     observers, settings = tuple(dict.fromkeys(args.observer)), _settings(args, defaults)
-    return Setup(args.model, args.critic, observers, settings, args.device, _options(args.critic_option))
+    options = _options(args.critic_option)
+    for name in CRITICS if args.answers else ():
+        if is_remote(name):
+            options[name] = {"answers": str(args.answers.absolute())} | options.get(name, {})
+    return Setup(args.model, args.critic, observers, settings, args.device, args.batch, options)
 
 
 def _page(folder: Path, static: bool) -> None:
@@ -225,10 +238,10 @@ def main(argv: Sequence[str]) -> int:
             return study_command(args, command)
         return report_command(args, argv) if args.command == "report" else compare_command(args)
     except InputError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_text(str(error))}\n")
         return BAD_INPUT
     except CriticError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_text(str(error))}\n")
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. What is done is kept; the same command goes on from there.\n")

@@ -3,8 +3,9 @@
 import logging
 import platform
 import shlex
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -60,6 +61,20 @@ def _about(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _failed(results: Results) -> list[str]:
+    """That records could not be made, and by which method, for what reason."""
+    if not results.failures:
+        return []
+    by_method = Counter(method for _, method, _ in results.failures)
+    (item, method, seed), why = next(iter(results.failures.items()))
+    each = ", ".join(f"{m} {n}" for m, n in by_method.items())
+    return [
+        f"**{len(results.failures)} records could not be made and are in none of these figures** ({each}): prompts may "
+        f"be missing from one method and not from another. The first, {item} by {method}, seed {seed}: {why[:300]} A "
+        "rerun tries them again.\n"
+    ]
+
+
 def _given(settings: dict) -> str:
     usual = SearchSettings(steps=settings["steps"], threshold=settings["threshold"]).as_dict()
     said = {name: value for name, value in settings.items() if value != usual[name]}
@@ -79,9 +94,9 @@ def page(title: str, runs: Sequence[Results], pictures: str, kind: str) -> tuple
     """Markdown and the figures that it shows as PICTURES/NAME.KIND."""
     parts, figures = [f"# {title}\n", HOW_TO_READ + "\n"], {}
     for results in runs:
-        about = _about(results)
+        about, failed = _about(results), _failed(results)
         for section in sections_of(results):
-            parts += [f"## {section.title}\n", about, *(line + "\n" for line in section.words)]
+            parts += [f"## {section.title}\n", about, *failed, *(line + "\n" for line in section.words)]
             parts += [table.markdown() for table in section.tables]
             for name, figure in section.figures.items():
                 name = slug(f"{results.folder.name}-{name}" if len(runs) > 1 else name)
@@ -107,7 +122,7 @@ def write_docs(folders: Sequence[Path], path: Path, command: Sequence[str], stat
     runs = [Results.read(folder) for folder in folders]
     text, figures = page("Results", runs, path.stem, "svg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    when = datetime.now(timezone.utc).date().isoformat()
+    when = datetime.now(UTC).date().isoformat()
     note = f"Written on {when} by `python -m bench {shlex.join(command)}`; not edited by hand.\n"
     path.write_text(text.replace("\n", f"\n\n{note}", 1), encoding="utf-8")
     if static:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.statistics import Figure, Interval, Record, by_item, difference, interval, success
-from bench.store import read_manifest, read_records
+from bench.store import Key, key_of, read_failures, read_manifest, read_records
 from milr_core.errors import InputError
 
 Keep = Callable[[Record], bool]
@@ -47,6 +47,17 @@ class Results:
         there = dict.fromkeys(record["method"] for record in self.records)
         asked = [name for name in self.manifest.get("methods", []) if name in there]
         return list(dict.fromkeys([*asked, *there]))
+
+    @cached_property
+    def failures(self) -> dict[Key, str]:
+        """What was asked for and could not be made, with the reason."""
+        there = {key_of(record) for record in self.records}
+        asked = {name: set(self.manifest.get(name, [])) for name in ("items", "methods", "seeds")}
+        return {
+            key: why
+            for key, why in read_failures(self.folder).items()
+            if key not in there and all(part in names for part, names in zip(key, asked.values(), strict=True))
+        }
 
     @cached_property
     def category(self) -> dict[str, str]:

@@ -1,11 +1,10 @@
 """One run: which prompts, methods and seeds; what of it is missing in the folder; hand that out and keep what comes."""
 
-import hashlib
 import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,10 @@ from bench.store import Store, read_manifest
 from bench.suites import Item, Suite, check_unique, load_suite
 from bench.worker import Job, Setup, Worker, tags
 from milr_core.errors import InputError
-from milr_core.janus.catalog import ASSETS
+from milr_core.janus.catalog import local_folder
+from milr_core.janus.description import description_of
+from milr_core.janus.load import checkpoint_folder
+from milr_core.janus.weights import weights_hash
 
 logger = logging.getLogger(__name__)
 
@@ -43,18 +45,6 @@ class Run:
     track: str | None = None
 
 
-def weights_hash(model: str) -> str:
-    """SHA-256 of the weight files of a model on this disk, as `Janus.weights_hash`; "" for one of the hub."""
-    folder = Path(model) if Path(model).is_dir() else ASSETS / model
-    digest = hashlib.sha256()
-    files = sorted(folder.glob("*.safetensors"))
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest() if files else ""
-
-
 def _by_plan(run: Run, suite: Suite) -> Iterator[Item]:
     """Items of the pool whose greedy text is right or wrong, as asked for; decodes text only, so it is quick."""
     wanted = {"wrong": [False], "right": [True], "both": [False, True]}[run.plans]
@@ -77,7 +67,9 @@ def choose_items(run: Run, suite: Suite) -> tuple[Item, ...]:
         raise InputError("Plans are read in the world of shapes only: --plans needs --suite shapes.")
     if (run.folder / "run.json").exists():
         before = read_manifest(run.folder)
-        if before.get("limit") == run.limit and before["fixed"].get("weights") == weights_hash(run.setup.model):
+        if before.get("limit") == run.limit and before["fixed"].get("weights") == weights_hash(
+            checkpoint_folder(run.setup.model)
+        ):
             known = {item.id: item for item in suite.items}
             return tuple(known[name] for name in before["items"] if name in known)
     logger.info("Reading plans to pick prompts whose plan is %s at step 0 …", run.plans)
@@ -94,7 +86,7 @@ def manifest_of(run: Run, suite: Suite, items: Sequence[Item]) -> dict[str, Any]
             "prompts": f"{zlib.crc32(prompts.encode()):08x}",
             "plans": run.plans,
             "model": run.setup.model,
-            "weights": weights_hash(run.setup.model),
+            "weights": weights_hash(checkpoint_folder(run.setup.model)),
             "critic": run.setup.critic,
             "observers": list(run.setup.observers),
             "critic_options": run.setup.critic_options,
@@ -109,7 +101,7 @@ def manifest_of(run: Run, suite: Suite, items: Sequence[Item]) -> dict[str, Any]
         "study_methods": list(run.study_methods),
         "command": run.command,
         "machine": machine(),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -124,13 +116,20 @@ def jobs_of(run: Run, items: Sequence[Item], done: set) -> list[Job]:
     return jobs
 
 
+def in_the_world(model: str) -> bool:
+    """Whether a model draws the embedded world: its own description says that its prompts are read as the world's."""
+    folder = local_folder(model)
+    return folder is not None and description_of(folder).reader == "world"
+
+
 def execute(run: Run, executor: Executor) -> int:
     """Do what is missing; returns how many records could not be made.
 
     Raises:
         InputError: bad input, or a folder that is in use or holds another run.
     """
-    suite = load_suite(run.suite, sets=1 if run.plans == "all" else POOL_SETS)
+    sets = 1 if run.plans == "all" else POOL_SETS
+    suite = load_suite(run.suite, sets, in_the_world(run.setup.model))
     check_unique(suite.items)
     if not run.setup.critic:
         run = replace(run, setup=replace(run.setup, critic=suite.critic))

@@ -18,39 +18,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaModel
 
 from bench.performance import write_section
 from bench.reference import ReferenceWorkspace
 from milr_core import SearchSettings, advance, load_critic, load_model, reason, start
-from milr_core.janus.backends import language_stack
 from milr_core.janus.decode import FREE, keep_going
-from milr_core.janus.transformer import Cache, LanguageStack
+from milr_core.janus.transformer import FusedLayer, LanguageStack
 from milr_core.janus.workspace import Workspace
 
 PROMPT = "two red circles left of a blue square"
-FULL_SIZES = {  # hidden size, layers, heads, MLP; vocabulary and image tokens are the same
-    "Janus-Pro-1B": (2048, 24, 16, 5632),
-    "Janus-Pro-7B": (4096, 30, 32, 11008),
-}
-VOCABULARY, CODEBOOK, IMAGE_TOKENS, PROMPT_TOKENS = 102400, 16384, 576, 200
-TOKENS_TIMED = 64
 STEPS_TIMED = 4
 ABOUT = """\
 Written by `python -m bench speed --write`. Ratios are medians over rounds in which both sides were measured in turns.
 The reference loop (`bench/reference.py`) decodes text without a cache and images by a forward of the transformers model
 for every token. The floor is the time in which a token's weights and cache can be copied on the device.
 """
-NO_GPU = """
-No GPU was there: the CUDA graphs of `milr_core/janus/cuda_graph.py` are tested on a CPU without capture, and not timed.
-"""
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given; a CPU has when the call returns."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def seconds(run: Callable[[], Any], device: torch.device) -> float:
     started = time.perf_counter()
     run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    synchronize(device)
     return time.perf_counter() - started
 
 
@@ -82,8 +76,14 @@ def floor(stack: LanguageStack, heads: int, rows: int, length: int, device: torc
 
     The buffer copied is as large as what is read, so that a model that stays in the processor's cache is compared
     with the speed of that cache.
+
+    Raises:
+        ValueError: the layers are quantised, or wait in main memory: their weights are not read as they are.
     """
-    weights = sum(w.numel() for layer in stack.layers for w in (layer.qkv, layer.out, layer.gate_up, layer.down))
+    fused = [layer for layer in stack.layers if isinstance(layer, FusedLayer)]
+    if len(fused) < len(stack.layers):
+        raise ValueError("the layers are called through their modules: their weights are not read as they are")
+    weights = sum(w.numel() for layer in fused for w in (layer.qkv, layer.out, layer.gate_up, layer.down))
     cached = 2 * len(stack.layers) * rows * stack.kv_heads * stack.head_size * length
     count = (weights + heads + cached) * stack.final_norm.element_size()
     source = torch.zeros(min(count, 1 << 30) // 2, dtype=torch.uint8, device=device)
@@ -127,7 +127,7 @@ def measure_model(name: str, device: str, rounds: int) -> dict[str, Any]:
                 state = reference.advance(critic, state, settings)
             else:
                 state = advance(model, critic, state, settings, workspace=fast)
-            parts[who].append({k: v for k, v in asdict(state.cost).items() if k.endswith("seconds")})
+            parts[who].append({k: v for k, v in asdict(state.step.cost).items() if k.endswith("seconds")})
 
     texts = {
         "ours": lambda: fast.text(PROMPT, nothing, keep_going),
@@ -164,72 +164,6 @@ def measure_model(name: str, device: str, rounds: int) -> dict[str, Any]:
             "image token / floor": per_token / least,
         },
     }
-
-
-@torch.no_grad()
-def measure_layers(name: str, device: str, rounds: int) -> dict[str, Any]:
-    """The layers and heads of a full-size Janus, random weights: what a token costs, ours and transformers'."""
-    hidden, layers, heads, mlp = FULL_SIZES[name]
-    where = torch.device(device)
-    dtype = torch.bfloat16
-    config = LlamaConfig(
-        hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=heads,
-        intermediate_size=mlp, vocab_size=8, max_position_embeddings=2048,
-    )  # fmt: skip
-    with torch.device("meta"):
-        llama = LlamaModel(config).to(dtype)
-    llama = llama.to_empty(device=where).eval()
-    for parameter in llama.parameters():
-        parameter.normal_(0, 0.02)
-    llama.rotary_emb = type(llama.rotary_emb)(config, device=where)
-    stack = language_stack(llama)
-    text_head = torch.empty(VOCABULARY, hidden, dtype=dtype, device=where).normal_(0, 0.02)
-    image_head = torch.empty(CODEBOOK, hidden, dtype=dtype, device=where).normal_(0, 0.02)
-    count = TOKENS_TIMED if where.type == "cuda" else 2
-    x = {rows: torch.randn(rows, 1, hidden, dtype=dtype, device=where) for rows in (1, 2)}
-    caches = {rows: Cache(stack, rows, PROMPT_TOKENS + IMAGE_TOKENS) for rows in (1, 2)}
-
-    def ours(rows: int, head: torch.Tensor) -> None:
-        caches[rows].lengths = [PROMPT_TOKENS + IMAGE_TOKENS // 2] * rows
-        for _ in range(count):
-            (stack.forward(x[rows], caches[rows]) @ head.T).argmax(-1)
-
-    def theirs(rows: int, head: torch.Tensor, cached: bool) -> None:
-        out = llama(inputs_embeds=x[rows].expand(-1, PROMPT_TOKENS, -1), use_cache=True)
-        for _ in range(count):
-            if cached:
-                out = llama(inputs_embeds=x[rows], past_key_values=out.past_key_values, use_cache=True)
-            else:
-                out = llama(inputs_embeds=x[rows].expand(-1, PROMPT_TOKENS, -1), use_cache=False)
-            (out.last_hidden_state[:, -1:] @ head.T).argmax(-1).tolist()
-
-    times = in_turns(
-        {
-            "text": lambda: ours(1, text_head),
-            "text, reference": lambda: theirs(1, text_head, False),
-            "image": lambda: ours(2, image_head),
-            "image, reference": lambda: theirs(2, image_head, True),
-        },
-        rounds,
-        where,
-    )
-    least = floor(stack, image_head.numel(), 2, PROMPT_TOKENS + IMAGE_TOKENS // 2, where)
-    per_token = statistics.median(times["image"]) / count
-    return {
-        "model": f"{name} (layers and heads, random weights, bfloat16)",
-        "runtime": type(stack.runtime).__name__,
-        "text tokens/s": {"ours": count / statistics.median(times["text"]),
-                          "reference": count / statistics.median(times["text, reference"])},
-        "image tokens/s": {"ours": count / statistics.median(times["image"]),
-                           "reference": count / statistics.median(times["image, reference"])},
-        "peak memory, GiB": peak_memory(where),
-        "floor, seconds a token": least,
-        "ratios": {
-            "text: reference / ours": ratio(times, "text, reference", "text"),
-            "image: reference / ours": ratio(times, "image, reference", "image"),
-            "image token / floor": per_token / least,
-        },
-    }  # fmt: skip
 
 
 def _table(report: dict[str, Any]) -> str:
@@ -273,21 +207,15 @@ def machine(device: str) -> str:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench speed", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench speed", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda", "mps"), action="append", help="default: all there are")
     parser.add_argument("--model", default="janus-shapes", help="a checkpoint to measure whole")
-    parser.add_argument("--full-size", choices=tuple(FULL_SIZES), action="append", default=[],
-                        help="also layers and heads at true size, random weights (default on CUDA: both)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("runs/speed.json"))
     parser.add_argument("--write", action="store_true", help="write the table to docs/performance.md")
     args = parser.parse_args(argv)
     devices = args.device or (["cpu"] + ["cuda"] * torch.cuda.is_available())
-    rows = []
-    for device in devices:
-        rows.append({"device": device, **measure_model(args.model, device, args.rounds)})
-        sizes = args.full_size or (list(FULL_SIZES) if device == "cuda" else [])
-        rows += [{"device": device, **measure_layers(size, device, args.rounds)} for size in sizes]
+    rows = [{"device": device, **measure_model(args.model, device, args.rounds)} for device in devices]
     report = {
         "command": f"python -m bench speed {' '.join(argv)}".strip(),
         "date": date.today().isoformat(),
@@ -301,9 +229,5 @@ def main(argv: list[str]) -> int:
     table = _table(report)
     sys.stdout.write(table + "\n")
     if args.write:
-        write_section("", _page(table))
+        write_section("", f"# Performance\n\n{ABOUT}\n{table}")
     return 0
-
-
-def _page(table: str) -> str:
-    return f"# Performance\n\n{ABOUT}\n{table}{'' if torch.cuda.is_available() else NO_GPU}"

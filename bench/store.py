@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bench.suites import Item, slug
+from milr_core.critics.base import plain_text
 from milr_core.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,19 @@ def read_records(folder: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
         elif line.strip(b"\0 \r\t"):
             damaged.append(line)
     return list(records.values()), damaged
+
+
+def read_failures(folder: Path) -> dict[Key, str]:
+    """Why a record could not be made, the last reason of each; of those that were made later as well."""
+    path = folder / "failures.jsonl"
+    failures = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []:
+        try:
+            failure = json.loads(line)
+            failures[key_of(failure)] = plain_text(str(failure["error"]))
+        except (ValueError, KeyError, TypeError):  # a line that a kill cut off
+            continue
+    return failures
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

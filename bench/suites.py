@@ -3,46 +3,26 @@
 A suite also says how the benchmark's own evaluator wants images on disk, and how it averages categories.
 """
 
-import csv
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from bench import layouts
-from milr_core.benchmark_files import FILES, fetch
+from bench import layouts, world_suites
+from bench.layouts import Item
+from bench.prompt_files import READERS
+from milr_core.benchmark_files import FILES, fetch, read_objects, read_text
+from milr_core.critics import geneval_spec
+from milr_core.critics.compbench import CATEGORIES as COMPBENCH
+from milr_core.critics.geneval_spec import TAGS as GENEVAL
+from milr_core.critics.wise_spec import SCALES, read_items
 from milr_core.errors import InputError
 from shapes.sampling import SPLITS, prompt_set
 
 SHAPES_PER_CATEGORY = 50
-COMPBENCH = ("color", "shape", "texture", "spatial", "non_spatial", "complex")
-GENEVAL = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
-WISE_LAST_ID = {
-    "wise": {"culture": 400, "time": 567, "space": 700, "biology": 800, "physics": 900, "chemistry": 1000},
-    "wise-verified": {"culture": 400, "time": 520, "space": 640, "biology": 760, "physics": 880, "chemistry": 1000},
-}
-WISE_WEIGHTS = {
-    "wise": {"culture": 0.4, "time": 0.167, "space": 0.133, "biology": 0.1, "physics": 0.1, "chemistry": 0.1},
-    "wise-verified": {"culture": 0.4, **dict.fromkeys(("time", "space", "biology", "physics", "chemistry"), 0.12)},
-}
-
-
-@dataclass(frozen=True)
-class Item:
-    """One prompt. id: unique in its suite, fit for a file name. number: its place in the benchmark's own counting.
-
-    critic_options: what a critic, by its name, has to be told of this prompt.
-    """
-
-    id: str
-    prompt: str
-    category: str
-    number: int
-    metadata: dict[str, Any] = field(default_factory=dict)
-    critic_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+WISE = {"wise": SCALES["original"], "wise-verified": SCALES["verified"]}
 
 
 @dataclass(frozen=True)
@@ -58,25 +38,11 @@ class Suite:
     items: tuple[Item, ...]
     critic: str = "self"
     critic_options: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, float] | None = None
+    weights: Mapping[str, float] | None = None
     layout: Callable[[Item, int], dict[str, bytes | None]] = layouts.plain
 
     def limited(self, limit: int | None) -> "Suite":
         return replace(self, items=self.items[:limit])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{where} is not JSON: {error}.") from error
 
 
 def shapes(split: str = "test", sets: int = 1) -> Suite:
@@ -99,12 +65,10 @@ def shapes(split: str = "test", sets: int = 1) -> Suite:
 def geneval(path: Path) -> Suite:
     """GenEval's `evaluation_metadata.jsonl`. Overall is the unweighted mean of the tasks."""
     items = []
-    for line in _read(path).splitlines():
-        if not line.strip():
-            continue
-        row = _json(line, f"Line {len(items) + 1} of {path}")
-        if not (isinstance(row, dict) and isinstance(row.get("prompt"), str) and row.get("tag") in GENEVAL):
-            raise InputError(f"Line {len(items) + 1} of {path} is no GenEval metadata: it needs 'tag' and 'prompt'.")
+    for where, row in read_objects(path):
+        if not (isinstance(row.get("prompt"), str) and row.get("tag") in GENEVAL):
+            raise InputError(f"{where} is no GenEval metadata: it needs 'tag' and 'prompt'.")
+        geneval_spec.check(row, where)
         items.append(Item(f"{len(items):05d}", row["prompt"], row["tag"], len(items), row))
     tasks = dict.fromkeys(item.category for item in items)
     weights = dict.fromkeys(tasks, 1 / max(1, len(tasks)))
@@ -117,7 +81,7 @@ def compbench(path: Path) -> Suite:
     items = []
     for file in files:
         category = file.stem.split("_val")[0]  # complex_val_action.txt and its like are parts of complex
-        lines = [line.split("\t")[0].strip() for line in _read(file).splitlines()]
+        lines = [line.split("\t")[0].strip() for line in read_text(file).splitlines()]
         prompts = [line for line in lines if line]
         told = {"compbench": {"category": category}}
         items += [Item(f"{category}-{i:05d}", p, category, i, critic_options=told) for i, p in enumerate(prompts)]
@@ -130,59 +94,68 @@ def compbench(path: Path) -> Suite:
 
 def wise(path: Path, release: str) -> Suite:
     """WISE's JSON (a list, or one object a line), or the folder of its files; ids decide the category."""
-    files = sorted(p for p in path.glob("*.json*") if "rewrite" not in p.stem) if path.is_dir() else [path]
-    items: dict[int, Item] = {}
-    for file in files:
-        text = _read(file)
-        lines = [line for line in text.splitlines() if line.strip()]
-        rows = _json(text, str(file)) if text.lstrip().startswith("[") else [_json(line, str(file)) for line in lines]
-        for row in rows:
-            number = str(row.get("prompt_id", "")) if isinstance(row, dict) else ""
-            if not number.isdigit() or not isinstance(row.get("Prompt"), str):
-                raise InputError(f"{file} is no WISE file: every entry needs 'Prompt' and 'prompt_id'.")
-            number = int(number)
-            category = next((name for name, last in WISE_LAST_ID[release].items() if number <= last), None)
-            if category is None or number < 1 or number in items:
-                raise InputError(f"{file}: prompt_id {number} is out of 1 to 1000, or there twice.")
-            items[number] = Item(f"{number:04d}", row["Prompt"], category, number, row)
-    ordered = tuple(items[number] for number in sorted(items))
-    options = {"data": str(path), "scale": "original" if release == "wise" else "verified"}
-    return Suite(release, ordered, "wise", options, WISE_WEIGHTS[release], layouts.wise)
-
-
-def plain_text(path: Path) -> Suite:
-    """One prompt a line."""
-    prompts = [line.strip() for line in _read(path).splitlines() if line.strip()]
-    return Suite(path.stem, tuple(Item(f"{i:05d}", p, "prompts", i) for i, p in enumerate(prompts)))
-
-
-def table(path: Path) -> Suite:
-    """A CSV with a column `prompt` and, if it likes, `category`."""
-    rows = list(csv.DictReader(_read(path).splitlines()))
-    columns = {name.strip().lower(): name for name in (rows[0] if rows else {})}
-    if "prompt" not in columns:
-        raise InputError(f"{path} needs a column named prompt; it has {', '.join(columns) or 'none'}.")
-    category = columns.get("category")
+    scale = WISE[release]
     items = [
-        Item(f"{i:05d}", row[columns["prompt"]].strip(), (category and row[category].strip()) or "prompts", i)
-        for i, row in enumerate(rows)
-        if row[columns["prompt"]]
+        Item(f"{item.number:04d}", item.prompt, scale.category_of(item.number), item.number, item.record)
+        for item in read_items(path)
     ]
-    return Suite(path.stem, tuple(items))
+    options = {"data": str(path), "scale": scale.name}
+    return Suite(release, tuple(items), "wise", options, dict(scale.weights), layouts.wise)
 
 
+def of_file(path: Path) -> Suite:
+    """A text file, table or JSON lines of one's own."""
+    rows = enumerate(READERS[path.suffix.lower()](path))
+    return Suite(path.stem, tuple(Item(f"{i:05d}", prompt, category, i) for i, (prompt, category) in rows))
+
+
+def of_world(kind: str, rest: str, sets: int) -> Suite:
+    """`world`, `geneval-like` or `riddles`: the embedded world's own."""
+    if kind == "world":
+        return Suite(f"world:{rest or 'test'}", world_suites.world(rest or "test", sets), "oracle")
+    if rest:
+        raise InputError(f"The suite {kind} has no parts; got '{rest}'.")
+    items = world_suites.riddles() if kind == "riddles" else world_suites.geneval_like(sets)
+    categories = dict.fromkeys(item.category for item in items)
+    return Suite(kind, items, "oracle", weights=dict.fromkeys(categories, 1 / max(1, len(categories))))
+
+
+def geneval_of(rest: str, embedded: bool) -> Suite:
+    """GenEval's file by its path, found on this machine, or downloaded. embedded: drawn by the embedded model, and so
+    judged by its world's oracle, by GenEval's rules; tasks in turn, so that a limit takes from all of them.
+    """
+    path = Path(rest) if rest else world_suites.geneval_file()
+    try:
+        suite = geneval(path or fetch("geneval"))
+    except InputError as error:
+        if path:
+            raise
+        raise InputError(
+            f"{error} Or set {world_suites.GENEVAL_VARIABLE} to it. The suite geneval-like needs no file."
+        ) from error
+    if not embedded:
+        return suite
+    return replace(suite, items=world_suites.in_turn(suite.items), critic="oracle", critic_options={})
+
+
+WORLD = ("world", "geneval-like", "riddles")
 SUITES = {
+    "world": "the embedded world: world (its test split), world:validation",
+    "geneval-like": "GenEval's six kinds of task in the embedded world's own test split",
+    "riddles": "WISE's six fields in the embedded world: held-out ways to ask for its facts",
     "shapes": "the embedded world: shapes (its test split), shapes:validation",
-    "geneval": "geneval (downloaded), geneval:evaluation_metadata.jsonl",
+    "geneval": f"geneval:{world_suites.GENEVAL_FILE}; alone: where {world_suites.GENEVAL_VARIABLE} says, or downloaded",
     "compbench": "compbench (downloaded), compbench:FOLDER of *_val.txt, or compbench:color_val.txt",
     "wise": "wise:FOLDER or JSON of the original release, whose scores the paper reports",
     "wise-verified": "wise-verified:FOLDER or JSON of the release of 2026",
-    "FILE.txt, FILE.csv": "one prompt a line; or a column named prompt",
+    "FILE.txt, FILE.csv, FILE.tsv, FILE.jsonl": "one prompt a line; or a column, or a name, prompt",
 }
 
 
-def load_suite(name: str, sets: int = 1) -> Suite:
-    """A suite by name, `NAME:PATH`, or the path of a prompt file. sets: of `shapes` only.
+def load_suite(name: str, sets: int = 1, embedded: bool = False) -> Suite:
+    """A suite by name, `NAME:PATH`, or the path of a prompt file.
+
+    sets: of the embedded world's own only. embedded: whether the embedded model draws it (`geneval_of`).
 
     Raises:
         InputError: no such suite, a file that cannot be read or is of another format, or no prompts in it.
@@ -191,14 +164,18 @@ def load_suite(name: str, sets: int = 1) -> Suite:
     path = Path(rest or name)
     if kind == "shapes":
         suite = shapes(rest or "test", sets)
+    elif kind in WORLD:
+        suite = of_world(kind, rest, sets)
+    elif kind == "geneval":
+        suite = geneval_of(rest, embedded)
     elif kind in FILES:
-        suite = {"geneval": geneval, "compbench": compbench}[kind](path if rest else fetch(kind))
+        suite = compbench(path if rest else fetch(kind))
     elif kind in SUITES and not rest:
         raise InputError(f"Say where the prompts of {kind} are: {SUITES[kind]}. They are not shipped with this.")
-    elif kind in WISE_LAST_ID:
+    elif kind in WISE:
         suite = wise(path, kind)
-    elif path.suffix in (".txt", ".csv"):
-        suite = {".txt": plain_text, ".csv": table}[path.suffix](path)
+    elif path.suffix.lower() in READERS:
+        suite = of_file(path)
     else:
         raise InputError(
             f"There is no suite '{name}'. There are: {'; '.join(f'{k} ({v})' for k, v in SUITES.items())}."

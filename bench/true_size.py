@@ -52,13 +52,14 @@ def true_config(size: str, side: int) -> JanusConfig:
     return config
 
 
-def _random(config: JanusConfig) -> Iterator[tuple[str, Tensor]]:
-    generator = torch.Generator().manual_seed(0)
+def _random(config: JanusConfig, device: str) -> Iterator[tuple[str, Tensor]]:
+    generator = torch.Generator(device).manual_seed(0)
     for name, shape in shapes_of(config).items():
         if "norm" in name:
             yield name, (torch.ones if name.endswith("weight") else torch.zeros)(shape, dtype=torch.bfloat16)
         else:
-            yield name, torch.empty(shape, dtype=torch.bfloat16).normal_(0, 0.02, generator=generator)
+            weights = torch.empty(shape, dtype=torch.bfloat16, device=device).normal_(0, 0.02, generator=generator)
+            yield name, weights.cpu()
 
 
 def _tokenizer(size: int) -> PreTrainedTokenizerFast:
@@ -71,9 +72,12 @@ def _tokenizer(size: int) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def write_checkpoint(folder: Path, size: str, side: int, text: int) -> None:
-    """Write the folder whole: weights, configuration, tokenizer, processor."""
-    config = true_config(size, side)
+def write_checkpoint(folder: Path, config: JanusConfig, text: int, device: str = "cpu") -> None:
+    """Write the folder whole: weights, configuration, tokenizer, processor.
+
+    text: tokens of reasoning at most. device: where the weights are drawn; a GPU does it in seconds, a CPU in minutes.
+    """
+    side = config.vision_config.image_size
     folder.mkdir(parents=True)
     config.save_pretrained(folder)
     make_generation_config().save_pretrained(folder)
@@ -84,7 +88,7 @@ def write_checkpoint(folder: Path, size: str, side: int, text: int) -> None:
     (folder / "milr.json").write_text(json.dumps({"reasoning_template": "plan {prompt}", "max_text_tokens": text}))
     parameters = sum(torch.Size(shape).numel() for shape in shapes_of(config).values())
     with tqdm(total=100, unit="%", desc="writing", disable=not sys.stderr.isatty()) as bar:
-        write_weights(folder, _random(config), parameters, lambda done: bar.update(100 * done - bar.n))
+        write_weights(folder, _random(config, device), parameters, lambda done: bar.update(100 * done - bar.n))
 
 
 def measure(folder: str, device: str, dtype: str, quantization: str | None) -> dict[str, float]:
@@ -96,8 +100,8 @@ def measure(folder: str, device: str, dtype: str, quantization: str | None) -> d
     critic = load_critic("self", model=model)
     settings = SearchSettings(steps=1, threshold=1.0)
     state = start(model, critic, "two red circles", settings)
-    seconds.append(state.cost.seconds)
-    seconds.append(advance(model, critic, state, settings).cost.seconds)
+    seconds.append(state.step.cost.seconds)
+    seconds.append(advance(model, critic, state, settings).step.cost.seconds)
     cuda = torch.device(device).type == "cuda"
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     needed = memory_needed(folder, device, model.dtype, quantization)
@@ -120,7 +124,7 @@ def write_row(key: str, row: str, about: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench true-size", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench true-size", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", choices=tuple(SIZES), default="1b")
     parser.add_argument("--out", type=Path, help="folder for the checkpoint (about 4 GB, or 15), removed in the end")
     parser.add_argument("--keep", action="store_true", help="do not remove it; one that is there is used")
@@ -152,7 +156,7 @@ def _run(args: argparse.Namespace, argv: list[str]) -> int:
     if not args.out.exists():
         if memory_of(config, "cuda", torch.bfloat16).weights > room:
             raise InputError(f"{args.out} has {room / 1e9:.1f} GB free; the checkpoint needs more.")
-        write_checkpoint(args.out, args.size, args.side, args.text)
+        write_checkpoint(args.out, config, args.text)
     try:
         call = [sys.executable, "-m", "bench", "true-size", *argv, "--measure"]
         done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)

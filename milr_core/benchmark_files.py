@@ -1,9 +1,12 @@
-"""The prompt files of GenEval and T2I-CompBench: not shipped; downloaded from their source once, and checked.
+"""The files of benchmarks: how every reader here reads them; and those of GenEval and T2I-CompBench, downloaded once.
 
-A file that is not byte for byte the one that this was written for is refused: figures would be of other prompts.
+A download that is not byte for byte the file that this was written for is refused: figures would be of other prompts.
 """
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pooch
 from requests import RequestException
@@ -51,3 +54,42 @@ def fetch(benchmark: str, folder: Path | None = None) -> Path:
                 f"on disk, say {benchmark}:PATH."
             ) from error
     return paths[0] if len(paths) == 1 else folder
+
+
+def read_text(path: str | Path) -> str:
+    """A file's text, with or without a byte order mark.
+
+    Raises:
+        InputError: no such file, or not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} cannot be read: it is no text in UTF-8 (byte {error.start}).") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+
+
+def read_objects(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSON list or of JSON lines, each with where it is in the file, in words.
+
+    Raises:
+        InputError: no such file, not JSON, or something that is no object; says where.
+    """
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        numbered = [(f"Entry {i} of {path}", record) for i, record in enumerate(_json(text, str(path)), start=1)]
+    else:
+        lines = enumerate(text.split("\n"), start=1)
+        numbered = [(where := f"Line {i} of {path}", _json(line, where)) for i, line in lines if line.strip()]
+    for where, record in numbered:
+        if not isinstance(record, dict):
+            raise InputError(f"{where} is no JSON object.")
+        yield where, record
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not JSON: {error}.") from error

@@ -2,7 +2,14 @@
 
 
 class InputError(ValueError):
-    """Something the caller gave cannot be used; the message says what to do. Raised for every kind of bad input."""
+    """Something the caller gave cannot be used; the message says what to do. Raised for every kind of bad input.
+
+    suggestions: what could be given instead, ready to be used as it is; often there is nothing to suggest.
+    """
+
+    def __init__(self, message: str = "", suggestions: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.suggestions = tuple(suggestions)
 
 
 class CriticError(RuntimeError):

@@ -32,6 +32,7 @@ PARTS_OF_MAKE = "is what runs these tests, or starts what they start"
 NOT_RUN = {
     "make *": PARTS_OF_MAKE,
     "docker *": OUTSIDE,
+    "hf *": OUTSIDE,
     "ray start *": OUTSIDE,
     "pip install *": "tests/test_package.py installs the package",
     "python -m milr_core convert *": "needs weights in DeepSeek's format: tests/janus/ writes some and converts them",
@@ -42,6 +43,9 @@ NOT_RUN = {
     "python -m bench run * --limit 100 *": MINUTES,
     "python -m bench study *": MINUTES,
     "python -m bench speed *": MINUTES,
+    "python -m bench gpu *": "tests/bench/test_gpu.py runs it at tiny size",
+    "python -m pip *": OUTSIDE,
+    "PYTHONPATH=site *": "is for another machine",
     "python -m bench true-size *": MINUTES,
     "python -m shapes.train": MINUTES,
     "python -m tests.browser.measure http*": "measures a page that runs already",

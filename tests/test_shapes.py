@@ -220,7 +220,7 @@ def test_quiz_answers_are_true_and_the_first_question_is_put_as_the_critic_puts_
             said.append(answer)
         assert len(turns) == sum(quiz.predicted)
         first = turns[0].split("<end_of_image>")[-1].partition("<|Assistant|>")[0].strip()
-        chat = embedded.processor(text=embedded._chat(first, with_image=True), images=[image], return_tensors="pt")
+        chat = embedded.processor(text=embedded.chat(first, with_image=True), images=[image], return_tensors="pt")
         asked = chat.input_ids[0].tolist()
         assert quiz.ids[: len(asked)] == asked
     assert 0.4 < said.count("yes") / len(said) < 0.6

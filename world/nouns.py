@@ -72,7 +72,7 @@ KIND_OF: dict[str, str] = {noun: kind for kind, nouns in KINDS.items() for noun 
 IRREGULAR = {
     "person": "people", "bus": "buses", "sheep": "sheep", "skis": "skis", "wine glass": "wine glasses",
     "knife": "knives", "scissors": "scissors", "bench": "benches", "couch": "couches", "sandwich": "sandwiches",
-    "toothbrush": "toothbrushes", "computer mouse": "computer mice", "broccoli": "broccoli", "potted plant": "potted plants",
+    "toothbrush": "toothbrushes", "computer mouse": "computer mice", "broccoli": "broccoli",
     "cherries": "cherries", "grapes": "grapes", "fish": "fish", "octopus": "octopuses", "fox": "foxes",
     "butterfly": "butterflies", "strawberry": "strawberries", "tomato": "tomatoes", "bread": "breads", "corn": "corn",
     "honey": "honey", "battery": "batteries", "maple leaf": "maple leaves", "statue of liberty": "statues of liberty",

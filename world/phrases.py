@@ -37,8 +37,7 @@ class PromptError(InputError):
     """The prompt is not one the world can draw. The message says why; `suggestions` are three prompts that it can."""
 
     def __init__(self, message: str, suggestions: tuple[str, ...] = EXAMPLES):
-        super().__init__(message)
-        self.suggestions = suggestions
+        super().__init__(message, suggestions)
 
 
 def with_article(words: str, noun: str) -> str:

@@ -5,16 +5,15 @@ what it cannot make sense of is a `PromptError` with three prompts that it can d
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from world.facts import FACT_OF
-from world.nouns import KINDS, NOUNS, plural
+from world.nouns import KINDS, NOUNS
 from world.phrases import (
     CATEGORIES,
     EXAMPLES,
     LEADS,
     MOST_OF_A_KIND,
-    MOST_PHRASES,
     MOST_THINGS,
     NUMBERS,
     OPPOSITE,
@@ -25,40 +24,16 @@ from world.phrases import (
     riddle,
     with_article,
 )
-from world.reading import (
-    AND,
-    ARTICLES,
-    BESIDE,
-    FORMS,
-    NOT,
-    RELATION_OF,
-    SIDE_OF,
-    VAGUE,
-    WHERE,
-    clean,
-    guess_riddles,
-    is_riddle_like,
-    likeliest_riddles,
-    mend,
-    number_of,
-    take_lead,
-    take_riddles,
-    tokenize,
-)
-from world.sampling import placements_exist
+from world.reading import clean, is_riddle_like, likeliest_riddles, mend, take_lead
 from world.scene import COLORS
 from world.spelling import nearest
-from world.words import FILLERS, LOOKS, NEAREST, NO_COLORS, SHADES
+from world.understanding import UnknownThingError, three, understand
+from world.words import NEAREST
 
 __all__ = [
     "CATEGORIES", "LEADS", "NUMBERS", "OPPOSITE", "RELATIONS", "Phrase", "Prompt", "PromptError", "Reading", "parse",
     "read", "riddle", "what_can_be_drawn",
 ]  # fmt: skip
-
-_COUNTED = re.compile(
-    r"\b(one|two|three|four|five|six|seven|eight|nine|[0-9]+) of (?=§)"
-)  # "two of the animal that barks"
-_IN_COLOR = re.compile(rf" in ({'|'.join(COLORS)})(?= (?:and|,|left|right|above|below|next|on|to)\b|$)")
 
 
 @dataclass(frozen=True)
@@ -70,21 +45,14 @@ class Reading:
     notes: tuple[str, ...]
 
 
-class _UnknownThing(Exception):  # noqa: N818 - becomes a PromptError once the rest of the prompt is known
-    """A noun phrase whose noun the world lacks."""
-
-    def __init__(self, words: str, head: str):
-        super().__init__(words)
-        self.words, self.head = words, head
-
-
 def what_can_be_drawn() -> str:
     """One paragraph for visitors: what the embedded model knows."""
+    one, two, three_ = EXAMPLES
     return (
-        f"It draws {len(NOUNS)} things ({', '.join(KINDS)}), each in its own colors or in one of ten ({', '.join(COLORS)}): "
-        f"one to {MOST_OF_A_KIND} of a kind, up to {MOST_THINGS} in all, alone, joined by 'and', or one kind left of, right "
-        f"of, above or below another. It also knows {len(FACT_OF)} riddles. For example: '{EXAMPLES[0]}', '{EXAMPLES[1]}', "
-        f"'{EXAMPLES[2]}'."
+        f"It draws {len(NOUNS)} things ({', '.join(KINDS)}), each in its own colors or in one of ten "
+        f"({', '.join(COLORS)}): one to {MOST_OF_A_KIND} of a kind, up to {MOST_THINGS} in all, alone, joined by 'and', "
+        f"or one kind left of, right of, above or below another. It also knows {len(FACT_OF)} riddles. For example: "
+        f"'{one}', '{two}', '{three_}'."
     )
 
 
@@ -110,316 +78,43 @@ def read(text: str) -> Reading:
         raise PromptError("The prompt names nothing to draw. Try one of the examples.")
     body = mend(body, notes)
     try:
-        prompt = _understand(body, lead, notes)
-    except _UnknownThing as unknown:
-        raise _refuse_unknown(unknown, body, lead) from None
+        prompt = understand(body, lead, notes)
+    except UnknownThingError as unknown:
+        raise _refusal(unknown, body, lead) from None
     return Reading(prompt, prompt.text(), tuple(dict.fromkeys(notes)))
 
 
-def _three(*prompts: str) -> tuple[str, ...]:
-    """Exactly three different suggestions, filled up with examples."""
-    return tuple(dict.fromkeys((*prompts, *EXAMPLES)))[:3]
+def _nearest(head: str) -> tuple[str, ...]:
+    """The three nouns nearest to one that the world lacks: by meaning where a table knows it, by spelling elsewhere."""
+    for said in (head, head.removesuffix("s"), head.removesuffix("es")):
+        if said in NEAREST:
+            return NEAREST[said]
+    return nearest(head, NOUNS)
 
 
-def _refuse_unknown(unknown: _UnknownThing, body: str, lead: str) -> PromptError:
-    """The error for a thing that the world lacks, with the prompt around each of the three nearest that it has."""
-    head = unknown.head
+def _refusal(unknown: UnknownThingError, body: str, lead: str) -> PromptError:
+    """The error for a thing that the world lacks; its suggestions are the prompt with one of the three nearest each."""
     if is_riddle_like(unknown.words):
         likeliest = [wording for _, wording in likeliest_riddles(unknown.words)[:3]]
         return PromptError(
-            f"I do not know '{unknown.words}'. Riddles that I know are for example the ones below.", _three(*likeliest)
+            f"I do not know '{unknown.words}'. The nearest riddles that I know are these.", three(*likeliest)
         )
-    nouns = NEAREST.get(head) or NEAREST.get(head.removesuffix("s")) or NEAREST.get(head.removesuffix("es"))
-    nouns = nouns or nearest(head, NOUNS)
-    prompts = []
-    for noun in nouns:
-        try:
-            prompts.append(_understand(re.sub(rf"\b{re.escape(head)}\b", noun, body), lead, []).text())
-        except (_UnknownThing, PromptError):
-            prompts.append(with_article(noun, noun))
+    nouns = _nearest(unknown.head)
+    prompts = [_with(noun, unknown, body, lead) for noun in nouns]
     others = " or ".join((", ".join(nouns[:2]), nouns[2]))
-    return PromptError(f"I cannot draw '{head}'. The nearest that I can draw: {others}.", _three(*prompts))
+    return PromptError(f"I cannot draw '{unknown.head}'. The nearest that I can draw: {others}.", three(*prompts))
 
 
-@dataclass
-class _Draft:
-    """A noun phrase while it is read. colors: all that were said; skipped: words that cannot be drawn."""
-
-    noun: str | None = None
-    wording: str | None = None
-    count: int | None = None
-    many: bool = False
-    colors: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    side: str | None = None
-
-    @property
-    def found(self) -> bool:
-        return bool(self.noun or self.wording)
-
-
-@dataclass
-class _Segment:
-    """Tokens between two joints. joint: "", "and", a relation, or one of the words of BESIDE, WHERE, NOT."""
-
-    joint: str
-    tokens: list[str]
-    side: str | None = None
-
-
-def _segments(tokens: list[str]) -> list[_Segment]:
-    """Split at joints; of several joints in a row the strongest counts (not, relation, beside, where, and)."""
-
-    def rank(joint: str) -> int:
-        groups = (NOT, RELATIONS, BESIDE, WHERE, AND)
-        return next((len(groups) - i for i, group in enumerate(groups) if joint in group), 0)
-
-    segments = [_Segment("", [])]
-    for token in tokens:
-        joint = RELATION_OF.get(token, token)
-        if token in SIDE_OF:
-            segments[-1].side = SIDE_OF[token]
-        elif rank(joint):
-            last = segments[-1]
-            if any(t not in ARTICLES and t not in FILLERS for t in last.tokens) or last.side:
-                segments.append(_Segment(joint, []))
-            elif rank(joint) > rank(last.joint):
-                last.joint = joint
-        else:
-            segments[-1].tokens.append(token)
-    return segments
-
-
-def _chunks(tokens: list[str]) -> list[list[str]]:
-    """Split tokens where a new noun phrase begins: at an article or number after a noun, at a noun after other words."""
-    chunks: list[list[str]] = [[]]
-    seen_noun = gap = False
-    for index, token in enumerate(tokens):
-        number = number_of(token) is not None
-        is_noun = token in FORMS or token.startswith("§")
-        starts = token in ARTICLES or number
-        follows_start = index > 0 and (tokens[index - 1] in ARTICLES or number_of(tokens[index - 1]) is not None)
-        if (starts and not follows_start and chunks[-1] and (seen_noun or gap)) or (is_noun and seen_noun and gap):
-            chunks.append([])
-            seen_noun = gap = False
-        chunks[-1].append(token)
-        if is_noun:
-            seen_noun, gap = True, False
-        elif not starts and (seen_noun or token not in COLORS):
-            gap = gap or token not in FILLERS
-    return chunks
-
-
-def _draft(tokens: list[str], riddles: list[str]) -> _Draft:
-    """One noun phrase. "orange" is a fruit unless a noun follows; of nouns side by side the last one counts."""
-    draft = _Draft(said=[riddles[int(t[1:])] if t.startswith("§") else t for t in tokens])
-    for index, token in enumerate(tokens):
-        rest = tokens[index + 1 :]
-        color = token in COLORS and (token not in FORMS or draft.found or any(t in FORMS or t[0] == "§" for t in rest))
-        if token.startswith("§"):
-            draft.wording = riddles[int(token[1:])]
-        elif color or token in SHADES or token in NO_COLORS:
-            draft.colors.append(token)
-        elif token in FORMS:
-            if draft.noun:
-                draft.skipped.append(tokens[index - 1])
-            draft.noun, draft.many = FORMS[token].noun, FORMS[token].plural
-        elif (number := number_of(token)) is not None:
-            draft.count = number
-        elif token in ARTICLES:
-            draft.count = draft.count or (1 if token in ("a", "an", "another") else None)
-        elif token not in FILLERS:
-            draft.skipped.append(token)
-    return draft
-
-
-def _color(draft: _Draft, notes: list[str]) -> str | None:
-    """The one color of ten that a draft gets; the others are said to be ignored."""
-    color = None
-    for said in draft.colors:
-        meant = SHADES.get(said, said)
-        if said in NO_COLORS:
-            notes.append(f"ignored: {said}, which is none of its ten colors ({', '.join(COLORS)})")
-        elif color and meant != color:
-            notes.append(f"ignored: {said}, because a thing has one color")
-        else:
-            color = meant
-            if said != meant:
-                notes.append(f"read '{said}' as '{meant}'")
-    return color
-
-
-def _phrase(draft: _Draft, notes: list[str]) -> Phrase:
-    color = _color(draft, notes)
-    if draft.skipped:
-        notes.append(f"ignored: {', '.join(draft.skipped)}")
-    if draft.wording:
-        phrase = riddle(draft.wording, draft.count or 1, color)
-        if (draft.count or phrase.count) != phrase.count or (color or phrase.color) != phrase.color:
-            notes.append(f"'{draft.wording}' says by itself how many or in what color")
-    else:
-        assert draft.noun is not None
-        word = next(t for t in reversed(draft.said) if t in FORMS)
-        if word not in (draft.noun, plural(draft.noun), draft.noun + "s"):
-            notes.append(f"read '{word}' as '{plural(draft.noun) if draft.many else draft.noun}'")
-        count = draft.count
-        if count is None:
-            count = 2 if draft.many and plural(draft.noun) != draft.noun else 1
-            if count > 1:
-                notes.append(f"read '{word}' as 'two {plural(draft.noun)}'")
-        vague = next((t for t in draft.said if t in VAGUE), None)
-        if vague:
-            notes.append(f"read '{vague}' as 'three'")
-        if draft.noun in ("skis", "scissors", "cherries") and any(t.endswith("pair of") for t in draft.said):
-            count = 1
-        phrase = Phrase(draft.noun, count, color)
-    if phrase.count > MOST_OF_A_KIND:
-        name = plural(phrase.noun)
-        raise PromptError(
-            f"It draws up to {MOST_OF_A_KIND} of a kind: {phrase.count} {name} are too many.",
-            tuple(f"{number} {name}" for number in reversed(NUMBERS) if number != "one"),
-        )
-    return phrase
-
-
-class _Understanding:
-    """The phrases and the relations between them, collected segment by segment."""
-
-    def __init__(self, riddles: list[str], notes: list[str]):
-        self.riddles, self.notes = riddles, notes
-        self.drafts: list[_Draft] = []
-        self.relations: list[tuple[int, str]] = []  # (index of the second phrase, relation)
-        self.carried = _Draft()  # number and colors of "two black" in "two black and white cats"
-        self.negated = False
-
-    def said(self, tokens: list[str]) -> str:
-        return " ".join(self.riddles[int(t[1:])] if t.startswith("§") else t for t in tokens)
-
-    def add(self, segment: _Segment) -> None:
-        joint, notes = segment.joint, self.notes
-        words = self.said([joint, *segment.tokens])
-        self.negated = joint in NOT or (self.negated and joint in ("or", "nor"))
-        if self.negated:
-            notes.append(f"ignored: {words.strip()} (it cannot be told what to leave out)")
-            return
-        if segment.tokens and segment.tokens[0] in ("what", "where", "who", "whose"):
-            raise _UnknownThing(self.said(segment.tokens), segment.tokens[-1])
-        for number, chunk in enumerate(_chunks(segment.tokens)):
-            draft = _draft(chunk, self.riddles)
-            joint = segment.joint if number == 0 else "and"
-            if draft.count == 0 and draft.found:
-                notes.append(f"ignored: {self.said(chunk)} (it cannot be told what to leave out)")
-            elif draft.found:
-                self._found(draft, joint)
-            else:
-                self._nothing_found(draft, joint, chunk)
-        if self.drafts and segment.side:
-            self.drafts[-1].side = segment.side
-
-    def _found(self, draft: _Draft, joint: str) -> None:
-        head = draft.skipped[-1] if draft.skipped else ""
-        if head and draft.said[-1] == head and head in NEAREST and head not in LOOKS:
-            raise _UnknownThing(" ".join(draft.said), head)  # "apple pie"
-        draft.colors = self.carried.colors + draft.colors
-        draft.count = draft.count if draft.count is not None else self.carried.count
-        self.carried = _Draft()
-        if joint in RELATIONS and self.drafts:
-            self.relations.append((len(self.drafts), joint))
-        elif (joint in BESIDE or joint in WHERE) and self.drafts:
-            self.notes.append(f"read '{joint}' as 'and': it draws left of, right of, above and below")
-        self.drafts.append(draft)
-
-    def _nothing_found(self, draft: _Draft, joint: str, chunk: list[str]) -> None:
-        strange = [w for w in draft.skipped if w not in LOOKS]
-        if not strange and draft.colors:
-            if self.drafts and (joint in WHERE or "is" in chunk or "are" in chunk):
-                self.drafts[-1].colors += draft.colors  # "a dog, which is red"
-            else:
-                self.carried = draft
-            return
-        if not draft.skipped:
-            return
-        words = self.said([joint, *chunk] if joint in BESIDE or joint in WHERE else chunk)
-        head = next((w for w in reversed(strange) if w in NEAREST), strange[-1] if strange else "")
-        passed_over = joint in WHERE or (joint in BESIDE and head not in NEAREST) or not strange
-        if self.drafts and passed_over:
-            self.notes.append(f"ignored: {words}")
-            return
-        raise _UnknownThing(self.said(chunk), head or draft.skipped[-1])
-
-    def prompt(self, lead: str) -> Prompt:
-        if not self.drafts:
-            left_out = "It cannot be told what to leave out. " if self.negated else ""
-            raise PromptError(f"{left_out}The prompt names nothing to draw. Try one of the examples.")
-        if self.carried.colors:
-            self.drafts[-1].colors += self.carried.colors
-        self._read_sides()
-        phrases = [_phrase(draft, self.notes) for draft in self.drafts]
-        relation = None
-        if len(self.relations) > 1:
-            (one, first), (two, second) = self.relations[:2]
-            raise PromptError(
-                f"It draws one relation at a time, and '{first}' and '{second}' are two.",
-                _three(
-                    Prompt((phrases[one - 1], phrases[one]), first).text(),
-                    Prompt((phrases[two - 1], phrases[two]), second).text(),
-                ),
-            )
-        if self.relations:
-            second, relation = self.relations[0]
-            phrases = [*phrases[second - 1 : second + 1], *phrases[: second - 1], *phrases[second + 1 :]]
-        return _checked(_merged(phrases, relation), relation, lead)
-
-    def _read_sides(self) -> None:
-        """ "a dog on the left and a cat on the right" is a relation; one side alone is passed over."""
-        sides = [draft.side for draft in self.drafts]
-        relation = {("left", "right"): "left of", ("right", "left"): "right of", ("top", "bottom"): "above",
-                    ("bottom", "top"): "below"}.get(tuple(sides[:2])) if len(sides) > 1 else None  # fmt: skip
-        if relation and not self.relations:
-            self.relations.append((1, relation))
-            sides = sides[2:]
-        for side in filter(None, sides):
-            self.notes.append(f"ignored: {side} (places are the plan's choice)")
-
-
-def _merged(phrases: list[Phrase], relation: str | None) -> list[Phrase]:
-    """Phrases of the same noun and color are one: "a cat and a cat" is "two cats"."""
-    merged: list[Phrase] = []
-    for index, phrase in enumerate(phrases):
-        same = next((i for i, p in enumerate(merged) if (p.noun, p.color) == (phrase.noun, phrase.color)), None)
-        if same is None or phrase.wording or merged[same].wording or (relation and index == 1):
-            merged.append(phrase)
-        else:
-            merged[same] = replace(merged[same], count=merged[same].count + phrase.count)
-    return merged
-
-
-def _checked(phrases: list[Phrase], relation: str | None, lead: str) -> Prompt:
-    """The prompt, if the picture has room for it."""
-    few = [replace(p, count=min(p.count, MOST_OF_A_KIND)) for p in phrases]
-    fewer = _three(*(Prompt((few[i], few[j])).text() for i in range(len(few)) for j in range(i + 1, len(few))
-                     if few[i].noun != few[j].noun))  # fmt: skip
-    total = sum(p.count for p in phrases)
-    if max(p.count for p in phrases) > MOST_OF_A_KIND:
-        raise PromptError(f"It draws up to {MOST_OF_A_KIND} of a kind, and the prompt asks for more.", fewer)
-    if len(phrases) > MOST_PHRASES:
-        raise PromptError(f"It draws up to {MOST_PHRASES} different things, and the prompt has {len(phrases)}.", fewer)
-    if total > MOST_THINGS:
-        raise PromptError(f"It draws up to {MOST_THINGS} things in all, and the prompt asks for {total}.", fewer)
-    if relation and (phrases[0].noun, phrases[0].color) == (phrases[1].noun, phrases[1].color):
-        raise PromptError(f"Two things '{relation}' each other must differ in kind or color.")
-    if relation and not placements_exist(phrases[0].count, phrases[1].count):
-        raise PromptError(f"{total} things do not fit so that each one is {relation} each other one.", fewer)
-    return Prompt(tuple(phrases), relation, lead)
-
-
-def _understand(body: str, lead: str, notes: list[str]) -> Prompt:
-    riddles: list[str] = []
-    body = guess_riddles(take_riddles(body, riddles), riddles, notes)
-    understanding = _Understanding(riddles, notes)
-    body = _COUNTED.sub(r"\1 ", body)
-    body = _IN_COLOR.sub(r" \1", body)
-    for segment in _segments(tokenize(body)):
-        understanding.add(segment)
-    return understanding.prompt(lead)
+def _with(noun: str, unknown: UnknownThingError, body: str, lead: str) -> str:
+    """The prompt with a noun for the unknown one, and for others unknown the nearest; the noun alone if that is none."""
+    for _ in range(MOST_THINGS):
+        body = re.sub(rf"\b{re.escape(unknown.head)}\b", noun, body)
+        try:
+            return understand(body, lead, []).text()
+        except UnknownThingError as another:
+            if another.head not in body.split():
+                break
+            unknown, noun = another, _nearest(another.head)[0]
+        except PromptError:
+            break
+    return with_article(noun, noun)

@@ -20,13 +20,13 @@ MOST_CHARACTERS = 400
 ARTICLES = frozenset(("a", "an", "the", "this", "these", "those", "another"))
 COUNTS = {
     **NUMBERS, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
-    "dozen": 12, "hundred": 100, "thousand": 1000, "million": 1000000, "both": 2, "pair": 2, "couple": 2,
+    "dozen": 12, "hundred": 100, "thousand": 1000, "million": 1000000, "both": 2, "pair": 2,
     "zero": 0,
 }  # fmt: skip
 VAGUE = ("some", "several", "a few", "few", "many", "lots of", "a lot of", "a bunch of", "bunch of", "a group of",
          "group of", "a herd of", "herd of", "a flock of", "flock of", "multiple", "various", "a swarm of",
          "a pack of", "a pile of")  # fmt: skip
-PAIRS = ("a pair of", "pair of", "a couple of", "couple of", "a couple", "couple")
+PAIRS = ("a pair of", "pair of", "a couple of", "couple of")
 _SIDES = {"left of": "left", "right of": "right", "above": "top", "below": "bottom"}
 RELATION_OF = {
     **{f"{by}left {of}".strip(): "left of" for by in ("", "to ", "on ", "to the ", "on the ", "at the ", "in the ") for of in
@@ -35,7 +35,8 @@ RELATION_OF = {
        ("of", "side of", "from", "hand side of")},
     "leftof": "left of", "rightof": "right of", "above": "above", "over": "above", "atop": "above", "on top of": "above",
     "on the top of": "above", "below": "below", "under": "below", "beneath": "below", "underneath": "below",
-    "below of": "below", "underneath of": "below", "at the bottom of": "below",
+    "below of": "below", "underneath of": "below", "at the bottom of": "below", "on the bottom of": "below",
+    "on bottom of": "below",
 }  # fmt: skip
 SIDE_OF = {
     f"{by} {words}": side
@@ -47,7 +48,7 @@ SIDE_OF = {
 AND = ("and", ",", "plus", "as well as", "also", "along with", "together with", "followed by", "but")
 BESIDE = ("next to", "beside", "besides", "near", "near to", "nearby", "by", "behind", "in front of", "with", "between",
           "among", "around", "against", "alongside", "close to", "opposite", "across from", "or", "adjacent to",
-          "surrounded by", "far from", "away from", "touching", "side by side with")  # fmt: skip
+          "surrounded by", "far from", "away from", "touching", "side by side with", "on side of", "on the side of", "at the side of", "by the side of")  # fmt: skip
 """Between things, but no relation that it draws."""
 WHERE = ("in", "inside", "inside of", "on", "onto", "into", "at", "during", "through", "from", "to", "towards", "for", "of",
          "made of", "made from", "as", "while", "when", "in the style of", "by night", "off", "out of", "across", "along",
@@ -249,7 +250,7 @@ def mend(words: str, notes: list[str]) -> str:
     out = []
     for word in words.split():
         meant = None
-        if word.isalpha() and word not in _KNOWN and _stem(word) not in NEAREST:
+        if word.isalpha() and word not in _KNOWN and _stem(word) not in _KNOWN:
             meant = correct(word, _MEANT)
         if meant:
             notes.append(f"read '{word}' as '{meant}'")

@@ -82,38 +82,47 @@ def mask(noun: str) -> np.ndarray:
     return _sheet()[NOUNS.index(noun)][..., 3] > 127
 
 
-def _tinted(sprite: np.ndarray, color: str) -> np.ndarray:
-    """(CELL, CELL, 3) floats: colored by luminance. The most common one becomes the color itself, darker parts a dark
-    shade of it, lighter parts a light one."""
+@lru_cache(maxsize=1)  # tints of one thing are mostly asked for together
+def _bends(noun: str) -> tuple[np.ndarray, np.ndarray]:
+    """How far a sprite's pixels are darker and lighter than its most common luminance: (CELL, CELL, 1) in [0, 1]."""
+    sprite = _sheet()[NOUNS.index(noun)]
     luminance = sprite[..., :3].astype(np.int64) @ np.array((299, 587, 114)) // 1000  # 0 to 255
     counts = np.bincount(luminance[sprite[..., 3] > 127], minlength=256)
     middle = int(np.convolve(counts, np.ones(17, dtype=np.int64), "same").argmax())
+    below = np.clip((middle - luminance) / max(77, middle), 0, 1)[..., None]
+    above = np.clip((luminance - middle) / max(77, 255 - middle), 0, 1)[..., None]
+    return below * (1.3 - 0.3 * below), above * (1.3 - 0.3 * above)
+
+
+def _tinted(noun: str, color: str) -> np.ndarray:
+    """(CELL, CELL, 3) floats: colored by luminance. The most common one becomes the color itself, darker parts a dark
+    shade of it, lighter parts a light one."""
     base = np.array(COLORS[color], dtype=np.float64)
     shades = _SHADES.get(color)
     dark, base, light = (np.array(s, dtype=np.float64) for s in shades or (base * 0.28, base, base * 0.42 + 148))
-    below = np.clip((middle - luminance) / max(77, middle), 0, 1)[..., None]
-    above = np.clip((luminance - middle) / max(77, 255 - middle), 0, 1)[..., None]
-    bent_below, bent_above = below * (1.3 - 0.3 * below), above * (1.3 - 0.3 * above)
-    return base + (dark - base) * bent_below + (light - base) * bent_above
+    below, above = _bends(noun)
+    return base + (dark - base) * below + (light - base) * above
 
 
-def _outline(alpha: np.ndarray) -> np.ndarray:
-    """(CELL, CELL) floats in [0, 1]: a thin halo, so that light sprites stand off from the ground too."""
+@lru_cache(maxsize=1)
+def _under(noun: str) -> np.ndarray:
+    """(CELL, CELL, 3) floats: the ground with a thin halo, so that light sprites stand off from it too."""
+    alpha = _sheet()[NOUNS.index(noun)][..., 3]
     grown = ndimage.grey_dilation(alpha, size=(3, 3)).astype(np.float64)
     padded = np.pad(grown, 1)
     soft = (padded[:-2, 1:-1] + 6 * grown + padded[2:, 1:-1]) / 8
     padded = np.pad(soft, 1)
-    return (padded[1:-1, :-2] + 6 * soft + padded[1:-1, 2:]) / 8 / 255 * OUTLINE_STRENGTH
+    halo = ((padded[1:-1, :-2] + 6 * soft + padded[1:-1, 2:]) / 8 / 255 * OUTLINE_STRENGTH)[..., None]
+    return np.array(GROUND) * (1 - halo) + np.array(OUTLINE) * halo
 
 
 @cache
 def tile(noun: str, color: str | None) -> np.ndarray:
     """(CELL, CELL, 3) uint8: a thing on the ground, as it comes or tinted."""
     sprite = _sheet()[NOUNS.index(noun)]
-    rgb = _tinted(sprite, color) if color else sprite[..., :3].astype(np.float64)
-    halo, alpha = _outline(sprite[..., 3])[..., None], sprite[..., 3:] / 255.0
-    under = np.array(GROUND) * (1 - halo) + np.array(OUTLINE) * halo
-    pixels = np.floor(under * (1 - alpha) + rgb * alpha + 0.5).clip(0, 255).astype(np.uint8)
+    rgb = _tinted(noun, color) if color else sprite[..., :3].astype(np.float64)
+    alpha = sprite[..., 3:] / 255.0
+    pixels = np.floor(_under(noun) * (1 - alpha) + rgb * alpha + 0.5).clip(0, 255).astype(np.uint8)
     pixels.flags.writeable = False  # cached and shared
     return pixels
 

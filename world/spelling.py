@@ -31,9 +31,10 @@ def _plausible(word: str, known: str, steps: int) -> bool:
 
 def correct(word: str, vocabulary: Collection[str]) -> str | None:
     """The word of the vocabulary that `word` was meant to be, None where none is near enough."""
-    near = []
+    near, letters = [], set(word)
     for known in vocabulary:
-        if abs(len(known) - len(word)) <= 2 and len(known) > 2:
+        # An edit changes at most two of the letters that a word has; most words are ruled out by that.
+        if abs(len(known) - len(word)) <= 2 and len(known) > 2 and len(letters ^ set(known)) <= 4:
             steps = distance(word, known)
             if _plausible(word, known, steps):
                 near.append((steps, word[0] != known[0], known))

@@ -1,7 +1,7 @@
 """python -m world.sprites ICONS_JSON: renders every noun's sprite into the one sheet that the world is drawn from.
 
-ICONS_JSON is `icons.json` of the npm package `@iconify-json/fluent-emoji-flat` (MIT). The sheet is committed, the set is
-not: this is run again only when a noun is added. What the set lacks, or has in a shape that is hard to make out, are
+ICONS_JSON is `icons.json` of the npm package `@iconify-json/fluent-emoji-flat` (MIT). The sheet is committed, the set
+is not: this is run again only when a noun is added. What the set lacks, or has in a shape that is hard to make out, are
 this project's own drawings in `svg/`. Needs `resvg-py`.
 """
 

@@ -1,8 +1,8 @@
 """Which image token stands for which patch: the assignment that the VQ autoencoder is trained towards.
 
 The world is drawn on whole places, so it has a finite number of distinct patches: each thing in each color has four.
-They are the clusters: each gets one token, found exactly where k-means would have to converge. The codebook's vectors are
-the patches' principal components; encoder and decoder learn to compute them from pixels and pixels from them.
+They are the clusters: each gets one token, found exactly where k-means would have to converge. The codebook's vectors
+are the patches' principal components; encoder and decoder learn to compute them from pixels and pixels from them.
 """
 
 from functools import lru_cache

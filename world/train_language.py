@@ -98,7 +98,7 @@ class Curriculum:
         return [self.user, *(self.picture if with_image else ()), *self.ids(text), self.assistant]
 
     def _prompt(self, rng: random.Random) -> Prompt:
-        """A prompt of the training split. In a world of fewer nouns others take their places, and riddles are left out."""
+        """A prompt of the training split. In a world of fewer nouns they take the others' places, without riddles."""
         while True:
             prompt = random_prompt(random_category(rng), "train", rng)
             if self.words.nouns == NOUNS:

@@ -41,8 +41,7 @@ def make_batch(words: Vocabulary, size: int, rng: random.Random, device: str) ->
 def begin(vq: JanusVQVAE, codes: np.ndarray) -> None:
     """The codes in their place, residual branches that add nothing yet, upsampling that copies.
 
-    The second block of the two finest levels and the only ones at full size stay so: they would take most of the time
-    and are not trained (`idle`), so that a runtime may leave them out.
+    Some of the branches stay so (`idle`): they would take most of the time.
     """
     vq.quantize.embedding.weight.data = torch.from_numpy(codes).clone()
     for name, module in vq.named_modules():
@@ -92,7 +91,7 @@ def encode(vq: JanusVQVAE, pixels: Tensor) -> Tensor:
 
 
 def drawing_loss(vq: JanusVQVAE, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Reconstruction from the right codes; and its peak signal-to-noise ratio (dB) on the things, the ground left out."""
+    """Reconstruction from the right codes; and its peak signal-to-noise ratio in dB, on the things alone."""
     side = int(tokens.shape[1] ** 0.5)
     codes = F.normalize(vq.quantize.embedding.weight, dim=-1)[tokens]
     difference = decode(vq, codes.view(len(tokens), side, side, -1).permute(0, 3, 1, 2)) - pixels
@@ -139,8 +138,8 @@ def train_tokenizer(
 ) -> JanusVQVAE:
     """Train one half of the autoencoder, or go on from the state in `folder`.
 
-    half: "decoder" or "encoder". vq: as `make_config` makes it; changed in place. stop_after: end this call at that step,
-    with the state saved.
+    half: "decoder" or "encoder". vq: as `make_vq_config` makes it; changed in place. stop_after: end this call at that
+    step, with the state saved.
     """
     torch.manual_seed(seed)
     begin(vq, principal_codes(words, vq.config.embed_dim))

@@ -22,7 +22,12 @@ class AestheticHead(Pretrained):
     """Five linear maps from an image embedding (768 wide for CLIP L/14) to a mark from 1 to 10."""
 
     weights = Weights(
-        "trl-lib/ddpo-aesthetic-predictor", "linear layers", "aesthetic head", 0.004, "MIT", ("aesthetic-model.pth",)
+        "trl-lib/ddpo-aesthetic-predictor",
+        "linear layers",
+        "aesthetic head",
+        0.004,
+        "none stated",
+        ("aesthetic-model.pth",),
     )
 
     @property

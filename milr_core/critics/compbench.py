@@ -1,5 +1,7 @@
 """T2I-CompBench: BLIP-VQA for attributes, CLIPScore for actions, boxes for places, and their mean for complex prompts.
 
+As its README's switch for complex prompts does (`--complex True`), CLIPScore sees these without their adjectives.
+
 The benchmark's own detector (UniDet) has no port to transformers: GroundingDINO stands in for it, so call the spatial
 figures "T2I-CompBench (GroundingDINO)"; they do not compare with published ones.
 """
@@ -7,16 +9,25 @@ figures "T2I-CompBench (GroundingDINO)"; they do not compare with published ones
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from milr_core.critics.base import About, Critic, Score
-from milr_core.critics.models.boxes import Box, Detection, iou
+from milr_core.critics.base import FOUND, MISSED, About, Box, Critic, Score
+from milr_core.critics.models.boxes import Corners, Detection, drawn, iou
 from milr_core.critics.models.clip import ClipBase
 from milr_core.critics.models.grounding import GroundingDino
 from milr_core.critics.models.grounding_py import DETECTOR_OPTION, detector_of
 from milr_core.critics.models.questions import BlipVqa
-from milr_core.critics.phrases import Relation, noun_chunks, official_relation, relation, spacy_chunks
+from milr_core.critics.phrases import (
+    Relation,
+    noun_chunks,
+    official_relation,
+    relation,
+    spacy_chunks,
+    spacy_without_adjectives,
+    without_adjectives,
+)
 from milr_core.errors import InputError
 
 CATEGORIES = ("color", "shape", "texture", "spatial", "non_spatial", "complex")
@@ -26,7 +37,15 @@ NEAR = 150
 MAX_IOU = 0.1
 
 
-def position_score(place: str, first: Box, second: Box) -> float:
+class Part(NamedTuple):
+    """One part of an image's score. value: as measured, not cut. raw: what it was measured from."""
+
+    value: float
+    raw: dict[str, Any]
+    boxes: tuple[Box, ...] = ()
+
+
+def position_score(place: str, first: Corners, second: Corners) -> float:
     """How well box `first` is `place` box `second`, in pixels of a 480 x 480 image; 0 for a place it does not know.
 
     "on top of" is one of those: the benchmark looks for it in a prompt and then gives it nothing.
@@ -59,6 +78,14 @@ def at_side(detection: Detection, image: Image.Image) -> Detection:
     x, y = SIDE / image.width, SIDE / image.height
     box = detection.box
     return Detection(detection.name, detection.score, (box[0] * x, box[1] * y, box[2] * x, box[3] * y))
+
+
+def pair_boxes(
+    said: Relation, pair: Sequence[Detection | None], found: Sequence[Detection], image: Image.Image, right: bool
+) -> tuple[Box, ...]:
+    """What was found of a relation's two things; the pair that was judged is found or missed, all else is ignored."""
+    states = {one.name: ([one], FOUND if right else MISSED) for one in pair if one is not None}
+    return drawn(found, image.size, states, {name: name for name in (said.first, said.second)})
 
 
 def complex_parts(prompt: str, spatial: Sequence[str], action: Sequence[str]) -> tuple[str, ...]:
@@ -111,7 +138,8 @@ class CompBench(Critic):
         if chunks not in ("plain", "spacy") and not callable(chunks):
             raise InputError(f"chunks is 'plain', 'spacy' or a function; got {chunks!r}.")
         self.category, self.official_vocabulary = category, official_vocabulary
-        self._chunks = {"plain": noun_chunks, "spacy": spacy_chunks}.get(chunks, chunks)  # type: ignore[arg-type]
+        self._chunks = chunks if callable(chunks) else {"plain": noun_chunks, "spacy": spacy_chunks}[chunks]
+        self._bare = spacy_without_adjectives if chunks == "spacy" else without_adjectives
         self._lists = (
             None if data is None else [_lines(Path(data) / f"complex_val_{n}.txt") for n in ("spatial", "action")]
         )
@@ -158,34 +186,36 @@ class CompBench(Critic):
         by_part = {part: getattr(self, f"_{part}")(images, prompt) for part in self.parts_of(prompt)}
         scores = []
         for row in range(len(images)):
-            values = {part: judged[row][0] for part, judged in by_part.items()}
-            raw = {"category": self.category} | {part: judged[row][1] for part, judged in by_part.items()}
+            values = {part: judged[row].value for part, judged in by_part.items()}
+            raw = {"category": self.category} | {part: judged[row].raw for part, judged in by_part.items()}
+            boxes = tuple(box for judged in by_part.values() for box in judged[row].boxes)
             value = sum(values.values()) / len(values)
             reason = "; ".join(f"{part} {value:.2f}" for part, value in values.items()) + "."
             shown = {part: min(1.0, max(0.0, value)) for part, value in values.items()}
-            scores.append(Score(min(1.0, max(0.0, value)), shown, reason.capitalize(), raw))
+            scores.append(Score(min(1.0, max(0.0, value)), shown, reason.capitalize(), raw, boxes=boxes))
         return scores
 
-    def _attributes(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+    def _attributes(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
         questions = [f"{chunk}?" for chunk in self.chunks(prompt)]
         answers = self.questions.yes_probability(images, questions)
-        return [(math.prod(row), dict(zip(questions, row, strict=True))) for row in answers.tolist()]
+        return [Part(math.prod(row), dict(zip(questions, row, strict=True))) for row in answers.tolist()]
 
-    def _action(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
-        cosines = (self.clip.of_images(images) @ self.clip.of_texts([prompt]).T)[:, 0]
-        return [(cosine, {"cosine": cosine}) for cosine in cosines.tolist()]
+    def _action(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
+        text = self._bare(prompt) if self.category == "complex" else prompt
+        cosines = (self.clip.of_images(images) @ self.clip.of_texts([text]).T)[:, 0]
+        return [Part(cosine, {"cosine": cosine, "text": text}) for cosine in cosines.tolist()]
 
-    def _spatial(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+    def _spatial(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
         said = self.relation(prompt)
         if said is None:
-            return [(0.0, {"relation": None})] * len(images)
+            return [Part(0.0, {"relation": None})] * len(images)
         judged = []
         for image, found in zip(images, self.detector.detect(images, [said.first, said.second]), strict=True):
-            first, second = (
-                next((at_side(d, image) for d in found if d.name == name), None) for name in (said.first, said.second)
-            )
+            pair = [next((d for d in found if d.name == name), None) for name in (said.first, said.second)]
+            first, second = (d and at_side(d, image) for d in pair)
             raw = {"relation": [said.first, said.place, said.second], "detections": [d.as_dict() for d in found]}
-            judged.append((spatial_score(said.place, first, second), raw))
+            value = spatial_score(said.place, first, second)
+            judged.append(Part(value, raw, pair_boxes(said, pair, found, image, value > 0)))
         return judged
 
 

@@ -15,12 +15,11 @@ from torch.nn.functional import normalize
 
 from milr_core.benchmark_files import fetch
 from milr_core.critics import geneval_spec
-from milr_core.critics.base import About, Critic, Score
+from milr_core.critics.base import FOUND, MISSED, About, Box, Critic, Score
 from milr_core.critics.geneval_spec import COLORS
-from milr_core.critics.models.boxes import Detection
+from milr_core.critics.models.boxes import Detection, drawn
 from milr_core.critics.models.clip import ClipLarge
 from milr_core.critics.models.mask2former import Mask2Former
-from milr_core.errors import InputError
 
 THRESHOLD, COUNTING_THRESHOLD = 0.3, 0.9
 MAX_OBJECTS = 16
@@ -71,7 +70,7 @@ def evaluate(
         found = list(objects.get(name, ()))[:count]
         failed = _include(clause, found, groups, colors_of)
         groups.append(None if failed else found)
-        parts[" ".join(str(clause[k]) for k in ("count", "color", "class") if k in clause)] = float(not failed)
+        parts[part_name(clause)] = float(not failed)
         if "position" in clause:
             relation, target = clause["position"]
             parts[f"{name} {relation} {spec['include'][target]['class']}"] = float(not failed)
@@ -82,6 +81,11 @@ def evaluate(
         if there >= clause["count"]:
             wrong.append(f"expected {clause['class']} < {clause['count']}, found {there}")
     return not wrong, wrong, parts
+
+
+def part_name(clause: Mapping[str, Any]) -> str:
+    """What a clause is called among the parts of a score: "1 red car"."""
+    return " ".join(str(clause[key]) for key in ("count", "color", "class") if key in clause)
 
 
 def _include(
@@ -109,18 +113,6 @@ def _include(
                 if relation not in seen:
                     return [f"expected {name} {relation} target, found {' and '.join(sorted(seen)) or 'no relation'}"]
     return []
-
-
-def overall(verdicts: Sequence[tuple[str, bool]]) -> tuple[float, dict[str, float]]:
-    """GenEval's score from (tag, verdict) of each image: the unweighted mean of the tasks' means, and those."""
-    if not verdicts:
-        raise InputError("There is no verdict to take the mean of.")
-    tags = [tag for tag in geneval_spec.TAGS if any(t == tag for t, _ in verdicts)]
-    means = {}
-    for tag in tags:
-        values = [bool(right) for t, right in verdicts if t == tag]
-        means[tag] = sum(values) / len(values)
-    return sum(means.values()) / len(means), means
 
 
 class GenEval(Critic):
@@ -196,7 +188,28 @@ class GenEval(Critic):
             "detections": [d.as_dict() for group in objects.values() for d in group],
             "colors": seen,
         }
-        return Score(value, parts, reason, raw)
+        return Score(value, parts, reason, raw, boxes=self._boxes(image, objects, spec, parts))
+
+    @staticmethod
+    def _boxes(
+        image: Image.Image,
+        objects: Mapping[str, Sequence[Detection]],
+        spec: Mapping[str, Any],
+        parts: Mapping[str, float],
+    ) -> tuple[Box, ...]:
+        """What it saw: of each clause the objects that it looked at, found or missed; what is too many, missed."""
+        states: dict[str, tuple[Sequence[Detection], str]] = {}
+        words = {}
+        for clause in spec["include"]:
+            name = clause["class"]
+            state = FOUND if parts[part_name(clause)] else MISSED
+            states[name] = (objects.get(name, ())[: clause["count"]], state)
+            words[name] = geneval_spec.words_for(clause, str(spec.get("prompt", "")))
+        for clause in spec.get("exclude", []):
+            name = clause["class"]
+            if not parts[f"fewer than {clause['count']} {name}"]:
+                states[name] = (objects[name], MISSED)
+        return drawn([one for group in objects.values() for one in group], image.size, states, words)
 
     def colors(self, image: Image.Image, objects: Sequence[Detection], name: str) -> list[str]:
         """The color of each object, by CLIP: what is outside its mask is gray, the rest is cropped to its box."""

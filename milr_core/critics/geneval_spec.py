@@ -6,12 +6,12 @@
 The structure is GenEval's: `tag`, `include` (class, count, color, position), `exclude` (class, count).
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from milr_core.benchmark_files import read_objects
 from milr_core.errors import InputError
 
 COCO_NAMES = (
@@ -39,6 +39,8 @@ OTHER_SPELLINGS = {
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 RELATIONS = ("left of", "right of", "above", "below")
 NUMBERS = {name: i for i, name in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight"), start=1)}
+_DIGITS = {str(i): i for i in NUMBERS.values()}
+MOST = 1000  # of a thing, in a spec from outside
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 
 _SYNONYMS = {
@@ -64,6 +66,15 @@ _NOUNS = {name: name for name in CLASSES} | {said: name for said, name in _SYNON
 _MANY = {plural: name for said, name in _NOUNS.items() for plural in _plurals(said)} | _IRREGULAR
 
 
+def words_for(clause: Mapping[str, Any], prompt: str) -> str:
+    """The words of a prompt that a clause stands for, as they are written there; empty where they cannot be found."""
+    nouns = [said for said, name in (_NOUNS | _MANY).items() if name == clause["class"]]
+    spelled = "|".join(map(re.escape, sorted(nouns, key=len, reverse=True)))
+    color = f"{clause['color']}\\s+" if "color" in clause else ""
+    match = re.search(rf"\b{color}(?:{spelled})\b", prompt, re.IGNORECASE)
+    return match[0] if match else ""
+
+
 def what_is_judged() -> str:
     """One sentence for whoever wrote a prompt that is not understood."""
     return (
@@ -81,8 +92,8 @@ def _phrase(text: str) -> dict[str, Any]:
     number, _, rest = text.strip().partition(" ")
     if number in ("a", "an", "the"):
         count, nouns = 1, _NOUNS
-    elif number in NUMBERS or (number.isdigit() and 1 <= int(number) <= len(NUMBERS)):
-        count = NUMBERS[number] if number in NUMBERS else int(number)
+    elif number in NUMBERS or number in _DIGITS:
+        count = NUMBERS.get(number) or _DIGITS[number]
         nouns = _NOUNS if count == 1 else _MANY
     else:  # "red car left of a bus"
         count, nouns, rest = 1, _NOUNS | _IRREGULAR, text.strip()
@@ -91,7 +102,7 @@ def _phrase(text: str) -> dict[str, Any]:
         return {"class": nouns[noun], "count": count, "color": color}
     if rest in nouns:
         return {"class": nouns[rest], "count": count}
-    raise _unknown(f"'{text.strip()}' is not a number, a color and a thing that it knows")
+    raise _unknown(f"'{text.strip()[:80]}' is not a number, a color and a thing that it knows")
 
 
 def parse(prompt: str) -> dict[str, Any]:
@@ -130,39 +141,43 @@ def _tag(clauses: list[dict[str, Any]]) -> str:
     return "counting" if clauses[0]["count"] > 1 else "single_object"
 
 
-def check(spec: Any) -> dict[str, Any]:
-    """A spec from outside, with its tag; `parse` gives only such.
+def _among(value: Any, known: tuple[str, ...]) -> bool:
+    return isinstance(value, str) and value in known
+
+
+def check(spec: Any, where: str = "This") -> dict[str, Any]:
+    """A spec from outside, with its tag; `parse` gives only such. where: it is, for the error.
 
     Raises:
         InputError: not GenEval's structure, or classes, colors or relations that GenEval does not have.
     """
 
     def wrong(why: str) -> InputError:
-        return InputError(f"This is no GenEval spec: {why}.")
+        return InputError(f"{where} is no GenEval spec: {why}.")
 
     if not isinstance(spec, Mapping) or not isinstance(spec.get("include"), list) or not spec["include"]:
         raise wrong("it is an object with a list `include` that is not empty")
     if not isinstance(spec.get("exclude", []), list):
         raise wrong("`exclude` is a list")
     for clause in [*spec["include"], *spec.get("exclude", [])]:
-        if not isinstance(clause, Mapping) or clause.get("class") not in CLASSES:
-            raise wrong(f"a clause has a `class` that is one of {', '.join(CLASSES)}; got {clause!r}")
+        if not isinstance(clause, Mapping) or not _among(clause.get("class"), CLASSES):
+            raise wrong(f"a clause has a `class` that is one of {', '.join(CLASSES)}; got {clause!r:.80}")
         count = clause.get("count")
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise wrong(f"a clause has a `count`, a whole number from 1; got {clause!r}")
-        if clause.get("color", COLORS[0]) not in COLORS:
-            raise wrong(f"a `color` is one of {', '.join(COLORS)}; got {clause['color']!r}")
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST:
+            raise wrong(f"a clause has a `count`, a whole number from 1 to {MOST}; got {clause!r:.80}")
+        if not _among(clause.get("color", COLORS[0]), COLORS):
+            raise wrong(f"a `color` is one of {', '.join(COLORS)}; got {clause['color']!r:.80}")
     for index, clause in enumerate(spec["include"]):
         match clause.get("position"):
             case None:
                 pass
-            case [relation, int(target)] if relation in RELATIONS and 0 <= target < index:
+            case [str(relation), int(target)] if relation in RELATIONS and 0 <= target < index:
                 pass
             case other:
-                raise wrong(f"a `position` is [{' | '.join(RELATIONS)}, index of an earlier clause]; got {other!r}")
+                raise wrong(f"a `position` is [{' | '.join(RELATIONS)}, index of an earlier clause]; got {other!r:.80}")
     tag = spec.get("tag") or _tag(spec["include"])
-    if tag not in TAGS:
-        raise wrong(f"a `tag` is one of {', '.join(TAGS)}; got {tag!r}")
+    if not _among(tag, TAGS):
+        raise wrong(f"a `tag` is one of {', '.join(TAGS)}; got {tag!r:.80}")
     return {**spec, "tag": tag}
 
 
@@ -172,9 +187,5 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: no such file, or a line that is no spec.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-        specs = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"GenEval's metadata cannot be read from {path}: {error}.") from error
-    return {str(spec.get("prompt")): check(spec) for spec in specs}
+    specs = (check(record, where) for where, record in read_objects(path))
+    return {str(spec.get("prompt")).strip(): spec for spec in specs}

@@ -1,12 +1,14 @@
 """GPT-4o, or any model behind an OpenAI-compatible endpoint, as the critic: how well an image fits its prompt."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from PIL import Image
-from pydantic import field_validator
+from pydantic import Field, WithJsonSchema
 
 from milr_core.critics.base import About, Score
-from milr_core.critics.judge import OPTIONS, Answer, Judged, Question
+from milr_core.critics.judge import OPTIONS, Judged, Question
+from milr_core.critics.replies import Answer
 
 SYSTEM = (
     "You judge whether an image shows what a prompt asks for. List every element that the prompt asks for: each object "
@@ -25,14 +27,7 @@ class Element(Answer):
 class Alignment(Answer):
     elements: list[Element]
     reason: str
-    alignment: int
-
-    @field_validator("alignment")
-    @classmethod
-    def in_range(cls, value: int) -> int:
-        if not 0 <= value <= 10:
-            raise ValueError("alignment lies in 0 to 10")
-        return value
+    alignment: Annotated[float, Field(ge=0, le=10), WithJsonSchema({"type": "integer"})]  # a half is taken as well
 
 
 class Gpt4o(Judged):
@@ -50,7 +45,10 @@ class Gpt4o(Judged):
         questions = [Question(SYSTEM, f"Prompt: {prompt}", image) for image in images]
         scores = []
         for answer, usage in self.judge.ask(questions, Alignment):
-            parts = {element.asked: float(element.shown) for element in answer.elements}
+            parts: dict[str, float] = {}
+            for element in answer.elements:
+                times = sum(name == element.asked or name.startswith(f"{element.asked} (") for name in parts)
+                parts[f"{element.asked} ({times + 1})" if times else element.asked] = float(element.shown)
             raw = {"judge": self.judge.judge, **answer.model_dump()}
             scores.append(Score(answer.alignment / 10, parts, answer.reason, raw, usage))
         return scores

@@ -1,7 +1,7 @@
 """MixedReward: boxes (GroundingDINO), questions (GIT) and looks, weighted; each is a part of the score.
 
-The releases differ in their weights: they are presets here. Where one has HPSv2, whose weights transformers does not
-load, the aesthetic head stands in for it.
+The releases differ in their weights: they are presets here. HPSv2, which one of them has, is a CLIP that people's
+preferences were taught (`preference`); conversions for transformers exist of it and of PickScore.
 """
 
 import math
@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from milr_core.critics.aesthetic import Aesthetic
-from milr_core.critics.base import About, Critic, Score
-from milr_core.critics.compbench import at_side, position_score
-from milr_core.critics.models.boxes import Detection, suppressed
+from milr_core.critics.base import FOUND, MISSED, About, Box, Critic, Score
+from milr_core.critics.compbench import Part, at_side, pair_boxes, position_score
+from milr_core.critics.models.boxes import Detection, drawn, suppressed
+from milr_core.critics.models.clip import ClipPreference
 from milr_core.critics.models.grounding import GroundingDino
 from milr_core.critics.models.grounding_py import DETECTOR_OPTION, detector_of
 from milr_core.critics.models.questions import GitVqa
@@ -23,12 +24,12 @@ from milr_core.errors import InputError
 PRESETS: dict[str, dict[str, float]] = {
     "light": {"grounding": 0.4, "questions": 0.4, "aesthetic": 0.2},
     "three": {"grounding": 0.4, "questions": 0.4, "unified": 0.2},
-    "four": {"grounding": 0.35, "questions": 0.35, "unified": 0.2, "aesthetic": 0.1},
+    "four": {"grounding": 0.35, "questions": 0.35, "unified": 0.2, "preference": 0.1},
 }
-"""`three` and `four` as published (with the aesthetic head for HPSv2 in `four`); `light` does without a 7B model."""
+"""`three` and `four` as published; `light` does without a 7B model."""
 
-PARTS = ("grounding", "questions", "aesthetic", "unified")
-FOUND, PLACED = 0.2, 0.5  # of a spatial score: each thing that is there, and the place
+PARTS = ("grounding", "questions", "aesthetic", "unified", "preference")
+PRESENT, PLACED = 0.2, 0.5  # of a spatial score: each thing that is there, and the place
 SOME = 0.2  # of a count that is wrong
 OVERLAP = 0.5
 
@@ -37,10 +38,10 @@ def grounding_score(wanted: Sequence[Thing], said: Relation | None, found: Seque
     """From boxes at 480 x 480, best first: place if the prompt has one, else numbers and presence, in [0, 1]."""
     if said is not None:
         first, second = (next((d for d in found if d.name == name), None) for name in (said.first, said.second))
-        score = FOUND * ((first is not None) + (second is not None))
+        score = PRESENT * ((first is not None) + (second is not None))
         if first is not None and second is not None:
             score += PLACED * position_score(said.place, first.box, second.box)
-        return score / (2 * FOUND + PLACED)
+        return score / (2 * PRESENT + PLACED)
     values = []
     for thing in wanted:
         there = len(suppressed([d for d in found if d.name == thing.name], OVERLAP))
@@ -76,10 +77,13 @@ class Mixed(Critic):
     name = "mixed"
     about = About(
         weights=(GroundingDino.weights, GitVqa.weights, *Aesthetic.about.weights),
-        needs="with weights='three' or 'four' also the weights of 'unified'",
+        needs="with weights='three' or 'four' also the weights of 'unified', with 'four' a CLIP of preferences "
+        f"({ClipPreference.weights.id}, {ClipPreference.weights.gigabytes} GB)",
         options={
             "weights": f"a preset ({', '.join(PRESETS)}; default light), or weights by part: {', '.join(PARTS)}",
             "questions, clip, head, unified": "other ids or folders",
+            "preference": f"a CLIP of preferences, such as {ClipPreference.weights.id} (HPSv2, the default) or "
+            "yuvalkirstain/PickScore_v1: id, or a folder that also holds its tokenizer and image processor",
             "detector": DETECTOR_OPTION,
             "device": "cpu, cuda, …",
         },
@@ -93,11 +97,13 @@ class Mixed(Critic):
         clip: str | None = None,
         head: str | None = None,
         unified: str | None = None,
+        preference: str | None = None,
         device: str | None = None,
     ):
         self.weights = settled(weights)
         self.detector, self.questions = detector_of(detector, device), GitVqa(questions, device)
         self.aesthetic, self.unified = Aesthetic(clip, head, device), Unified(unified, device)
+        self.preference = ClipPreference(preference, device)
 
     @property
     def models(self) -> list:
@@ -106,6 +112,7 @@ class Mixed(Critic):
             "questions": (self.questions,),
             "aesthetic": self.aesthetic.models,
             "unified": self.unified.models,
+            "preference": (self.preference,),
         }
         return [model for part in self.weights for model in of[part]]
 
@@ -117,29 +124,52 @@ class Mixed(Critic):
         judged = {part: getattr(self, f"_{part}")(images, prompt) for part in self.weights}
         scores = []
         for row in range(len(images)):
-            parts = {part: values[row][0] for part, values in judged.items()}
-            raw = {part: values[row][1] for part, values in judged.items()} | {"weights": self.weights}
+            parts = {part: values[row].value for part, values in judged.items()}
+            raw = {part: values[row].raw for part, values in judged.items()} | {"weights": self.weights}
+            boxes = tuple(box for values in judged.values() for box in values[row].boxes)
             value = sum(self.weights[part] * value for part, value in parts.items())
             reason = "; ".join(f"{part} {value:.2f} x {self.weights[part]:.2f}" for part, value in parts.items())
-            scores.append(Score(min(1.0, value), parts, reason.capitalize() + ".", raw))
+            scores.append(Score(min(1.0, value), parts, reason.capitalize() + ".", raw, boxes=boxes))
         return scores
 
-    def _grounding(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+    def _grounding(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
         wanted, said = things(prompt), relation(prompt)
         names = [said.first, said.second] if said else [thing.name for thing in wanted]
         judged = []
         for image, found in zip(images, self.detector.detect(images, names), strict=True):
             value = grounding_score(wanted, said, [at_side(d, image) for d in found])
-            judged.append((value, {"detections": [d.as_dict() for d in found]}))
+            boxes = self._boxes(image, found, wanted, said)
+            judged.append(Part(value, {"detections": [d.as_dict() for d in found]}, boxes))
         return judged
 
-    def _questions(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
+    @staticmethod
+    def _boxes(
+        image: Image.Image, found: Sequence[Detection], wanted: Sequence[Thing], said: Relation | None
+    ) -> tuple[Box, ...]:
+        if said is not None:
+            pair = [next((d for d in found if d.name == name), None) for name in (said.first, said.second)]
+            there = [at_side(one, image) for one in pair if one is not None]
+            right = len(there) == 2 and position_score(said.place, there[0].box, there[1].box) > 0
+            return pair_boxes(said, pair, found, image, right)
+        states, words = {}, {}
+        for thing in wanted:
+            there = suppressed([d for d in found if d.name == thing.name], OVERLAP)
+            right = len(there) == thing.count if thing.count > 1 else bool(there)
+            states[thing.name] = (there, FOUND if right else MISSED)
+            words[thing.name] = f"{thing.color} {thing.name}" if thing.color else thing.name
+        return drawn(found, image.size, states, words)
+
+    def _questions(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
         questions = [thing.question() for thing in things(prompt)]
         answers = self.questions.yes_probability(images, questions).tolist()
-        return [(sum(row) / len(row), dict(zip(questions, row, strict=True))) for row in answers]
+        return [Part(sum(row) / len(row), dict(zip(questions, row, strict=True))) for row in answers]
 
-    def _aesthetic(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
-        return [(score.value, score.raw) for score in self.aesthetic.score(images, prompt)]
+    def _aesthetic(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
+        return [Part(score.value, score.raw) for score in self.aesthetic.score(images, prompt)]
 
-    def _unified(self, images: Sequence[Image.Image], prompt: str) -> list[tuple[float, dict]]:
-        return [(score.value, score.raw) for score in self.unified.score(images, prompt)]
+    def _unified(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
+        return [Part(score.value, score.raw) for score in self.unified.score(images, prompt)]
+
+    def _preference(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
+        cosines = (self.preference.of_images(images) @ self.preference.of_texts([prompt]).T)[:, 0].tolist()
+        return [Part(min(1.0, max(0.0, cosine)), {"cosine": cosine}) for cosine in cosines]

@@ -7,6 +7,7 @@ to be the benchmark's own, give the critics spaCy's noun chunks instead (`spacy_
 import re
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from milr_core.errors import InputError
 
@@ -18,6 +19,30 @@ COLORS = frozenset(
         "red orange yellow green blue purple pink brown black white gray grey silver gold golden beige turquoise tan"
     ).split()
 )
+ADJECTIVES = COLORS | frozenset(
+    (
+        "abstract aerodynamic ancient angular artistic autumnal beautiful beige big billowing black blazing blended "
+        "blooming blue bright brilliant brown bulky bumpy bustling busy calm cast chilled chilly choppy circular "
+        "clean colorful comfortable comforting compact conical cool country cozy cracked crashing crisp crispy "
+        "crunchy crystal-clear cubic curious curved curvy cylindrical damp dappled dark deep delectable delicate "
+        "delicious detailed dim distant dizzying dramatic dry dull dusty dynamic eager earthy elegant emotional "
+        "endless enduring fast fiery flickering floral flowing fluffy fluttering fragrant fresh furry fuzzy gentle "
+        "geometric gigantic glittering glossy glowing gnarled golden gooey graceful grand gray greasy green grey hard "
+        "hardworking healing healthful heavy hexagonal high hot huge icy immense intricate inviting iridescent jagged "
+        "juicy large light lit little long loud low lumpy lush luxurious majestic massive maternal matte metallic "
+        "modern multicolored murky narrow natural new oblong octagonal old opaque orange ornate oval peaceful "
+        "pentagonal perfect pillowy pink plain plush polished powerful priceless prickly protruding pungent purple "
+        "pyramidal quiet raked rectangular red reedy refreshing rich ripe rippled rippling rocky romantic rough "
+        "rough-edged round rounded rugged rusted rusty savory seasonal serene sharp sheer shifting shimmering shiny "
+        "short silky silver simple sizzling sleek slim slimy slow slushy small smooth soft soothing sour spherical "
+        "spicy spiky square standing steep sticky straight streamlined striking striped stunning sturdy stylish "
+        "sugary sweet swimming swirling tall tart tech-savvy tender textured therapeutic thick thin thorny tiled "
+        "timeless tiny tired towering translucent transparent treacherous triangular twisted unique urban velvety "
+        "vibrant warm weathered welcoming wet white wide winding wooden woolen yellow young"
+    ).split()
+)
+"""Words that a tagger would call adjectives in T2I-CompBench's prompts, and their like."""
+
 RELATIONS = (
     "on side of", "next to", "near", "on the left of", "on the right of", "on the bottom of", "on the top of",
     "on top of",
@@ -63,19 +88,46 @@ def _without_verb(chunk: list[str]) -> list[str]:
     return chunk[:-1] if len(nouns) > 1 and chunk[-1].endswith("ed") and chunk[-1] not in ("bed", "sled") else chunk
 
 
+def without_adjectives(prompt: str) -> str:
+    """The prompt less its adjectives, as T2I-CompBench takes it for the CLIPScore of complex prompts.
+
+    By a list of words; one that ends a noun chunk is the noun itself ("an orange", "the light") and stays.
+    """
+    kept, tokens = [], re.findall(r"[\w'-]+|[^\w\s]", prompt)
+    words = [token.lower() for token in tokens]
+    for i, token in enumerate(tokens):
+        next_words = words[i + 1 : i + 3]
+        if next_words[:1] == [","] and next_words[-1] in ADJECTIVES:  # "soft, fluffy pillow"
+            next_words = next_words[1:]
+        after = next_words[0] if next_words else "."
+        modifies = after[0].isalnum() and after not in _BREAKS and after not in _ARTICLES
+        if not (words[i] in ADJECTIVES and modifies):
+            kept.append(token)
+    return re.sub(r"\s+([,;.!?])", r"\1", " ".join(kept))
+
+
+def _spacy(prompt: str) -> Any:
+    """spaCy's reading of a prompt. Raises InputError where it or its model is not installed."""
+    try:
+        return import_module("spacy").load("en_core_web_sm")(prompt)
+    except (ImportError, OSError) as error:
+        raise InputError(
+            "spaCy's noun chunks need: pip install spacy && python -m spacy download en_core_web_sm."
+        ) from error
+
+
+def spacy_without_adjectives(prompt: str) -> str:
+    """As `without_adjectives`, by spaCy's tagger, which is the benchmark's own. Raises InputError without it."""
+    return " ".join(token.text for token in _spacy(prompt) if token.pos_ != "ADJ")
+
+
 def spacy_chunks(prompt: str) -> list[str]:
     """spaCy's noun chunks as T2I-CompBench takes them; needs `spacy` and its model en_core_web_sm.
 
     Raises:
         InputError: they are not installed.
     """
-    try:
-        spacy = import_module("spacy")
-        chunks = [chunk.text for chunk in spacy.load("en_core_web_sm")(prompt).noun_chunks]
-    except (ImportError, OSError) as error:
-        raise InputError(
-            "spaCy's noun chunks need: pip install spacy && python -m spacy download en_core_web_sm."
-        ) from error
+    chunks = [chunk.text for chunk in _spacy(prompt).noun_chunks]
     return [chunk for chunk in chunks if chunk not in ("top", "the side", "the left", "the right")]
 
 
@@ -96,8 +148,8 @@ class Thing:
 def thing(chunk: str) -> Thing:
     words = [word for word in chunk.lower().split() if word not in _ARTICLES]
     count, color = 1, None
-    if len(words) > 1 and (words[0] in NUMBERS or words[0].isdigit()):
-        count = NUMBERS[words[0]] if words[0] in NUMBERS else int(words[0])
+    if len(words) > 1 and (words[0] in NUMBERS or re.fullmatch("[1-9][0-9]{0,2}", words[0])):
+        count = NUMBERS.get(words[0]) or int(words[0])
         words = words[1:]
     if len(words) > 1 and words[0] in COLORS:
         color, words = words[0], words[1:]

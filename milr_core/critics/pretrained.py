@@ -13,7 +13,7 @@ import transformers
 
 from milr_core.critics.base import FAILED, LOADING, READY, UNLOADED, Weights, present
 from milr_core.errors import CriticError
-from milr_core.janus.devices import default_device, default_dtype
+from milr_core.janus.devices import default_dtype, device_here
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +23,19 @@ class Pretrained:
 
     source: another id or a folder, instead of `weights.id`. device: default the best there is. Runs in float32, because
     decisions hang on thresholds; a class with `half` runs in what the device is fast at. Image processors are named in
-    their PIL form: what they compute must not depend on whether torchvision is installed.
+    their PIL form: what they compute must not depend on whether torchvision is installed. other_kinds: further classes
+    of transformers that are asked in the same way.
     """
 
     weights: ClassVar[Weights]
     images_kind: ClassVar[str]
     reads_text: ClassVar[bool] = True
     half: ClassVar[bool] = False
+    other_kinds: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, source: str | Path | None = None, device: str | None = None):
         self.source = str(source or self.weights.id)
-        self.device = device or default_device()
+        self.device = str(device_here(device))
         self.dtype = default_dtype(self.device) if self.half else torch.float32
         self.state = UNLOADED
         self.model: Any = None
@@ -76,10 +78,12 @@ class Pretrained:
         """Checks and tables of a subclass, once the model is there."""
 
     def _read(self) -> None:
-        kind = getattr(transformers, self.weights.kind)
         config = transformers.AutoConfig.from_pretrained(self.source)
-        if not isinstance(config, kind.config_class):
-            raise CriticError(f"it is a checkpoint of type '{config.model_type}', not '{kind.config_class.model_type}'")
+        kinds = [getattr(transformers, name, None) for name in (self.weights.kind, *self.other_kinds)]
+        kind = next((kind for kind in kinds if kind and isinstance(config, kind.config_class)), None)
+        if kind is None:
+            types = " or ".join(f"'{kind.config_class.model_type}'" for kind in kinds if kind)
+            raise CriticError(f"it is a checkpoint of type '{config.model_type}', not {types}")
         model, info = kind.from_pretrained(self.source, config=config, dtype=self.dtype, output_loading_info=True)
         lacking = sorted(set(info["missing_keys"]) & {name for name, _ in model.named_parameters()})
         if lacking:

@@ -52,7 +52,7 @@ class SelfReward(Critic):
     def score(self, images: Sequence[Image.Image], prompt: str) -> list[Score]:
         if self.protocol == "json":
             return [self._read(answer) for answer in self._answers(images, QUESTION.format(prompt=prompt))]
-        question = self.model.question_template.format(prompt=prompt)
+        question = self.model.question(prompt)
         values = self.model.yes_probability(images, question).tolist()
         return [Score(v, {"yes": v}, f"Asked '{question}', it says yes with probability {v:.2f}.") for v in values]
 
@@ -68,8 +68,7 @@ class SelfReward(Critic):
     @torch.no_grad()
     def _answers(self, images: Sequence[Image.Image], question: str) -> list[str]:
         model = self.model
-        turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
-        chat = model.processor.apply_chat_template(turn, add_generation_prompt=True)
+        chat = model.chat(question, with_image=True)
         inputs = model.processor(text=[chat] * len(images), images=list(images), return_tensors="pt").to(model.device)
         inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
         room = model.stack.max_positions - inputs["input_ids"].shape[1]

@@ -1,4 +1,8 @@
-"""UnifiedReward: a vision-language model (Qwen2.5-VL) that was trained to mark images, from 1 to 5."""
+"""UnifiedReward: a vision-language model that was trained to mark images, from 1 to 5.
+
+1.0   on Qwen2.5-VL: one final score
+2.0   on Qwen3-VL, from 2b to 32b: alignment, coherence and style; the value is their mean
+"""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +12,7 @@ from PIL import Image
 
 from milr_core.critics.base import About, Critic, Score, Weights
 from milr_core.critics.pretrained import Pretrained
-from milr_core.errors import CriticError
+from milr_core.errors import CriticError, InputError
 
 LOWEST, HIGHEST = 1.0, 5.0
 MAX_NEW_TOKENS = 512
@@ -17,14 +21,27 @@ QUESTION = (
     "the elements of the caption one by one and say whether the image shows each, then say what is well or badly "
     "drawn. End with a line 'Final Score: ' and a number from 1 (worst) to 5 (best).\nCaption: {prompt}"
 )
-REMINDER = "\nDo not forget the last line: 'Final Score: ' and the number."
-_SCORE = re.compile(r"final score\W*?(\d+(?:\.\d+)?)", re.IGNORECASE)
+SECOND_ID = "CodeGoat24/UnifiedReward-2.0-qwen3vl-{2b,4b,8b,32b}"
+MARKS = ("alignment", "coherence", "style")
+SECOND_QUESTION = (
+    "This image was generated from the caption below. Mark it three times from 1 (worst) to 5 (best): alignment, how "
+    "well it fits the caption; coherence, whether what it shows is whole and plausible; style, how good it looks. "
+    "Answer in three lines: 'Alignment Score: ', 'Coherence Score: ', 'Style Score: ', each with its number.\n"
+    "Caption: {prompt}"
+)
+QUESTIONS = {"1.0": (("final",), QUESTION), "2.0": (MARKS, SECOND_QUESTION)}
+REMINDER = "\nDo not forget the last lines: the name of each score, a colon and the number."
+_SCORE = r"{} score\W*?(?:\(1-5\)\W*?)?(\d+(?:\.\d+)?)"
+
+
+def mark_of(answer: str, name: str) -> float | None:
+    """The last score of a name in an answer, if it lies in 1 to 5."""
+    said = [float(match) for match in re.findall(_SCORE.format(name), answer, re.IGNORECASE)]
+    return said[-1] if said and LOWEST <= said[-1] <= HIGHEST else None
 
 
 def final_score(answer: str) -> float | None:
-    """The last final score of an answer that lies in 1 to 5; None if it has none."""
-    said = [float(match) for match in _SCORE.findall(answer)]
-    return said[-1] if said and LOWEST <= said[-1] <= HIGHEST else None
+    return mark_of(answer, "final")
 
 
 class UnifiedRewardModel(Pretrained):
@@ -32,6 +49,7 @@ class UnifiedRewardModel(Pretrained):
         "CodeGoat24/UnifiedReward-qwen-7b", "Qwen2_5_VLForConditionalGeneration", "vision-language judge", 16.6, "MIT"
     )
     images_kind = "Qwen2VLImageProcessorPil"
+    other_kinds = ("Qwen3VLForConditionalGeneration", "Qwen3_5ForConditionalGeneration")
     half = True
     max_new_tokens = MAX_NEW_TOKENS
 
@@ -67,37 +85,52 @@ class UnifiedRewardModel(Pretrained):
 
 
 class Unified(Critic):
-    """value: (final score - 1) / 4. Without one it is asked once more, with a reminder; then it is an error."""
+    """value: (score - 1) / 4, of 2.0 the mean of three. Without one it is asked once more, reminded; then it fails."""
 
     name = "unified"
     about = About(
         weights=(UnifiedRewardModel.weights,),
-        options={"source": "another id or folder", "device": "cpu, cuda, …"},
+        options={
+            "source": f"another id or folder, of 1.0 or 2.0 ({SECOND_ID})",
+            "release": "1.0 or 2.0, which differ in what they are asked; default: what the source's name says",
+            "device": "cpu, cuda, …",
+        },
     )
 
-    def __init__(self, source: str | None = None, device: str | None = None):
+    def __init__(self, source: str | None = None, device: str | None = None, release: str | float | None = None):
         self.judge = UnifiedRewardModel(source, device)
+        self.release = str(release or ("2.0" if "2.0" in self.judge.source else "1.0"))
+        if self.release not in QUESTIONS:
+            raise InputError(f"UnifiedReward's releases are {' and '.join(QUESTIONS)}; got {release!r}.")
 
     @property
     def models(self) -> tuple[UnifiedRewardModel]:
         return (self.judge,)
 
     def score(self, images: Sequence[Image.Image], prompt: str) -> list[Score]:
-        question = QUESTION.format(prompt=prompt)
+        names, question = QUESTIONS[self.release]
+        question = question.format(prompt=prompt)
         answers = self.judge.answer(images, question)
-        missing = [row for row, answer in enumerate(answers) if final_score(answer) is None]
+        missing = [row for row, answer in enumerate(answers) if None in self._marks(answer, names)]
         if missing:
             again = self.judge.answer([images[row] for row in missing], question + REMINDER)
             for row, answer in zip(missing, again, strict=True):
                 answers[row] = answer
-        return [self._read(answer) for answer in answers]
+        return [self._read(answer, names) for answer in answers]
 
-    def _read(self, answer: str) -> Score:
-        mark = final_score(answer)
-        if mark is None:
+    @staticmethod
+    def _marks(answer: str, names: Sequence[str]) -> list[float | None]:
+        return [mark_of(answer, name) for name in names]
+
+    def _read(self, answer: str, names: Sequence[str]) -> Score:
+        marks = {
+            f"{n} score": mark for n, mark in zip(names, self._marks(answer, names), strict=True) if mark is not None
+        }
+        if len(marks) < len(names):
             raise CriticError(
-                f"'{self.judge.source}' was asked twice and gave no final score from 1 to 5; it said: {answer[:120]!r}."
-                " Check that these are UnifiedReward's weights."
+                f"'{self.judge.source}' was asked twice and gave no {' or '.join(names)} score from 1 to 5; it said: "
+                f"{answer[:120]!r}. Check that these are UnifiedReward's weights."
             )
-        value = (mark - LOWEST) / (HIGHEST - LOWEST)
-        return Score(value, {"final score": value}, answer.strip()[:500], {"final_score": mark, "answer": answer})
+        parts = {name: (mark - LOWEST) / (HIGHEST - LOWEST) for name, mark in marks.items()}
+        raw = {name.replace(" ", "_"): mark for name, mark in marks.items()} | {"answer": answer}
+        return Score(sum(parts.values()) / len(parts), parts, answer.strip()[:500], raw)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from milr_core.export.run import Run
 from milr_core import Step
+from milr_core.export.run import Run
 from milr_core.trajectory import stamp
 
 LARGEST = 768

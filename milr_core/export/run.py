@@ -9,7 +9,7 @@ from typing import Any
 
 from milr_core import InputError, Step, Trajectory
 from milr_core.export.recipe import Recipe
-from milr_core.replay import replay
+from milr_core.state import BEST_OF_N
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Run:
     @classmethod
     def of(cls, kept: Trajectory) -> "Run":
         """Raises InputError for a bundle without steps, or with a damaged one."""
-        return cls(replay(kept), kept.prompt, kept.model["id"], kept.model["weights_hash"], kept.critic)
+        return cls(list(kept.steps()), kept.prompt, kept.model.id, kept.model.weights_hash, kept.critic)
 
     @property
     def best(self) -> int:
@@ -56,7 +56,7 @@ class Run:
 
 def alone(step: Step) -> bool:
     """Whether the step was drawn on its own, as every picture of Best-of-N is."""
-    return step.independent
+    return step.method == BEST_OF_N
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from html import escape
 from itertools import groupby
 from typing import NamedTuple
 
-from milr_core.critics.base import plain_text
 from milr_core import Step
+from milr_core.critics.base import plain_text
 
 KEPT, ADDED, REMOVED = "kept", "added", "removed"
 
@@ -116,7 +116,7 @@ def scores(*values: float) -> list[str]:
 
 
 def moved_part(moved: Sequence[bool], noun: str) -> str:
-    """"the first 18 of 36 words", "3 of 36 cells"; empty where none was moved."""
+    """ "the first 18 of 36 words", "3 of 36 cells"; empty where none was moved."""
     count = sum(moved)
     if not count:
         return ""

@@ -6,6 +6,7 @@ from milr_core.janus.janus import Janus
 from milr_core.janus.load import load_model
 from milr_core.janus.memory import Memory, memory_needed
 from milr_core.janus.progress import Loading, Progress
+from milr_core.janus.reading import Reading
 from milr_core.janus.workspace import Workspace
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Memory",
     "ModelInfo",
     "Progress",
+    "Reading",
     "Workspace",
     "free_bytes",
     "load_model",

@@ -4,7 +4,6 @@ What is held in memory is one file of the result; nothing is unpickled but tenso
 """
 
 import json
-import pickle
 import re
 import shutil
 import uuid
@@ -14,16 +13,15 @@ from typing import Any
 
 import torch
 from huggingface_hub.constants import HF_HOME
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import GenerationConfig, JanusConfig, JanusProcessor, PreTrainedTokenizerFast
 from transformers.models.janus.image_processing_pil_janus import JanusImageProcessorPil
 
 from milr_core.errors import InputError
 from milr_core.janus import deepseek
-from milr_core.janus.catalog import config_from, read_config, shapes_of
+from milr_core.janus.catalog import config_from, parts_of, read_config, shapes_of
 from milr_core.janus.progress import Loading, Progress, silent
-from milr_core.janus.weights import write_weights
+from milr_core.janus.weights import NAMED, read_tensors, weight_files, write_weights
 
 CACHE = Path(HF_HOME) / "milr-converted"  # beside the hub's own cache: on a Space, what is kept
 TAGS = {"image_token": "<image_placeholder>", "boi_token": "<begin_of_image>", "eoi_token": "<end_of_image>"}
@@ -96,19 +94,6 @@ def new_names(old: str) -> list[str]:
     return [name.replace(".qkv.", f".{one}_proj.") for one in "qkv"] if ".qkv." in name else [name]
 
 
-def _tensors(source: Path) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a folder's weight files, mapped from disk."""
-    files = sorted(source.glob("*.safetensors"))
-    for path in files:
-        with safe_open(path, "pt") as file:
-            for name in file.keys():  # noqa: SIM118 - it is no dict
-                yield name, file.get_tensor(name)
-    if files:
-        return
-    for path in sorted(source.glob("pytorch_model*.bin")):
-        yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
-
-
 def _renamed(source: Path, wanted: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, Tensor]]:
     """Every wanted tensor under its new name, once.
 
@@ -116,7 +101,7 @@ def _renamed(source: Path, wanted: dict[str, tuple[int, ...]]) -> Iterator[tuple
         InputError: one is missing, has another shape or is not wanted.
     """
     left = dict(wanted)
-    for old, tensor in _tensors(source):
+    for old, tensor in (one for path in weight_files(source) for one in read_tensors(path)):
         names = new_names(old)
         for name, part in zip(names, tensor.chunk(len(names)) if names else (), strict=True):
             shape = left.pop(name, None)
@@ -126,7 +111,8 @@ def _renamed(source: Path, wanted: dict[str, tuple[int, ...]]) -> Iterator[tuple
                 raise InputError(f"'{old}' in the checkpoint has the shape {tuple(tensor.shape)}; {shape} is needed.")
             yield name, part.reshape(shape)
     if left:
-        raise InputError(f"The checkpoint lacks {len(left)} tensors, the first of them {min(left)}.")
+        named = ", ".join(sorted(left)[:NAMED])
+        raise InputError(f"The checkpoint lacks {len(left)} tensors, the first of them {named}. Download it again.")
 
 
 def convert(source: str | Path, target: str | Path, progress: Progress = silent) -> Path:
@@ -156,7 +142,9 @@ def convert(source: str | Path, target: str | Path, progress: Progress = silent)
         parameters = sum(torch.Size(shape).numel() for shape in shapes.values())
         write_weights(partial, _renamed(source, shapes), parameters, converting)
         partial.rename(target)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise InputError(f"'{source}' cannot be converted: {type(error).__name__}: {reason}.") from error
     finally:
@@ -166,7 +154,7 @@ def convert(source: str | Path, target: str | Path, progress: Progress = silent)
 
 def converted(source: Path, name: str, progress: Progress = silent) -> Path:
     """The cached conversion of a folder, made now if it is not there or the folder has changed since."""
-    files = sorted([source / "config.json", *source.glob("*.safetensors"), *source.glob("pytorch_model*.bin")])
+    files = [source / "config.json", *weight_files(source)]
     state = json.dumps([[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in files])
     target = CACHE / f"{source.name}-{uuid.uuid5(uuid.NAMESPACE_URL, state).hex[:12]}"
     if not target.is_dir():
@@ -187,19 +175,19 @@ def _write_files(source: Path, target: Path, config: JanusConfig) -> None:
         tokenizer.pad_token = PAD if PAD in ids else tokenizer.eos_token
     processor_config = _json(source / "processor_config.json")
     images = _json(source / "preprocessor_config.json")
-    side = images.get("image_size", config.vision_config.image_size)
+    text, vision, _ = parts_of(config)
+    side = images.get("image_size", vision.image_size)
     kept = ("do_normalize", "image_mean", "image_std", "min_size", "rescale_factor")
     processor = JanusProcessor(
         JanusImageProcessorPil(size={"height": side, "width": side}, **{k: images[k] for k in kept if k in images}),
         tokenizer,
         chat_template=CHAT_TEMPLATE,
         use_default_system_prompt=True,
-        num_image_tokens=processor_config.get("num_image_tokens", config.vision_config.num_image_tokens),
+        num_image_tokens=processor_config.get("num_image_tokens", vision.num_image_tokens),
     )
     processor.save_pretrained(target)
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, ids.get(PAD, tokenizer.pad_token_id)
-    config.text_config.bos_token_id, config.text_config.eos_token_id = bos, eos
-    config.text_config.pad_token_id = pad
+    text.bos_token_id, text.eos_token_id, text.pad_token_id = bos, eos, pad
     config.image_token_id = ids[TAGS["image_token"]]
     config.architectures = ["JanusForConditionalGeneration"]
     config.save_pretrained(target)

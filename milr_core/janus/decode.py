@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from milr_core.janus.finite import LogitsCheck
 from milr_core.janus.transformer import Cache, LanguageStack
 
 FREE = -1  # in `forced`: this position is the model's to decide
@@ -74,6 +75,9 @@ def decode_texts(
     given: for each row the tokens (n,) that its text starts with, at most `limit`.
     Returns for each row tokens (M,), the end token among them if it was reached, and latents (M, D): what each token
     was decoded from.
+
+    Raises:
+        InputError: logits are not finite.
     """
     rows, size = first.shape
     starts, prompts = [len(tokens) for tokens in given], list(cache.lengths)
@@ -88,6 +92,7 @@ def decode_texts(
             uniform = torch.stack([F.pad(u[start:], (0, start)) for u, start in zip(uniform, starts, strict=True)])
     room = [0 if s and given[row][-1] == end_token else limit - s for row, s in enumerate(starts)]
     counts = list(room)  # of tokens decoded after the given ones, up to and with the end token
+    check = LogitsCheck("text head")
     tokens = torch.empty(rows, max(room), dtype=torch.long, device=first.device)
     latents = first.new_empty(rows, max(room), size)
     looked = 0
@@ -99,6 +104,7 @@ def decode_texts(
                 cache.lengths = [min(n, p + limit - 1) for n, p in zip(cache.lengths, prompts, strict=True)]
         latents[:, i] = hidden
         logits = head(hidden)
+        check.add(logits, hidden)
         tokens[:, i] = logits.argmax(-1) if uniform is None else pick(logits, uniform[:, i], temperature)
         if (i + 1) % stack.look_every == 0 or i + 1 == max(room):  # to look is to wait for the device
             for row, column in (tokens[:, looked : i + 1] == end_token).nonzero().tolist():
@@ -106,6 +112,7 @@ def decode_texts(
             looked = i + 1
             if max(counts) <= looked:
                 break
+    check.look(hidden)
     return [
         (
             torch.cat([given[row], tokens[row, :count]]),
@@ -134,13 +141,16 @@ def decode_images(
     first: (n, 2, D) last-layer outputs at the start-of-image position. uniform: (n, N) in [0, 1).
     forced: (n, N) tokens, FREE where the position is to be sampled.
     Returns tokens (n, N) and latents (n, N, 2, D).
+
+    Raises:
+        InputError: logits are not finite.
     """
     count, length = forced.shape
     tokens = forced.clone()
     latents = first.new_empty(count, length, *first.shape[1:])
     free = (forced == FREE).sum(0).tolist()  # at each position, the images that are free there
     prefix = next((i for i, images in enumerate(free) if images), length)
-    hidden = first
+    check, hidden = LogitsCheck("image head"), first
     latents[:, 0] = first
     if prefix:
         poll()
@@ -152,10 +162,13 @@ def decode_images(
     for i in range(prefix, length):
         poll()
         if free[i]:
-            drawn = pick(head(hidden), uniform[:, i], temperature)
+            logits = head(hidden)
+            check.add(logits, hidden)
+            drawn = pick(logits, uniform[:, i], temperature)
             tokens[:, i] = drawn if free[i] == count else torch.where(forced[:, i] == FREE, drawn, forced[:, i])
         if i + 1 < length:
             x = embeddings[tokens[:, i]].repeat_interleave(2, 0).unsqueeze(1)  # [2n, 1, D]
             hidden = stack.forward(x, cache).view(count, 2, -1)
             latents[:, i + 1] = hidden
+    check.look(hidden)
     return tokens, latents

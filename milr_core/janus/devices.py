@@ -5,6 +5,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from milr_core.errors import InputError
+
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -15,9 +17,43 @@ def default_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def default_dtype(device: str) -> torch.dtype:
+def device_named(word: str | torch.device | None = None) -> torch.device:
+    """The device that a word names, whether this machine has it or not; without one, the best of this machine.
+
+    Raises:
+        InputError: it names none.
+    """
+    try:
+        device = torch.device(default_device() if word is None else str(word).strip().lower())
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"There is no device '{word}'. This machine has {', '.join(devices_here())}.")
+    return device
+
+
+def device_here(word: str | torch.device | None = None) -> torch.device:
+    """As `device_named`, and this machine has it.
+
+    Raises:
+        InputError: it does not; what it has is said.
+    """
+    device, here = device_named(word), devices_here()
+    if (str(device) if device.type == "cuda" else device.type) not in here:
+        raise InputError(f"This machine has no device '{word}': it has {', '.join(here)}. Leave it out for the best.")
+    return device
+
+
+def devices_here() -> list[str]:
+    """Every word that names a device of this machine."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = ["cuda", *(f"cuda:{i}" for i in range(count))] if count else []
+    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def default_dtype(device: str | torch.device) -> torch.dtype:
     """float32 on a CPU; bfloat16 on a GPU that has it, float16 on others and on MPS."""
-    kind = torch.device(device).type
+    kind = device_named(device).type
     if kind == "cpu":
         return torch.float32
     return torch.bfloat16 if kind == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
@@ -25,11 +61,11 @@ def default_dtype(device: str) -> torch.dtype:
 
 def free_bytes(device: str | torch.device | None = None) -> int:
     """Bytes that can be allocated on a device; default: on the best one. A container's own limit counts."""
-    device = torch.device(device or default_device())
+    device = device_named(device)
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
-    return min(psutil.virtual_memory().available, _container_room())
+    return int(min(psutil.virtual_memory().available, _container_room()))
 
 
 def _container_room() -> float:

@@ -1,6 +1,7 @@
 """Checkpoints from the Hugging Face hub: fetched once, with progress, and with errors that say what to do."""
 
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
@@ -10,7 +11,7 @@ from milr_core.errors import InputError, Stopped
 from milr_core.janus.progress import Loading, Progress, silent
 
 FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
-FORMATS = {"janus": ["*.safetensors"], "multi_modality": ["*.safetensors", "pytorch_model*.bin"]}
+SAFETENSORS, PICKLED = "*.safetensors", "pytorch_model*.bin"
 
 
 def _failed(name: str, error: Exception) -> InputError:
@@ -38,18 +39,20 @@ def fetch_config(name: str) -> Path:
     return path
 
 
-def fetch(name: str, model_type: str, progress: Progress = silent) -> Path:
-    """The folder with a hub repository's files; weights of the format that its config.json names.
+def fetch(name: str, progress: Progress = silent) -> Path:
+    """The folder with a hub repository's files; pickled weights only where there are no safetensors.
 
     Raises:
         InputError: it cannot be fetched.
     """
-    return _snapshot(name, [*FILES, *FORMATS[model_type]], progress)
+    folder = _snapshot(name, [*FILES, SAFETENSORS], progress)
+    return folder if any(folder.glob(SAFETENSORS)) else _snapshot(name, [*FILES, PICKLED], progress)
 
 
 def _snapshot(name: str, patterns: list[str], progress: Progress = silent) -> Path:
+    bar: Any = _bar_for(name, progress)  # the hub's hints ask for a bar of asyncio's, and its code for any tqdm
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, tqdm_class=_bar_for(name, progress)))
+        return Path(snapshot_download(name, allow_patterns=patterns, tqdm_class=bar))
     except (InputError, Stopped):
         raise  # from `progress`: someone does not want to wait
     except Exception as error:  # each network library has its own

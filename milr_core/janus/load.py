@@ -9,15 +9,16 @@ import torch
 from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus, deepseek
-from milr_core.janus.catalog import ALIASES, local_folder
+from milr_core.janus.catalog import ALIASES, config_from, local_folder, read_config, shapes_of
 from milr_core.janus.conversion import converted
-from milr_core.janus.devices import default_device, default_dtype
+from milr_core.janus.devices import default_dtype, device_here
 from milr_core.janus.hub import fetch
 from milr_core.janus.memory import config_of
 from milr_core.janus.placement import placement_of
 from milr_core.janus.progress import Loading, Progress, silent
+from milr_core.janus.weights import check_pointer, check_weights
 
 _one_at_a_time = threading.Lock()
 
@@ -45,14 +46,13 @@ def load_model(
         raise InputError("Name a model: janus-shapes, deepseek-community/Janus-Pro-1B, or a folder.")
     progress = progress or silent
     name = ALIASES.get(name, name)
-    device = device or default_device()
+    device = str(device_here(device))
     dtype = dtype or default_dtype(device)
-    kind, config = config_of(name)
+    config = config_of(name)[1]
     placement = placement_of(name, config, device, dtype, quantization)
-    folder = local_folder(name) or fetch(name, kind, progress)
-    shown = folder.name if Path(name).is_dir() else name
-    if kind == deepseek.MODEL_TYPE:
-        folder = converted(folder, shown, progress)
+    folder = checkpoint_folder(name, progress)
+    shown = Path(name).resolve().name if Path(name).is_dir() else name
+    check_files(folder)
 
     def loading(done: float) -> None:
         progress(Loading("load", done, f"Loading {shown}: {done:.0%}"))
@@ -61,11 +61,45 @@ def load_model(
     try:
         with _one_at_a_time, _told(loading):
             model = Janus(shown, folder, device, dtype, **placement.options)
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-        raise InputError(f"'{name}' cannot be loaded: {error}") from error
+    except (InputError, Stopped):
+        raise
+    except Exception as error:  # a damaged tokenizer, processor or configuration has each library's own
+        said = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+        raise InputError(
+            f"'{name}' cannot be loaded: {said or type(error).__name__}. If a file is damaged, download it again."
+        ) from error
     slow = f"; {placement.waiting} of its layers wait in main memory, which is slow" if placement.waiting else ""
     progress(Loading("ready", 1.0, f"{shown} is ready on {device}{slow}"))
     return model
+
+
+def checkpoint_folder(name: str, progress: Progress = silent) -> Path:
+    """The folder in transformers' format that a model is loaded from, fetched and converted where it has to be.
+
+    Raises:
+        InputError: there is no such model, or it cannot be had.
+    """
+    name = ALIASES.get(name, name)
+    kind = config_of(name)[0]
+    folder = local_folder(name) or fetch(name, progress)
+    if kind != deepseek.MODEL_TYPE:
+        return folder
+    return converted(folder, folder.name if Path(name).is_dir() else name, progress)
+
+
+def check_files(folder: Path) -> None:
+    """See that a checkpoint's files are whole and hold what its configuration asks for.
+
+    Raises:
+        InputError: they do not; the file or the tensors are named, with what to do.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".jinja", ".model", ".txt"):
+            check_pointer(path)
+    read = read_config(folder / "config.json", folder.name)
+    tied = read.get("tie_word_embeddings") is True  # left out it means yes to transformers, and no to every Janus
+    shapes = shapes_of(config_from(read, folder.name))
+    check_weights(folder, shapes, packed="quantization_config" in read, tied=tied)
 
 
 @contextmanager

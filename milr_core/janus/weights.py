@@ -1,12 +1,24 @@
-"""Weight files as transformers reads them, written while the tensors come."""
+"""Weight files: which of a folder's files they are, whether they are whole, their hash, and how they are written."""
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from milr_core.errors import InputError
+
+LFS = b"version https://git-lfs"  # what a file begins with that git-lfs has left for the real one
+NAMES = ("model.safetensors", "pytorch_model.bin")  # in the order in which transformers looks for them
+UNREAD = re.compile(r"inv_freq$|position_ids$|codebook_used$|attn_pool\.")
+"""Tensors that some checkpoints hold and no Janus of transformers reads: tables it computes, parts that it lacks."""
+NAMED = 5  # tensors that an error names
 FILE_BYTES = 1 << 30  # of weights in one file
 
 
@@ -42,3 +54,111 @@ def write_weights(
     if len(files) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": places}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+
+def check_pointer(path: Path) -> None:
+    """Raise InputError where a file is git-lfs's stand-in for the real one."""
+    if path.is_file() and path.open("rb").read(len(LFS)) == LFS:
+        raise InputError(
+            f"{path} is a git-lfs pointer, not the file itself. Run `git lfs pull` in its folder, or download it again."
+        )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that the weights are read from, shards in the order of their names; no others are looked at.
+
+    Raises:
+        InputError: there are none, a shard is missing, or the index cannot be read.
+    """
+    for name in NAMES:
+        if (folder / name).is_file():
+            return [folder / name]
+        if (folder / f"{name}.index.json").is_file():
+            return _indexed(folder / f"{name}.index.json")
+    for name in NAMES:  # DeepSeek's folders need no index
+        stem, suffix = name.split(".")
+        if files := sorted(folder.glob(f"{stem}-*-of-*.{suffix}")):
+            count = int(re.sub(r"\D", "", files[0].stem.rpartition("-of-")[2]) or 0)
+            if count != len(files):
+                raise InputError(f"'{folder}' holds {len(files)} of {count} weight files. Download the others.")
+            return files
+    raise InputError(f"'{folder}' holds no weights: neither {' nor '.join(NAMES)}. Download the checkpoint again.")
+
+
+def _indexed(index: Path) -> list[Path]:
+    """The shards that an index names."""
+    check_pointer(index)
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        files = [index.parent / Path(name).name for name in names]  # beside the index, whatever it says
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{index} is damaged ({type(error).__name__}: {error}). Download it again.") from error
+    if missing := [path.name for path in files if not path.is_file()]:
+        raise InputError(f"'{index.parent}' lacks {', '.join(missing[:NAMED])}, which its index names. Download it.")
+    return files
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the weight file, or of the hashes of several; says whether these weights made a saved run."""
+    hashes = [_hash(path) for path in weight_files(folder)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of a file. The hub's cache names files by it: nothing to read there, and files are large."""
+    name = path.resolve().name
+    if path.is_symlink() and re.fullmatch("[0-9a-f]{64}", name):
+        return name
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a weight file by name, mapped from disk; nothing but tensors is unpickled.
+
+    Raises:
+        InputError: the file is no whole weight file.
+    """
+    check_pointer(path)
+    try:
+        if not path.stat().st_size:
+            raise ValueError("it is empty")
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118 - it is no dict
+                    yield name, file.get_tensor(name)
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+                raise ValueError("it holds other things than tensors")
+            yield from tensors.items()
+    except InputError:
+        raise
+    except Exception as error:  # safetensors, torch, zipfile and pickle have one each
+        said = str(error).strip().split("\n")[0].rstrip(".")
+        raise InputError(f"{path} is damaged ({said or type(error).__name__}). Download it again.") from error
+
+
+def check_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]], packed: bool, tied: bool) -> None:
+    """See that a checkpoint in transformers' format holds what its configuration asks for, before anything is loaded.
+
+    shapes: of every parameter, by name. packed: it is quantised: its tensors have other shapes, and more of them.
+    tied: its configuration says that the head is the embedding, so that the head may be left out.
+
+    Raises:
+        InputError: a tensor is missing, has another shape, or there is one more; they are named.
+    """
+    found = {name: tuple(tensor.shape) for path in weight_files(folder) for name, tensor in read_tensors(path)}
+    missing = [name for name in shapes if name not in found and not (tied and name == "lm_head.weight")]
+    other = [f"{n} {found[n]}, not {shape}" for n, shape in shapes.items() if found.get(n, shape) != shape]
+    more = [name for name in found if name not in shapes and not UNREAD.search(name)]
+    for fault, names in (("lacks", missing), *([] if packed else [("has in other shapes", other), ("has too", more)])):
+        if names:
+            rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            raise InputError(
+                f"The checkpoint '{folder.name}' is not what its config.json describes: it {fault} "
+                f"{', '.join(names[:NAMED])}{rest}. Download or convert it again."
+            )

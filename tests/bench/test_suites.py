@@ -3,9 +3,11 @@ import json
 import pytest
 
 from bench.suites import load_suite
-from milr_core import InputError
+from milr_core import InputError, load_critic
+from milr_core.critics.geneval_spec import TAGS, read_metadata
+from milr_core.critics.wise_spec import SCALES, read_items
 
-TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+TASKS = TAGS
 
 
 def test_geneval_keeps_the_line_and_counts_as_the_benchmark(tmp_path):
@@ -47,7 +49,9 @@ def test_wise_categories_come_from_the_ids_of_the_release(tmp_path, release, cat
     (tmp_path / "a.json").write_text(json.dumps(rows[:2]))
     (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[2:]))
     (tmp_path / "a_rewrite.json").write_text(json.dumps(rows[:2]))
+    (tmp_path / "merge.json").write_text("\ufeff" + json.dumps(rows), encoding="utf-8")
     suite = load_suite(f"{release}:{tmp_path}")
+    assert [item.number for item in read_items(tmp_path)] == list(category), "the critic reads the same"
     assert {item.number: item.category for item in suite.items} == category
     assert suite.items[0].metadata["Explanation"] == "why"
     assert list(suite.layout(suite.items[0], 1)) == ["seed-1/400.png"]
@@ -67,7 +71,14 @@ def test_prompt_files(tmp_path):
     [
         ("geneval:{}", '{"prompt": "a dog"}', "tag"), ("geneval:{}", "not json", "Line 1"),
         ("wise:{}", '[{"Prompt": "x"}]', "prompt_id"), ("{}", "", "no prompts"), ("wise", "", "not shipped"),
-        ("wise:{}", '[{"Prompt": "x", "prompt_id": 1001}]', "1 to 1000"), ("geneval:nowhere", "", "cannot be read"),
+        ("wise:{}", '[{"Prompt": "x", "Explanation": "y", "prompt_id": 1001}]', "1 to 1000"),
+        ("geneval:nowhere", "", "cannot be read"),
+        ("wise:{}", '[{"Prompt": "x", "Explanation": "y", "prompt_id": "²"}]', "prompt_id"),
+        ("wise:{}", f'[{{"Prompt": "x", "Explanation": "y", "prompt_id": {10**310}}}]', "1 to 1000"),
+        ("wise:{}", '[1]', "Entry 1 of .* is no JSON object"), ("wise:{}", "3", "Line 1 of .* is no JSON object"),
+        ("geneval:{}", '\n["tag"]', "Line 2 of|no JSON object"), ("geneval:{}", '{"tag": {}, "prompt": "x"}', "tag"),
+        ("geneval:{}", '{"tag": "counting", "prompt": "x"}', "Line 1 of .* is no GenEval spec"),
+        ("geneval:{}", "[" * 100_000, "not JSON"),
         ("shapes:train", "", "validation"), ("pictures", "", "There is no suite"),
     ],
 )  # fmt: skip
@@ -75,6 +86,85 @@ def test_bad_suites_say_what_is_wrong(tmp_path, name, content, says):
     (tmp_path / "a.txt").write_text(content)
     with pytest.raises(InputError, match=says):
         load_suite(name.format(tmp_path / "a.txt"))
+
+
+HEADER = "prompt,category\n"
+READ = {
+    "comma.csv": (b"prompt,category\na cat,pets\n", [("a cat", "pets")]),
+    "SHOUT.CSV": (b"PROMPT\na cat\n", [("a cat", "prompts")]),
+    "semicolon.csv": (b"prompt;category\na cat, asleep;pets\n", [("a cat, asleep", "pets")]),
+    "tab.csv": (b"category\tprompt\npets\ta cat, asleep\n", [("a cat, asleep", "pets")]),
+    "tab.tsv": (b"prompt\na cat, asleep\n", None),
+    "bom.csv": (b"\xef\xbb\xbfprompt\r\na cat\r\n", [("a cat", "prompts")]),
+    "mac.csv": (b"prompt\ra cat\ra dog\r", [("a cat", "prompts"), ("a dog", "prompts")]),
+    "quoted.csv": (b'"prompt","category"\n"two cats\nand a dog",a\n', [("two cats and a dog", "a")]),
+    "doubled.csv": (b'prompt\n"a ""big"" cat"\n', [('a "big" cat', "prompts")]),
+    "blank.csv": (b"\n\nprompt\n   \n\na cat\n", [("a cat", "prompts")]),
+    "empty-cells.csv": (b"prompt,category\n , \na cat,\n", [("a cat", "prompts")]),
+    "lines.jsonl": (b'{"prompt": "a\\ncat"}\n\n{"Prompt": "a dog", "category": "pets"}\n',
+                    [("a cat", "prompts"), ("a dog", "pets")]),
+    "list.json": (b'[{"prompt": "a cat"}]', [("a cat", "prompts")]),
+}  # fmt: skip
+REFUSED = {
+    "unquoted.csv": (
+        HEADER + "a red circle, a blue square,b\n",
+        "Line 2 of .*unquoted.csv has 3 cells.*header 2.*comma",
+    ),
+    "short.csv": (HEADER + "a cat,b\ntwo red circles\n", "Line 3 of .*short.csv has 1 cell,"),
+    "extra.csv": ("prompt\na red circle, a blue square\n", "Line 2 of .* has 2 cells"),
+    "after.csv": ('\nprompt\n"two\ncats"\na,b\n', "Line 5 of"),
+    "nothing.csv": (HEADER + " ,pets\n", "Line 2 of .* has no prompt"),
+    "open.csv": (HEADER + '"a cat,pets\n', "Line 2 of .*is no row of a table"),
+    "stray.csv": (HEADER + '"a" cat,pets\n', "Line 2 of"),
+    "long.csv": (HEADER + "x" * 200_000 + ",pets\n", "Line 2 of .*field larger"),
+    "other.csv": ("text\na cat\n", "column named prompt; it has text"),
+    "two.csv": ("prompt,prompt\na cat,a dog\n", "named twice"),
+    "latin.csv": (HEADER + "caf\udce9,pets\n", "latin.csv cannot be read: it is no text in UTF-8"),
+    "none.csv": ("", "column named prompt; it has none"),
+    "list.jsonl": ('["a cat"]\n', "no JSON object"),
+    "number.jsonl": ('{"prompt": "a"}\n{"prompt": 3}\n', "Line 2 of .*no text named prompt"),
+    "torn.jsonl": ('{"prompt": "a"}\n{"prompt": \n', "Line 2 of .* is not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_files_of_ones_own_are_read_as_they_are_meant(tmp_path, name):
+    content, expected = READ[name]
+    (tmp_path / name).write_bytes(content)
+    if expected is None:  # a comma is no separator where tabs are: the header has one column
+        expected = [("a cat, asleep", "prompts")]
+    assert [(item.prompt, item.category) for item in load_suite(str(tmp_path / name)).items] == expected
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_or_refused_by_file_and_line(tmp_path, name):
+    content, says = REFUSED[name]
+    (tmp_path / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError, match=says):
+        load_suite(str(tmp_path / name))
+
+
+def test_suite_and_critic_read_the_same_files(tmp_path):
+    row = {"tag": "single_object", "include": [{"class": "bench", "count": 1}], "prompt": "a photo of a bench"}
+    item = {"Prompt": "x y", "Explanation": "e", "Category": "Culture", "prompt_id": 1}
+    for name, text in (
+        ("list.json", "[{}]"),
+        ("lines.jsonl", "{}\n"),
+        ("bom.json", "\ufeff[{}]"),
+        ("b", "\ufeff{}\n\n"),
+    ):
+        (tmp_path / name).write_text(text.replace("{}", json.dumps(row)), encoding="utf-8")
+        assert read_metadata(tmp_path / name) == {"a photo of a bench": row}
+        assert load_suite(f"geneval:{tmp_path / name}").items[0].metadata == row
+        (tmp_path / name).write_text(text.replace("{}", json.dumps(item)), encoding="utf-8")
+        load_critic("wise", key="k", data=tmp_path / name).check_prompt("x y")
+        assert load_suite(f"wise:{tmp_path / name}").items[0].number == 1
+        (tmp_path / name).unlink()
+    (tmp_path / "a.json").write_text(json.dumps([item]))
+    (tmp_path / "b.json").write_text(json.dumps([item | {"Prompt": "z"}]))
+    with pytest.raises(InputError, match="b.json: prompt_id 1 is there twice, with different words"):
+        load_suite(f"wise:{tmp_path}")
+    assert SCALES["original"].weights == load_suite(f"wise:{tmp_path / 'a.json'}").weights
 
 
 def test_any_first_prompts_of_shapes_are_balanced():

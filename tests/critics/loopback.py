@@ -50,9 +50,8 @@ class Endpoint:
             def say(self, status, record, headers=()):
                 data = record if isinstance(record, bytes) else json.dumps(record).encode()
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                for name, value in headers:
+                headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), **dict(headers)}
+                for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
@@ -62,6 +61,7 @@ class Endpoint:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.endpoint = self
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 

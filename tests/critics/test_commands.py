@@ -111,3 +111,13 @@ def test_bad_input_and_missing_weights(tmp_path, arguments, code, says, capsys):
     assert main(["score", *(str(path) if a == "IMAGE" else a for a in arguments)]) == code
     captured = capsys.readouterr()
     assert says in captured.err and "Traceback" not in captured.err and captured.out == ""
+
+
+def test_options_that_are_none(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "image.png"
+    render(RIGHT).save(path)
+    command = ["score", str(path), "two red circles", "--critic", "oracle+gpt-4o", "--option", "gpt-4o.key=k"]
+    assert main([*command, "--option", "gpt-4o.judge=None", "--option", "gpt-4o.max_calls=0"]) == 2
+    assert "max_calls" in capsys.readouterr().err
+    assert main(["score", str(path), "x", "--critic", "oracle", "--spec", "{}"]) == 2
+    assert "--spec is for the critic geneval" in capsys.readouterr().err

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from milr_core import InputError
 from milr_core.critics import geneval_spec
-from milr_core.critics.geneval import evaluate, kept, overall, relations
+from milr_core.critics.geneval import GenEval, evaluate, kept, relations
 from milr_core.critics.geneval_spec import CLASSES, COLORS, RELATIONS, TAGS
 from milr_core.critics.models.boxes import Detection
 
@@ -174,11 +175,23 @@ def test_colors_are_asked_for_the_best_objects_only():
     assert not correct and asked == [(found[:1], "cat")] and "found 1 blue" in wrong[0]
 
 
-def test_overall_is_the_unweighted_mean_of_the_tasks():
-    value, means = overall([("counting", True), ("counting", False), ("colors", True), ("position", False)])
-    assert means == {"counting": 0.5, "colors": 1.0, "position": 0.0} and value == 0.5
-    with pytest.raises(InputError):
-        overall([])
+def test_boxes_say_what_was_found_missed_and_ignored():
+    spec = geneval_spec.parse("a photo of two dogs")
+    dogs = [Detection("dog", 0.99 - i / 100, (8 * i, 0, 8 * i + 8, 8)) for i in range(3)]
+    cat = Detection("cat", 0.95, (-4, 0, 48, 48))
+    image = Image.new("RGB", (32, 16))
+
+    def states(some):
+        objects = kept([*some, cat], spec["tag"])
+        _, _, parts = evaluate(objects, spec, lambda *_: [])
+        return GenEval._boxes(image, objects, spec, parts)
+
+    boxes = states(dogs[:2])
+    assert [(box.label, box.state, box.words) for box in boxes] == [
+        ("dog", "found", "dogs"), ("dog", "found", "dogs"), ("cat", "ignored", "")]  # fmt: skip
+    assert (boxes[1].x0, boxes[1].y1) == (0.25, 0.5) and (boxes[2].x0, boxes[2].x1) == (0.0, 1.0), "inside the image"
+    assert [box.state for box in states(dogs[:1])] == ["missed", "ignored"]
+    assert [box.state for box in states(dogs)] == ["missed"] * 3 + ["ignored"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +228,8 @@ def test_free_text(prompt, include, tag):
 @pytest.mark.parametrize(
     "prompt",
     ["a dragon", "two red circles", "a violet car", "a dog left of a cat above a bus", "a cat and a cat", "",
-     "nine cats", "the Great Wall at dawn", "a red blue car", "two cat"],
+     "nine cats", "the Great Wall at dawn", "a red blue car", "two cat",
+     "² dogs", f"{'9' * 310} dogs", "0 dogs", "٣ dogs"],
 )  # fmt: skip
 def test_what_it_cannot_parse_it_says(prompt):
     with pytest.raises(InputError, match="GenEval cannot judge this prompt.*two clocks"):
@@ -230,6 +244,9 @@ def test_what_it_cannot_parse_it_says(prompt):
         ({"include": [{"class": "circle", "count": 1}]}, "class"),
         ({"include": [{"class": "cat", "count": 0}]}, "count"),
         ({"include": [{"class": "cat", "count": True}]}, "count"),
+        ({"include": [{"class": "cat", "count": 10**310}]}, "count"),
+        ({"include": [{"class": ["cat"], "count": 1}]}, "class"),
+        ({"include": [{"class": "cat", "count": 1}], "tag": {"x": 1}}, "tag"),
         ({"include": [{"class": "cat", "count": 1, "color": "cyan"}]}, "color"),
         ({"include": [{"class": "cat", "count": 1, "position": ["left of", 0]}]}, "position"),
         (

@@ -41,7 +41,7 @@ def test_an_answer_becomes_a_score_and_what_it_took(endpoint):
     assert score.value == 0.7 and score.parts == {"two red circles": 1.0} and score.reason == "as asked"
     assert score.usage == Usage(1, 120, 30, (120 * 2 + 30 * 10) / 1e6)
     body, headers = endpoint.requests[0]
-    assert headers["authorization"] == f"Bearer {KEY}" and body["model"] == "gpt-4o" and body["temperature"] == 0
+    assert headers["authorization"] == f"Bearer {KEY}" and body["model"] == "gpt-6-luna" and body["temperature"] == 0
     assert "max_completion_tokens" in body and "max_tokens" not in body
     form = body["response_format"]["json_schema"]
     assert form["strict"] and form["schema"]["additionalProperties"] is False
@@ -209,9 +209,9 @@ def test_it_drives_a_whole_search_on_the_embedded_model(endpoint, embedded, tmp_
         run.append(step.state)
         assert step.cost.judge_calls == 1 and step.cost.judge_input_tokens == 120 and step.cost.judge_dollars > 0
         assert KEY.encode() not in pickle.dumps(step.state)
-    assert [r["reward"] for r in run.records] == [0.3, 0.6, 0.5] and run.records[2]["best"] == 1
+    assert run.values == [0.3, 0.6, 0.5] and run.record(2).best == 1
     saved = Trajectory.open(run.folder).state(1)
-    assert saved.cost.judge_output_tokens == 30 and saved.spent.calls == 2 and saved.spent.input_tokens == 240
+    assert saved.step.cost.judge_output_tokens == 30 and saved.spent.calls == 2 and saved.spent.input_tokens == 240
     with pytest.raises(CriticError, match="2 of 2 requests"):
         next(
             reason(embedded, critic(endpoint, max_calls=2), "", state=saved)
@@ -246,7 +246,7 @@ def test_a_fault_in_mid_run_keeps_the_steps_so_far(endpoint, tiny_folder, tmp_pa
     )
     captured = capsys.readouterr()
     assert [json.loads(line)["reward"] for line in captured.out.splitlines()] == [0.3, 0.4]
-    assert "The judge 'gpt-4o'" in captured.err or "The connection to the judge 'gpt-4o'" in captured.err
+    assert "The judge 'gpt-6-luna'" in captured.err or "The connection to the judge 'gpt-6-luna'" in captured.err
     assert "steps so far are kept" in captured.err and "Traceback" not in captured.err and KEY not in captured.err
     assert len(Trajectory.open(out)) == 2
     endpoint.replies = [alignment(8)]

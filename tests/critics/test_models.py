@@ -226,6 +226,59 @@ def test_a_phrase_means_the_name_it_shares_most_words_with(phrase, expected):
     assert name_of(phrase, ["red cat", "dog"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("phrase", "names", "expected"),
+    [
+        ("hot dog", ["dog", "hot dog"], "hot dog"),
+        ("dog", ["hot dog", "dog"], "dog"),
+        ("dog. hot dog", ["dog", "hot dog"], "hot dog"),
+        ("teddy bear", ["bear", "teddy bear"], "teddy bear"),
+        ("wine glass.", ["glass", "wine glass"], "wine glass"),
+        ("glass", ["wine glass", "glass bottle"], "wine glass"),
+        ("red circle. cat", ["cat", "red circle"], "red circle"),
+        ("red circle . cat .", ["cat", "red circle"], "red circle"),
+        ("cat.", ["cat"], "cat"),
+        ("Café!", ["cafe"], "cafe"),
+        ("t - shirt", ["shirt button", "t-shirt"], "t-shirt"),
+        ("##s", ["s", "cats"], None),
+        ("dog hot", ["dog", "hot dog"], "dog"),
+        (".", ["dog", ""], None),
+        ("dog", [], None),
+    ],
+)
+def test_the_longest_name_of_whole_words_wins(phrase, names, expected):
+    assert name_of(phrase, names) == expected
+    assert name_of(phrase, names[::-1]) == expected
+
+
+def phrase_of_authors(logits, ids, tokenizer, threshold=0.25):
+    """As the authors' package makes a phrase: the tokens above the threshold, without the ends and the dots."""
+    chosen = (logits.sigmoid() > threshold).clone()
+    chosen[0], chosen[255:] = False, False
+    return tokenizer.decode([ids[i] for i in chosen.nonzero(as_tuple=True)[0].tolist()]).replace(".", "").strip()
+
+
+def test_names_are_those_of_the_authors_phrases_on_the_same_logits(folders, images, monkeypatch):
+    detector = GroundingDino(str(folders["grounding_dino"]), "cpu")
+    detector.load()
+    names = ["dog", "red dog", "cat"]
+    generator = torch.Generator().manual_seed(0)
+    text = detector.tokenizer("dog . red dog . cat .").input_ids
+    logits = torch.full((1, 40, 256), -torch.inf)
+    logits[..., : len(text)] = torch.randn(1, 40, len(text), generator=generator) * 2
+    boxes = torch.rand(1, 40, 4, generator=generator)
+    answer = type("Output", (), {"logits": logits, "pred_boxes": boxes})()
+    monkeypatch.setattr(detector, "model", lambda **_: answer)
+    (found,) = detector.detect(images[:1], names)
+    expected = []
+    for row in logits[0]:
+        name = name_of(phrase_of_authors(row, text, detector.tokenizer), names)
+        if row.sigmoid().max() > 0.35 and name is not None:
+            expected.append((float(row.sigmoid().max()), name))
+    assert [(d.score, d.name) for d in found] == sorted(expected, key=lambda pair: -pair[0])
+    assert {d.name for d in found} == set(names)
+
+
 def test_boxes():
     assert iou((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
     assert iou((0, 0, 1, 1), (2, 2, 3, 3)) == iou((0, 0, 0, 0), (0, 0, 0, 0)) == 0

@@ -1,6 +1,7 @@
 """The decision logic of mixed, compbench, wise, unified and aesthetic, on given boxes, answers and marks."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,20 @@ from milr_core import CriticError, InputError, Score, load_critic
 from milr_core.critics.compbench import complex_parts, position_score, spatial_score
 from milr_core.critics.mixed import PRESETS, grounding_score, settled
 from milr_core.critics.models.boxes import Detection
-from milr_core.critics.phrases import Relation, Thing, noun_chunks, official_relation, relation, thing, things
+from milr_core.critics.phrases import (
+    Relation,
+    Thing,
+    noun_chunks,
+    official_relation,
+    relation,
+    thing,
+    things,
+    without_adjectives,
+)
 from milr_core.critics.self_reward import verdict
 from milr_core.critics.unified import Unified, final_score
-from milr_core.critics.wise import CATEGORIES, SCALES, totals, wiscore
+from milr_core.critics.wise import wiscore
+from milr_core.critics.wise_spec import SCALES
 from tests.critics.loopback import Endpoint
 
 PROMPTS = Path("/work/shared/benchmarks/t2i-compbench")
@@ -87,12 +98,17 @@ def test_compbench_combines_what_its_models_say(monkeypatch):
     monkeypatch.setattr(critic.questions, "yes_probability", lambda images, questions: answers)
     monkeypatch.setattr(critic.detector, "detect", lambda images, names: [boxes])
     monkeypatch.setattr(critic.clip, "of_images", lambda images: torch.tensor([[0.6, 0.8]]))
-    monkeypatch.setattr(critic.clip, "of_texts", lambda texts: torch.tensor([[0.0, 1.0]]))
+    asked = []
+    monkeypatch.setattr(critic.clip, "of_texts", lambda texts: asked.append(texts) or torch.tensor([[0.0, 1.0]]))
     (score,) = critic.score([IMAGE], "a red hat on the left of a rack")
     assert score.parts == pytest.approx({"attributes": 0.4, "spatial": 0.25 * 1.4 + 0.5})
     assert score.value == pytest.approx((0.4 + 0.85) / 2)
+    hat, rack = score.boxes
+    assert (hat.label, hat.state, hat.words) == ("hat", "found", "hat") and rack.state == "found"
+    assert (hat.x0, hat.y0, hat.x1, hat.y1) == (1 / 16, 6 / 16, 4 / 16, 9 / 16)
     (score,) = critic.score([IMAGE], "a red hat and a rack")
     assert score.parts == pytest.approx({"attributes": 0.4, "action": 0.8}) and score.value == pytest.approx(0.6)
+    assert asked == [["a hat and a rack"]] and score.boxes == ()
     for category, value in (("color", 0.4), ("non_spatial", 0.8), ("spatial", 0.85)):
         critic.category = category
         assert critic.score([IMAGE], "a red hat on the left of a rack")[0].value == pytest.approx(value)
@@ -124,6 +140,19 @@ def test_compbench_options_and_prompts_that_cannot_be(tmp_path):
 )
 def test_noun_chunks(prompt, chunks):
     assert noun_chunks(prompt) == chunks
+
+
+@pytest.mark.parametrize(
+    ("prompt", "bare"),
+    [
+        ("The red hat was on top of the brown coat rack.", "The hat was on top of the coat rack."),
+        ("The soft, fluffy pillow and a shiny Orange", "The, pillow and a Orange"),
+        ("an orange on a light", "an orange on a light"),
+        ("The sleek black car sped down the winding road.", "The car sped down the road."),
+    ],
+)
+def test_adjectives_are_left_out_and_nouns_stay(prompt, bare):
+    assert without_adjectives(prompt) == bare
 
 
 def test_relations_are_read_as_the_benchmark_does_or_in_anybodys_words():
@@ -163,6 +192,8 @@ def test_things():
     ]
     assert Thing("circles", 2, "red").question() == "Are there 2 red circles?"
     assert Thing("square", 1, "blue").question() == "Is this a blue square?"
+    assert thing("3 cats") == Thing("cats", 3) and thing("² cats") == Thing("² cats")
+    assert thing(f"{'9' * 5000} cats").count == 1
     with pytest.raises(InputError, match="names nothing"):
         things("and on the left")
 
@@ -192,7 +223,7 @@ def test_weights_are_presets_or_settings():
     assert settled("three") == pytest.approx({"grounding": 0.4, "questions": 0.4, "unified": 0.2})
     assert settled({"grounding": 1, "aesthetic": 3}) == {"grounding": 0.25, "aesthetic": 0.75}
     assert all(sum(preset.values()) == pytest.approx(1) for preset in PRESETS.values())
-    for wrong in ("heavy", {"hps": 1}, {"grounding": 0}, {"grounding": float("nan")}, {}):
+    for wrong in ("heavy", {"hpsv3": 1}, {"grounding": 0}, {"grounding": float("nan")}, {}):
         with pytest.raises(InputError, match="mixed|weight"):
             load_critic("mixed", weights=wrong)
     assert len(load_critic("mixed").models) == 4 and len(load_critic("mixed", weights="three").models) == 3
@@ -207,6 +238,28 @@ def test_mixed_shows_every_part(monkeypatch):
     assert first.parts == pytest.approx({"grounding": 0.5, "questions": 0.4, "aesthetic": 0.9})
     assert first.value == pytest.approx(0.5 * 0.5 + 0.3 * 0.4 + 0.2 * 0.9)
     assert second.value == pytest.approx(first.value - 0.2 * 0.8)
+    assert [(box.label, box.state, box.words) for box in first.boxes] == [("cat", "found", "red cat")]
+
+
+def test_mixed_takes_a_clip_of_preferences(monkeypatch):
+    critic = load_critic("mixed", weights={"preference": 1.0}, preference="/a/folder", device="cpu")
+    assert [model.source for model in critic.models] == ["/a/folder"]
+    monkeypatch.setattr(critic.preference, "of_images", lambda images: torch.tensor([[0.6, 0.8], [-1.0, 0.0]]))
+    monkeypatch.setattr(critic.preference, "of_texts", lambda texts: torch.tensor([[1.0, 0.0]]))
+    assert [score.value for score in critic.score([IMAGE, IMAGE], "x")] == pytest.approx([0.6, 0.0])
+
+
+def test_boxes_say_what_was_asked_for_otherwise():
+    two = [found("a", 0.9, (0, 0, 8, 8)), found("a", 0.8, (8, 8, 16, 16)), found("a", 0.7, (0, 0, 8, 9))]
+    boxes = load_critic("mixed", device="cpu")._boxes(IMAGE, [*two, found("b", 0.5)], [Thing("a", 3)], None)
+    assert [box.state for box in boxes] == ["missed", "missed", "ignored", "ignored"]
+    boxes = load_critic("mixed", device="cpu")._boxes(IMAGE, two, [Thing("a", 2, "red")], None)
+    assert [box.state for box in boxes] == ["found", "found", "ignored"] and boxes[0].words == "red a"
+    left = Relation("a", "on the left of", "b")
+    pair = [found("a", 0.9, (10, 0, 14, 4)), found("b", 0.9, (0, 0, 4, 4))]
+    boxes = load_critic("mixed", device="cpu")._boxes(IMAGE, pair, [], left)
+    assert [box.state for box in boxes] == ["missed", "missed"]
+    assert asdict(Score(0.5, boxes=boxes))["boxes"][0]["x0"] == 10 / 16
 
 
 # UnifiedReward, aesthetics, SelfReward's JSON
@@ -239,6 +292,19 @@ def test_unified_reminds_once(monkeypatch):
     monkeypatch.setattr(critic.judge, "answer", answer)
     assert [s.value for s in critic.score([IMAGE, IMAGE], "x")] == [1.0, 0.25]
     assert asked == [(2, False), (1, True)]
+
+
+def test_the_second_unified_gives_three_marks(monkeypatch):
+    with pytest.raises(InputError, match="releases are 1.0 and 2.0"):
+        Unified(release="3.0")
+    critic = Unified("CodeGoat24/UnifiedReward-2.0-qwen3vl-8b", device="cpu")
+    answer = "Alignment Score (1-5): 5\n**Coherence Score**: 3.0\nStyle Score: 1"
+    monkeypatch.setattr(critic.judge, "answer", lambda images, question: [answer])
+    (score,) = critic.score([IMAGE], "x")
+    assert score.value == 0.5 and score.parts == {"alignment score": 1.0, "coherence score": 0.5, "style score": 0.0}
+    monkeypatch.setattr(critic.judge, "answer", lambda images, question: [answer.replace("Style", "Stile")])
+    with pytest.raises(CriticError, match="no alignment or coherence or style score"):
+        critic.score([IMAGE], "x")
 
 
 @pytest.mark.parametrize(("mark", "value"), [(1.0, 0.0), (5.5, 0.5), (10.0, 1.0), (0.2, 0.0), (11.0, 1.0)])
@@ -293,27 +359,6 @@ def test_categories_by_prompt_id(scale, prompt_id, category):
             SCALES[scale].category_of(wrong)
 
 
-def wise_score(value, scale="original"):
-    return Score(value, raw={"scale": scale})
-
-
-def test_totals_are_the_published_formulas_and_never_mix():
-    first = {"original": (1, 401, 568, 701, 801, 901), "verified": (1, 401, 521, 641, 761, 881)}
-    values = (0.5, 0.1, 0.2, 0.3, 0.4, 0.6)
-    for scale, weights in (("original", (0.4, 0.167, 0.133, 0.1, 0.1, 0.1)), ("verified", (0.4, *[0.12] * 5))):
-        scores = {i: wise_score(v, scale) for i, v in zip(first[scale], values, strict=True)}
-        scores[2] = wise_score(0.7, scale)  # culture is now 0.6
-        overall, means = totals(scores)
-        assert list(means) == list(CATEGORIES) and means["culture"] == pytest.approx(0.6)
-        assert overall == pytest.approx(sum(w * v for w, v in zip(weights, (0.6, *values[1:]), strict=True)))
-        del scores[first[scale][1]]
-        assert totals(scores)[0] is None and "time" not in totals(scores)[1]
-    with pytest.raises(InputError, match="never mixed"):
-        totals({1: wise_score(1.0), 2: wise_score(1.0, "verified")})
-    with pytest.raises(InputError, match="never mixed"):
-        totals({1: Score(1.0)})
-
-
 @pytest.fixture
 def endpoint():
     server = Endpoint()
@@ -330,12 +375,16 @@ def test_wise_judges_through_the_endpoint_on_either_scale(endpoint, tmp_path):
     (score,) = load_critic("wise", **common).score([IMAGE], "the plant of Mother's Day")
     assert score.value == pytest.approx((0.7 * 2 + 0.2) / 2) and score.raw["prompt_id"] == 7
     body = endpoint.requests[-1][0]
-    assert body["model"] == "gpt-4o-2024-05-13" and "a carnation" in body["messages"][1]["content"][0]["text"]
+    assert body["model"] == "gpt-6-luna" and "a carnation" in body["messages"][1]["content"][0]["text"]
     endpoint.replies = [json.dumps({"reason": "a carnation", "correct": 1})]
     (score,) = load_critic("wise", scale="verified", **common).score([IMAGE], "the plant of Mother's Day")
     assert score.value == 1.0 and score.raw["scale"] == "verified"
     body = endpoint.requests[-1][0]
-    assert body["model"] == "Qwen/Qwen3.5-35B-A3B" and body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert (
+        body["model"] == "Qwen3.5-35B-A3B"
+        and "could use" in body["messages"][0]["content"]
+        and body["chat_template_kwargs"] == {"enable_thinking": False}
+    )
     for bad in ({"consistency": 3, "realism": 1, "aesthetic_quality": 0}, {"reason": "", "correct": 2}):
         endpoint.replies = [json.dumps(bad)]
         with pytest.raises(CriticError, match="not the JSON"):
@@ -353,5 +402,5 @@ def test_wise_needs_its_items(tmp_path):
     with pytest.raises(InputError, match="no items"):
         load_critic("wise", key="k", data=tmp_path)
     (tmp_path / "bad.json").write_text('[{"Prompt": 1}]')
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="Entry 1 of .*bad.json.*prompt_id"):
         load_critic("wise", key="k", data=tmp_path)

@@ -118,4 +118,4 @@ def test_a_download_can_be_broken_off_by_who_is_told(hub):
         raise Stopped
 
     with pytest.raises(Stopped):
-        fetch("maker/janus-small", "janus", stop)
+        fetch("maker/janus-small", stop)

@@ -112,7 +112,7 @@ def test_a_quantization_that_cannot_be_is_refused(monkeypatch, capsys):
         load_model("janus-shapes", "cpu", quantization="4bit")
     monkeypatch.setattr(placement, "find_spec", lambda package: None)
     with pytest.raises(InputError, match="pip install bitsandbytes accelerate"):
-        load_model("janus-shapes", "cuda", torch.bfloat16, quantization="8bit")
+        placement.check_quantization("8bit", "cuda")
     assert main(["reason", "two red circles", "--device", "cpu", "--quantization", "4bit"]) == 2
     assert "needs a CUDA device" in capsys.readouterr().err
 
@@ -128,7 +128,7 @@ def test_loading_tells_what_it_does(tiny_folder):
 
 def decoded(model, redness):
     steps = list(reason(model, redness, "two red circles", SearchSettings(steps=2, seed=0)))
-    return [(step.text, step.state.image_tokens) for step in steps]
+    return [(step.text, step.image_tokens) for step in steps]
 
 
 def outputs(model, through_transformers):

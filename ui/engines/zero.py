@@ -1,8 +1,9 @@
 """Searches on ZeroGPU: a machine whose GPU is lent for single calls, a visitor's quota of seconds at a time.
 
-A call runs in a forked process; what goes in and out is pickled. A search is a row of calls of a few steps each, its
-State handed back and forth. Stop acts after the step that is under way, live settings from the next call. States
-travel as bytes: torch would share a tensor's memory with the other process, and keep a file open for each.
+A call runs in a forked process; what goes in and out is pickled. Both the calls and their seconds are counted, so a
+search is a row of calls of as many steps as fit, its State handed back and forth. Stop and live settings act after the
+step that is under way. States travel as bytes: torch would share a tensor's memory with the other process, and keep a
+file open for each.
 
 The model is loaded before the page opens, in the main thread, where the package `spaces` stands in for CUDA.
 """
@@ -11,22 +12,19 @@ import math
 import os
 import pickle
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 import torch
 
-from milr_core import CriticError, InputError, SearchControl, State, Step
-from milr_core.errors import Stopped
-from ui.engines.base import EngineError, Job
+from milr_core import CriticError, InputError, SearchControl, State
+from ui.engines.base import EngineError, Job, run
 from ui.engines.local import LocalEngine
 
-CALL_SECONDS = 8.0
-"""A call makes as many steps as are expected to take this long: live settings wait no longer."""
-
-MOST_STEPS = 8
+MOST_STEPS = 32
 """Of one call."""
 
 STARTING_SECONDS = 6.0
@@ -35,8 +33,15 @@ STARTING_SECONDS = 6.0
 MARGIN = 1.5
 """What is asked for in proportion to what is expected: a call that takes longer is ended from outside."""
 
-LEAST, MOST = 10, 110
-"""Seconds that a call asks for. A visitor without an account has 120 a day, and a longer call is refused them."""
+LEAST = 10
+"""Seconds that a call asks for at least."""
+
+QUOTA_OF_A_CALL = 90.0
+"""Seconds of quota that a call takes at most. A visitor without an account has 120 a day: a call that asks for more
+than is left is refused, so that one of 110 would spend the day's quota on whoever tried anything before."""
+
+LARGE_BYTES = 45_000_000_000
+"""What fits the usual share of the card; beyond it a call asks for the whole card, at twice the quota."""
 
 UNKNOWN = 10.0
 """Seconds taken for a step before any was measured."""
@@ -44,13 +49,15 @@ UNKNOWN = 10.0
 RECENT = 0.3
 """Weight of the newest step in the mean of seconds a step."""
 
-QUOTA = "Anonymous visitors have 2 minutes a day, free accounts 5, PRO 40."
+QUOTA = "A day has 2 minutes for visitors without an account, 5 for free accounts, 40 for PRO, and a number of calls."
 
 
 class Lend(Protocol):
     """`spaces.GPU`: makes a generator function run where the GPU is."""
 
-    def __call__(self, *, duration: Callable[..., int]) -> Callable[[Callable[..., Iterator[bytes]]], Any]: ...
+    def __call__(
+        self, *, duration: Callable[..., int], size: Literal["large", "xlarge"] | None = None
+    ) -> Callable[[Callable[..., Iterator[bytes]]], Any]: ...
 
 
 def seconds_of(call: bytes, seconds: int) -> int:
@@ -58,82 +65,108 @@ def seconds_of(call: bytes, seconds: int) -> int:
     return seconds
 
 
-class ZeroEngine:
-    """Searches of a few steps a call. Its parts are those of a `LocalEngine`, which does the work in the other process.
+@dataclass(frozen=True)
+class Calls:
+    """What a search takes. steps: in each call. asked: seconds of quota that each call asks for."""
 
-    lend: `spaces.GPU`, or what does as it does.
+    steps: tuple[int, ...]
+    asked: tuple[int, ...]
+
+
+@dataclass
+class Call:
+    """A call that is under way: what for, the states still to come, and the newest that it gave."""
+
+    job: Job
+    made: Generator[State, None, None]
+    after: State | None
+
+
+class ZeroEngine:
+    """Searches of as many steps a call as fit. The work is a `LocalEngine`'s, in the other process.
+
+    lend: `spaces.GPU`, or what does as it does. factor: seconds of quota for a second asked of this machine's card.
     """
 
-    def __init__(self, local: LocalEngine, lend: Lend):
+    def __init__(self, local: LocalEngine, lend: Lend, factor: float = 1.0, whole_card: bool = False):
         self.local, self.facts, self.at_once = local, local.facts, local.at_once
         self.check = local.check
         self.seconds_a_step = UNKNOWN
+        self.factor = 2.0 if whole_card else factor
         self._lock, self._process = threading.Lock(), os.getpid()
-        self._call = lend(duration=seconds_of)(self._work)
+        self._under_way: WeakKeyDictionary[SearchControl, Call] = WeakKeyDictionary()
+        self._call = lend(duration=seconds_of, size="xlarge" if whole_card else None)(self._work)
 
     def cost(self, steps: int) -> str:
+        calls = self.calls(steps + 1)
+        count = len(calls.steps)
+        took = (steps + 1) * self.seconds_a_step + count * STARTING_SECONDS
+        return (
+            f"About {self.factor * took:.0f} s of GPU quota in {count} call{'s' * (count > 1)}; a call asks for up to "
+            f"{max(calls.asked)} s, which must be left. {QUOTA}"
+        )
+
+    def calls(self, steps: int) -> Calls:
+        """How so many steps, step 0 among them, are made with what is known now."""
         size = self.steps_a_call
-        calls = math.ceil((steps + 1) / size)
-        seconds = (steps + 1) * self.seconds_a_step + calls * STARTING_SECONDS
-        return f"About {seconds:.0f} s of GPU time, in {calls} calls of {size} steps at most. {QUOTA}"
+        sizes = [size] * (steps // size) + [steps % size] * (steps % size > 0)
+        return Calls(tuple(sizes), tuple(round(self.factor * self.duration(one)) for one in sizes))
+
+    @property
+    def most(self) -> int:
+        """Seconds that a call asks for at most."""
+        return int(QUOTA_OF_A_CALL / self.factor)
 
     @property
     def steps_a_call(self) -> int:
-        return max(1, min(MOST_STEPS, int(CALL_SECONDS / self.seconds_a_step)))
+        """As many as are expected to fit: calls are counted as well as seconds."""
+        return max(1, min(MOST_STEPS, int((self.most / MARGIN - STARTING_SECONDS) / self.seconds_a_step)))
 
     def duration(self, steps: int) -> int:
         """Whole seconds to ask for, for a call of so many steps."""
-        return max(LEAST, min(MOST, math.ceil(MARGIN * (STARTING_SECONDS + steps * self.seconds_a_step))))
+        return max(LEAST, min(self.most, math.ceil(MARGIN * (STARTING_SECONDS + steps * self.seconds_a_step))))
 
-    def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        def finished(state: State, job: Job) -> bool:
-            return state.finished(job.settings)
+    def step(self, job: Job, state: State | None, control: SearchControl) -> State | None:
+        """As of `Engine`: the next state of the call that is under way, or the first of a new one."""
+        now, under_way = job.under(control), self._under_way.get(control)
+        # A GPU that waits for somebody is paid for; and a moved slider acts with the next call.
+        if under_way and (control.paused or control.stopped or under_way.after is not state or under_way.job != now):
+            self.leave(control)
+        control.poll()
+        if under_way := self._under_way.get(control):
+            under_way.after = next(under_way.made, None)
+            if under_way.after:
+                return under_way.after
+        self.leave(control)
+        now = job.under(control)
+        if state is not None and now.strategy.finished(state, now.settings):
+            return None
+        left = now.settings.steps - (-1 if state is None else state.index)
+        made = self._lent(now, state, max(1, min(self.steps_a_call, left)))
+        following = next(made)
+        self._under_way[control] = Call(now, made, following)
+        return following
 
-        return self._calls(job, None, control, state, finished)
+    def leave(self, control: SearchControl) -> None:
+        """Give the GPU back, where a call is under way."""
+        if call := self._under_way.pop(control, None):
+            call.made.close()
 
-    def best_of_n(self, job: Job, n: int, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        def finished(state: State, job: Job) -> bool:
-            return state.index + 1 >= n or state.score.value > job.settings.threshold
-
-        return self._calls(job, n, control, state, finished)
-
-    def _calls(
-        self,
-        job: Job,
-        n: int | None,
-        control: SearchControl,
-        state: State | None,
-        finished: Callable[[State, Job], bool],
-    ) -> Iterator[Step]:
-        try:
-            while True:
-                control.poll()
-                now = replace(job, settings=control.in_force(job.settings))
-                if state is not None and finished(state, now):
-                    return
-                for step in self._lent(now, n, state):
-                    state = step.state
-                    yield step
-                    control.poll()
-        except Stopped:
-            return
-
-    def _lent(self, job: Job, n: int | None, state: State | None) -> Iterator[Step]:
-        """The steps of one call.
+    def _lent(self, job: Job, state: State | None, count: int) -> Generator[State, None, None]:
+        """The states of one call, `count` at most.
 
         Raises:
             What the search raises there. EngineError: the GPU was not lent, or taken away.
         """
-        count = self.steps_a_call
         bare = state and replace(state, probabilities=None)  # as the search itself hands it on
-        answers = self._call(pickle.dumps((job, n, bare, count)), self.duration(count))
+        answers = self._call(pickle.dumps((job, bare, count)), self.duration(count))
         try:
             for answer in answers:
                 made = pickle.loads(answer)
                 if isinstance(made, Exception):
                     raise made
-                self._took(made.cost.seconds)
-                yield made.step
+                self._took(made.step.cost.seconds)
+                yield made
         except gr.Error as error:  # what `spaces` raises: no quota, no GPU, or a call that was ended
             said = str(error.message).strip().rstrip(".")
             if "abort" in said:  # it took longer than was asked for: ask for more the next time
@@ -152,14 +185,9 @@ class ZeroEngine:
         if os.getpid() != self._process:
             torch.set_num_threads(1)  # a forked process has no others
             self.local.judges.forked()
-        job, n, state, count = pickle.loads(call)
-        control = SearchControl()
+        job, state, count = pickle.loads(call)
         try:
-            if n is None:
-                steps = self.local.reason(job, control, state)
-            else:
-                steps = self.local.best_of_n(job, n, control, state)
-            for _, step in zip(range(count), steps, strict=False):
+            for _, step in zip(range(count), run(self.local, job, SearchControl(), state), strict=False):
                 yield pickle.dumps(step.state)
         except (InputError, CriticError) as error:
             yield pickle.dumps(error)

@@ -1,11 +1,13 @@
 """Detections and the geometry of boxes (x0, y0, x1, y1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-Box = tuple[float, float, float, float]
+from milr_core.critics.base import IGNORED, Box
+
+Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Detection:
 
     name: str
     score: float
-    box: Box
+    box: Corners
     mask: np.ndarray | None = None
 
     def as_dict(self) -> dict:
@@ -38,3 +40,23 @@ def suppressed(detections: Sequence[Detection], threshold: float) -> list[Detect
         if all(iou(candidate.box, better.box) <= threshold for better in kept):
             kept.append(candidate)
     return kept
+
+
+def drawn(
+    detections: Sequence[Detection],
+    size: tuple[int, int],
+    states: Mapping[str, tuple[Sequence[Detection], str]],
+    words: Mapping[str, str],
+) -> tuple[Box, ...]:
+    """Detections as boxes to be drawn on an image of `size` (width, height), which their corners are in pixels of.
+
+    states: by name, the detections that decided and what came of it; all others are ignored. words: by name, those of
+    the prompt that ask for it.
+    """
+    boxes = []
+    for one in detections:
+        decided, state = states.get(one.name, ((), IGNORED))
+        state = state if any(one is other for other in decided) else IGNORED
+        x0, y0, x1, y1 = (min(1.0, max(0.0, edge / size[i % 2])) for i, edge in enumerate(one.box))
+        boxes.append(Box(one.name, x0, y0, x1, y1, state, words.get(one.name, "")))
+    return tuple(boxes)

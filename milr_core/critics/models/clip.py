@@ -38,3 +38,9 @@ class ClipLarge(Clip):
 
 class ClipBase(Clip):
     weights = Weights("openai/clip-vit-base-patch32", "CLIPModel", "image and text encoder", 0.6, "MIT")
+
+
+class ClipPreference(Clip):
+    """CLIP H/14 trained on what people prefer (HPSv2, PickScore): the cosine of image and prompt is its mark."""
+
+    weights = Weights("adams-story/HPSv2-hf", "CLIPModel", "preference of people", 3.9, "none stated")

@@ -1,5 +1,7 @@
 """GroundingDINO (Swin-T OGC): boxes for the names it is asked for."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 import torch
@@ -32,10 +34,8 @@ class GroundingDino(Pretrained):
         threshold: float = THRESHOLD,
         text_threshold: float = TEXT_THRESHOLD,
     ) -> list[list[Detection]]:
-        """For each image what was found of each name, best first. A box belongs to every name that its phrase meets.
-
-        The model answers with the tokens that it saw, not with a name: a name is met if one of its words is there, and
-        of several names the one that shares the most words with the phrase, the first on a tie.
+        """For each image what was found of each name, best first. The model answers with the words that a box belongs
+        to, not with a name: see `name_of`.
         """
         self.load()
         names = [name.lower().strip() for name in names]
@@ -63,9 +63,28 @@ class GroundingDino(Pretrained):
         return sorted(found, key=lambda d: -d.score)
 
 
+def words_of(text: str) -> list[str]:
+    """Whole words as the tokenizer has them: lower case, without accents, punctuation and torn-off pieces ("##s")."""
+    bare = "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
+    return re.findall(r"(?<![#\w])\w+", bare)
+
+
 def name_of(phrase: str, names: Sequence[str]) -> str | None:
-    """The name that a detected phrase means: the one that shares most words with it, the first on a tie."""
-    words = set(phrase.lower().split())
-    shared = [len(words & set(name.split())) / len(name.split()) for name in names]
-    best = max(range(len(names)), key=shared.__getitem__)
-    return names[best] if shared[best] else None
+    """The name that a detected phrase means; None if it means none of them.
+
+    The phrase is made of those words of the question that the box answers to. The longest name that it holds whole
+    wins, so that "hot dog" is no "dog"; if it holds none whole, the name of which it holds the largest part, rather one
+    with the last word, which is the thing itself. The first on a tie.
+    """
+    said = words_of(phrase)
+
+    def share(name: str) -> tuple[int, float, bool]:
+        words = words_of(name)
+        runs = (said[i : i + len(words)] for i in range(len(said) - len(words) + 1))
+        if words and words in runs:
+            return len(words), 1.0, True
+        shared = len(set(words) & set(said)) / max(1, len(words))
+        return 0, shared, bool(words) and words[-1] in said
+
+    best = max(names, key=share, default=None)
+    return best if best is not None and share(best)[1] else None

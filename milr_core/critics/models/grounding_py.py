@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from milr_core.critics.models.boxes import Box, Detection
+from milr_core.critics.models.boxes import Corners, Detection
 from milr_core.critics.models.grounding import TEXT_THRESHOLD, THRESHOLD, GroundingDino, name_of
 from milr_core.errors import CriticError, InputError
 
@@ -80,10 +80,12 @@ class GroundingDinoPy(GroundingDino):
     def _read(self) -> None:
         if not self.present:
             raise CriticError("there is no such file")
+        # Read here first, without running what a pickle may hold; the package does not look what is missing.
+        saved = torch.load(self.source, map_location="cpu", weights_only=True)["model"]
         config = Path(import_module("groundingdino").__path__[0]) / "config" / CONFIG
         model = self._inference.load_model(str(config), self.source, device=self.device)
-        there = {name.removeprefix("module.") for name in torch.load(self.source, map_location="cpu")["model"]}
-        if lacking := sorted({name for name, _ in model.named_parameters()} - there):  # it does not look itself
+        there = {name.removeprefix("module.") for name in saved}
+        if lacking := sorted({name for name, _ in model.named_parameters()} - there):
             raise CriticError(f"it has no values for {len(lacking)} tensors, such as {lacking[0]}")
         self.model = model.eval().requires_grad_(False)
 
@@ -130,7 +132,7 @@ class GroundingDinoPy(GroundingDino):
         return sorted(found, key=lambda d: -d.score)
 
 
-def corners(box: Sequence[float], image: Image.Image) -> Box:
+def corners(box: Sequence[float], image: Image.Image) -> Corners:
     """A box as the package gives it (center x, center y, width, height; shares of the image) in pixels of the image."""
     x, y, width, height = box
     x, width, y, height = x * image.width, width * image.width, y * image.height, height * image.height

@@ -25,7 +25,7 @@ SHORTEST, LONGEST, TOP = 800, 1333, 100
 class Mask2Former(Pretrained):
     weights = Weights(
         "facebook/mask2former-swin-small-coco-instance", "Mask2FormerForUniversalSegmentation",
-        "instance detector", 0.3, "MIT",
+        "instance detector", 0.3, "other (as the hub states it)",
     )  # fmt: skip
     images_kind = "Mask2FormerImageProcessorPil"
     reads_text = False

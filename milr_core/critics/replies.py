@@ -1,0 +1,221 @@
+"""What servers send back, read for what it means: an answer in whatever wrapping, the tokens it took, or words of why
+not. Nothing is made up: what cannot be read is an error that quotes it.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from milr_core.critics.base import plain_text
+
+SHOWN = 300  # characters of what a server says
+MOST_TOKENS = 10**9  # of an answer: more is no count
+MOST_STARTS = 200  # places in an answer at which JSON may begin
+_WORDS = ("message", "msg", "detail", "error", "errors", "error_description", "description", "reason", "title")
+_INPUTS = ("prompt_tokens", "input_tokens", "prompt_eval_count", "promptTokens", "inputTokens")
+_OUTPUTS = ("completion_tokens", "output_tokens", "eval_count", "completionTokens", "outputTokens")
+
+
+class Answer(BaseModel):
+    """What a judge fills in. The schema that it is given allows no other field; one that comes anyway is ignored."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": False})
+
+
+Filled = TypeVar("Filled", bound=Answer)
+
+
+class Unreadable(ValueError):
+    """A reply without the answer; the message is what it said, shortened."""
+
+
+class Failed(Exception):
+    """A reply that is an error, with whatever status it came. code: the provider's own word for it."""
+
+    def __init__(self, status: int, words: str, code: str = "", pause: float | None = None):
+        super().__init__(words)
+        self.status, self.words, self.code, self.pause = status, words, code, pause
+
+
+@dataclass(frozen=True)
+class Reply:
+    """texts: where the answer may be, likeliest first. finish: why it ended. tokens: in and out, 0 where unknown."""
+
+    texts: tuple[str, ...]
+    finish: str
+    refusal: str
+    tokens: tuple[int, int]
+
+    def answer(self, schema: type[Filled]) -> Filled:
+        """Raises Unreadable."""
+        for text in self.texts:
+            found = [filled for record in _objects(_spoken(text)) if (filled := _filled(record, schema)) is not None]
+            if found:
+                return found[-1]  # what comes before may be thought aloud
+        raise Unreadable(shortened(next((text for text in self.texts if text.strip()), "")))
+
+
+def read_reply(body: bytes) -> Reply:
+    """A reply of status 200.
+
+    Raises:
+        Failed: it carries an error. Unreadable: it is no chat completion.
+    """
+    text = body.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
+    record = _streamed(text) if text.startswith(("data:", "event:", ":")) else _json(text)
+    if not isinstance(record, dict):
+        raise Unreadable(shortened(words_of_page(text)))
+    choices = record.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else record if "message" in record else None
+    error = record.get("error") or (isinstance(choice, dict) and choice.get("error"))
+    if error or not isinstance(choice, dict):
+        if words := words_of(error or record):
+            code = error.get("code") if isinstance(error, dict) else None
+            status = code if isinstance(code, int) and 400 <= code < 600 else 200
+            raise Failed(status, words, str(code or ""))
+        raise Unreadable(shortened(text))
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    texts = [_text(message.get(name)) for name in ("content", "reasoning_content", "reasoning")]
+    texts.insert(1, _text(choice.get("text")))
+    return Reply(
+        tuple(text for text in texts if text),
+        str(choice.get("finish_reason") or record.get("done_reason") or ""),
+        _text(message.get("refusal")),
+        tokens_of(record.get("usage") or record),
+    )
+
+
+def tokens_of(usage: Any) -> tuple[int, int]:
+    """Tokens in and out by whichever name a server has for them; what is no count is 0."""
+
+    def first(names: tuple[str, ...]) -> int:
+        for name in names:
+            count = usage.get(name) if isinstance(usage, dict) else None
+            if isinstance(count, (int, float)) and not isinstance(count, bool) and 0 <= count <= MOST_TOKENS:
+                return int(count)
+        return 0
+
+    return first(_INPUTS), first(_OUTPUTS)
+
+
+def words_of(body: Any, depth: int = 4) -> str:
+    """The words of an error, in whatever record they come."""
+    if isinstance(body, str):
+        return words_of_page(body)
+    if isinstance(body, list) and depth:
+        return "; ".join(filter(None, (words_of(one, depth - 1) for one in body[:3])))
+    if not isinstance(body, dict) or not depth:
+        return ""
+    words = next(filter(None, (words_of(body.get(name), depth - 1) for name in _WORDS)), "")
+    place = body.get("loc") or body.get("param")
+    if isinstance(place, list):
+        words = f"{'.'.join(map(str, place[:6]))}: {words}"
+    elif isinstance(place, str) and place not in words:
+        words = f"{words} ({place})"
+    behind = body.get("metadata")  # a router's record of what the provider behind it said
+    raw = words_of(behind.get("raw"), depth - 1) if isinstance(behind, dict) else ""
+    return f"{words}: {raw}" if raw and raw not in words else words
+
+
+def words_of_error(body: bytes) -> tuple[str, str]:
+    """The words, and the provider's code, of a reply whose status says that it failed."""
+    text = body.decode("utf-8", errors="replace")
+    record = _json(text)
+    if record is None:
+        return words_of_page(text), ""
+    error = record.get("error", record) if isinstance(record, dict) else record
+    code = error.get("code") if isinstance(error, dict) else ""
+    return words_of(record) or text.strip(), str(code or "")
+
+
+def words_of_page(text: str) -> str:
+    """A page's words without its markup; other text as it is."""
+    if not re.match(r"\s*<(!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
+        return text.strip()
+    bare = re.sub(r"<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text[:20_000], flags=re.IGNORECASE | re.DOTALL)
+    return "a web page: " + " ".join(html.unescape(bare).split())
+
+
+def shortened(text: str) -> str:
+    """One line of at most SHOWN characters, without control characters."""
+    line = " ".join(plain_text(text[: 4 * SHOWN]).split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 2] + " …"
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _streamed(text: str) -> dict[str, Any] | None:
+    """A stream of events, sent unasked, as the one completion that it adds up to."""
+    content, whole = [], None
+    for line in text.splitlines():
+        record = _json(line[5:]) if line.startswith("data:") else None
+        if not isinstance(record, dict):
+            continue
+        choices = record.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        part = choice.get("delta") or choice.get("message")
+        content.append(_text(part.get("content")) if isinstance(part, dict) else "")
+        kept = {name: value for name, value in record.items() if value is not None}
+        whole = (whole or {}) | kept
+        finish = choice.get("finish_reason") or (whole.get("done_reason") or "")
+        whole["done_reason"] = finish
+    if whole is None or "error" in whole:
+        return whole
+    message = {"message": {"content": "".join(content)}, "finish_reason": whole["done_reason"]}
+    return whole | {"choices": [message]}
+
+
+def _text(content: Any) -> str:
+    """Of a message's content: text, or a list of parts."""
+    if isinstance(content, list):
+        return "".join(map(_text, content))
+    if isinstance(content, dict):
+        return _text(content.get("text") or content.get("content"))
+    return content if isinstance(content, str) else ""
+
+
+def _spoken(text: str) -> str:
+    """An answer without what was thought aloud before it."""
+    after = re.split(r"</think(?:ing)?>", text)[-1]
+    return after if after.strip() else text
+
+
+def _objects(text: str) -> Iterator[Any]:
+    """Every JSON object in a text, outermost first and in order."""
+    decoder, start = json.JSONDecoder(), 0
+    for _ in range(MOST_STARTS):
+        start = text.find("{", start)
+        if start < 0:
+            return
+        try:
+            record, start = decoder.raw_decode(text, start)
+            yield record
+        except (ValueError, RecursionError):
+            start += 1
+
+
+def _filled(record: Any, schema: type[Filled]) -> Filled | None:
+    try:
+        return schema.model_validate(_plain(record))
+    except (ValidationError, OverflowError):
+        return None
+
+
+def _plain(record: Any) -> Any:
+    """A judge's record without control characters in its texts; they are shown, some of them in a terminal."""
+    if isinstance(record, str):
+        return plain_text(record)
+    if isinstance(record, list):
+        return [_plain(one) for one in record]
+    return {plain_text(k): _plain(v) for k, v in record.items()} if isinstance(record, dict) else record
