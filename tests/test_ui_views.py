@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from ui.views.strip import stepper, tiles
 
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
@@ -16,6 +15,7 @@ from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
+from ui.panels.gallery import tiles
 from ui.panels.plot import reward_figure
 from ui.panels.reasoning import aligned, reasoning
 from ui.panels.runs import about, runs
@@ -23,6 +23,7 @@ from ui.panels.score import score
 from ui.panels.settings_table import changes, settings
 from ui.panels.stage import other_step, picture
 from ui.panels.status import estimate, in_force, status
+from ui.panels.stepper import stepper
 from ui.session import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
 from ui.tabs.about import METHOD
 from ui.tabs.comparison import Row
