@@ -3,7 +3,7 @@
 from milr_core.baselines import best_of_n, plain
 from milr_core.control import SearchControl
 from milr_core.critics import Critic, Mixture, Score, load_critic
-from milr_core.errors import CriticError, InputError, ModelError
+from milr_core.errors import CriticError, InputError
 from milr_core.janus import MODELS, Janus, Loading, Memory, ModelInfo, Workspace, free_bytes, load_model, memory_needed
 from milr_core.search import advance, reason, start
 from milr_core.settings import SearchSettings, preset
@@ -24,7 +24,6 @@ __all__ = [
     "Loading",
     "Memory",
     "Mixture",
-    "ModelError",
     "ModelInfo",
     "Proposal",
     "Score",

@@ -27,6 +27,7 @@ def plain(
     prompt: str,
     settings: SearchSettings | None = None,
     observers: Sequence[Critic] = (),
+    workspace: Workspace | None = None,
 ) -> Step:
     """One image of the prompt as it is, with no reasoning text: what the model does without MILR."""
     s, prompt = (settings or SearchSettings()).resolve(model.recommended), model.check_prompt(prompt)
@@ -36,7 +37,9 @@ def plain(
     no_tokens = torch.empty(0, dtype=torch.long, device=model.device)
     no_hidden = torch.empty(0, model.image_embeddings.shape[-1], device=model.device)
     free = torch.full_like(uniform, FREE, dtype=torch.long)
-    drawn = Rollout(model, critic, observers, keep_going, None).draw(prompt, (no_tokens, no_hidden), uniform, free, s)
+    drawn = Rollout(model, critic, observers, keep_going, workspace).draw(
+        prompt, (no_tokens, no_hidden), uniform, free, s
+    )
     return State(prompt, 0, s, drawn, (drawn.score.value,), rng.get_state(), spent=drawn.cost.usage, method=PLAIN).step
 
 
@@ -70,24 +73,25 @@ def best_of_n(
     observers: Sequence[Critic] = (),
     text_temperature: float = 0.0,
     state: State | None = None,
+    workspace: Workspace | None = None,
 ) -> Iterator[Step]:
     """N independent images of one greedy reasoning text; yields each, `best` is the best so far.
 
     The first is the same as step 0 of a search with these settings. early_stop: end at the first score above tau, as
-    MILR does. batch: images drawn at once. observers: critics that score every image into `Step.observed` and choose
-    nothing. text_temperature: above 0, every image but the first has a text of its own, sampled at that temperature.
-    state: the first image, where it is there already; it is not yielded again.
+    MILR does. batch: images drawn at once, where no workspace is given. observers: critics that score every image into
+    `Step.observed` and choose nothing. text_temperature: above 0, every image but the first has a text of its own,
+    sampled at that temperature. state: the first image, where it is there already; it is not yielded again.
 
     Raises:
-        InputError: n or batch below 1, or bad input as for `reason`. CriticError, ModelError: while iterating.
+        InputError: n or batch below 1, or bad input as for `reason`. CriticError: while iterating.
     """
     if n < 1 or batch < 1:
         raise InputError(f"Best-of-N draws at least one image, at least one at a time; got n={n}, batch={batch}.")
     if text_temperature < 0 or (text_temperature and batch > 1):
         raise InputError("Texts are sampled at a temperature of 0 or more, and images of several texts one at a time.")
     s = (settings or (state.settings if state else SearchSettings())).resolve(model.recommended)
-    strategy, workspace = BestOfN(n, early_stop, text_temperature), None
-    if batch > 1:
+    strategy = BestOfN(n, early_stop, text_temperature)
+    if batch > 1 and workspace is None:
         rng = torch.Generator().manual_seed(s.seed)
         rows = torch.rand(n, model.num_image_tokens, generator=rng if state is None else rng.set_state(state.random))
         workspace = DrawsAhead(

@@ -115,8 +115,8 @@ class Coordinate:
                 latents["text"], norms["text"] = move_one(model, base, s, tried)
                 tried = [*tried, int(latents["text"].positions[-1])]
         if s.strategy != "text":
-            latents["image"], *moved = self.image_latents("image" in moves, model, base, s)
-            norms |= {"image": tuple(moved)} if moved else {}
+            latents["image"], moved = self.image_latents("image" in moves, model, base, s)
+            norms |= {"image": moved} if moved else {}
         return Proposal(base, latents, "text" in moves, norms=norms, memory={"tried": list(tried)}, kept=kept)
 
     def finished(self, state: State, s: SearchSettings) -> bool:

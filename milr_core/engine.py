@@ -70,7 +70,7 @@ class Engine(Protocol):
         come with their tensors in main memory and their tokens' probabilities.
 
         Raises:
-            Stopped: the control said so. InputError, CriticError, ModelError: as `milr_core.reason`.
+            Stopped: the control said so. InputError, CriticError: as `milr_core.reason`.
         """
 
     def leave(self, control: SearchControl) -> None:

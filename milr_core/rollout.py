@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from milr_core.critics.base import NOTHING, Critic, Score, Usage
-from milr_core.errors import CriticError, InputError, ModelError, Stopped
+from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus, Workspace
 from milr_core.janus.decode import Poll
 from milr_core.settings import SearchSettings
@@ -92,20 +92,6 @@ class Jury:
         return self._ready
 
 
-def check_finite(values: Tensor, what: str, model: Janus) -> None:
-    """Raise ModelError where something is NaN or infinite: it would be drawn and scored as if it meant something."""
-    if values.isfinite().all():
-        return
-    kind = "NaN" if values.isnan().any() else "infinity"
-    dtype = str(model.dtype).removeprefix("torch.")
-    remedy = (
-        "Numbers beyond 65504 do not fit in float16: load the model in bfloat16 or float32 (--dtype)."
-        if model.dtype == torch.float16
-        else "The weights are damaged, or do not fit the model: fetch or convert the checkpoint again."
-    )
-    raise ModelError(f"{model.name}, in {dtype}, gave {kind} in {what}. {remedy} The step is dropped.")
-
-
 class Rollout:
     """What a step asks of the model and of the critics; its seconds and tokens are counted as it is used."""
 
@@ -121,9 +107,6 @@ class Rollout:
     ) -> tuple[Tensor, Tensor]:
         """A text that begins with `given`: tokens (M,), hidden (M, D). The rest is greedy, or sampled by `uniform`."""
         tokens, hidden = self.workspace.text(prompt, given, self.poll, uniform, temperature)
-        check_finite(hidden, "the hidden states of the text", self.model)
-        with torch.no_grad():
-            check_finite(self.model.text_head(hidden), "the logits of the text", self.model)
         self.decoded += len(tokens)
         return tokens, hidden
 
@@ -135,9 +118,6 @@ class Rollout:
         words = model.text_of(text_tokens)
         clock.lap("text_seconds")
         tokens, hidden = self.workspace.images(prompt, words, uniform, forced, settings, self.poll)
-        check_finite(hidden, "the hidden states of the image", model)
-        with torch.no_grad():
-            check_finite(model.image_head(hidden[0], settings.guidance), "the logits of the image", model)
         clock.lap("image_seconds")
         (image,) = model.images_of(tokens)
         clock.lap("pixels_seconds")

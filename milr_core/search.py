@@ -6,7 +6,6 @@ the pixels, R. Sought are not tokens but the latents z that they are decoded fro
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -18,14 +17,16 @@ from milr_core.coordinate import Coordinate
 from milr_core.critics.base import Critic
 from milr_core.janus import Janus
 from milr_core.janus.decode import FREE, Poll, keep_going, pick
+from milr_core.janus.finite import check_finite
 from milr_core.janus.workspace import Workspace
 from milr_core.latents import Latents
-from milr_core.rollout import Jury, Rollout, check_finite, check_judges
+from milr_core.rollout import Jury, Rollout, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
 from milr_core.state import SEARCH, State, Step
 from milr_core.strategy import Proposal, Strategy
 
 Head = Callable[[Tensor], Tensor]
+Norms = tuple[float, float]
 
 
 def moving(strategy: str, k: int, steps: int) -> set[str]:
@@ -46,17 +47,17 @@ def baseline(s: SearchSettings, values: Sequence[float]) -> float:
     return {"one": 1.0, "zero": 0.0, "running": sum(values) / len(values)}[s.baseline]
 
 
-def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: float) -> tuple[Latents, float, float]:
+def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: float) -> tuple[Latents, Norms]:
     """One step of equations 5 and 6, from a single sample: Adam on  -(R - b) * sum log p(token | z).
 
-    tokens: (n,), decoded from the first n of the latents. Returns z', the norm of its gradient and of its update.
+    tokens: (n,), decoded from the first n of the latents. Returns z', and the norms of its gradient and its update.
     """
     with torch.enable_grad():
         values = z.values.detach().requires_grad_()
         log_p = torch.log_softmax(head(values[: len(tokens)]).float(), dim=-1).gather(-1, tokens[:, None]).sum()
         (gradient,) = torch.autograd.grad(-advantage * log_p, values)
     new = lat.adam_step(z, gradient, lr)
-    return new, gradient.norm().item(), (new.values - z.values).norm().item()
+    return new, (gradient.norm().item(), (new.values - z.values).norm().item())
 
 
 class Paper:
@@ -65,19 +66,21 @@ class Paper:
     method = SEARCH
 
     def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
-        made, moves = Proposal(state), moving(s.strategy, state.index + 1, s.steps)
-        for kind in ("text", "image"):
-            if s.strategy != {"text": "image", "image": "text"}[kind]:  # a strategy of one kind has no other latents
-                made.latents[kind], *norms = self.latents(kind, kind in moves, model, state, s)
-                made.norms.update({kind: tuple(norms)} if norms else {})
-        return replace(made, new_text="text" in moves)
+        moves = moving(s.strategy, state.index + 1, s.steps)
+        latents, norms = {}, {}
+        for kind in (s.strategy,) if s.strategy in ("text", "image") else ("text", "image"):
+            latents[kind], moved = self.latents(kind, kind in moves, model, state, s)
+            norms |= {kind: moved} if moved else {}
+        return Proposal(state, latents, "text" in moves, norms=norms)
 
-    def latents(self, kind: str, moves: bool, model: Janus, state: State, s: SearchSettings) -> tuple:
-        """z^k of a kind; if it moves, the norms of its gradient and update. Only a prefix is optimised (3.2.2)."""
+    def latents(
+        self, kind: str, moves: bool, model: Janus, state: State, s: SearchSettings
+    ) -> tuple[Latents, Norms | None]:
+        """z^k of a kind, and the norms of its move, if it moves. Only a prefix is optimised (section 3.2.2)."""
         ratio, rule = (s.text_ratio, s.text_positions) if kind == "text" else (s.image_ratio, s.positions)
         z = lat.resize(state.latents.get(kind), state.drawn.hidden(kind), ratio, rule, s.seed)
         if not moves:
-            return (z,)
+            return z, None
         head = model.text_head if kind == "text" else lambda v: model.image_head(v, s.guidance) / (s.temperature or 1.0)
         tokens = state.drawn.tokens_at(kind, z.positions)
         if kind == "image" and s.log_probability == "argmax":  # as the authors' code; the paper takes what was sampled
@@ -104,8 +107,8 @@ def start(
     observers: critics that score the image as well, and that nothing depends on.
 
     Raises:
-        InputError: a prompt that the model or the critic cannot take. CriticError: the image could not be judged.
-        ModelError: NaN or infinity in what the model computed.
+        InputError: a prompt that the model or the critic cannot take, or numbers of the model that are none.
+        CriticError: the image could not be judged.
     """
     s, prompt = settings.resolve(model.recommended), model.check_prompt(prompt)
     check_judges(critic, observers, prompt)
@@ -126,7 +129,7 @@ def advance(
     strategy: default the one that the settings name.
 
     Raises:
-        CriticError, ModelError: as `start`; `state` is as good as before.
+        CriticError, InputError: as `start`; `state` is as good as before.
     """
     s, before = settings.resolve(model.recommended), state.to(model.device)
     strategy, rollout = strategy or STRATEGIES[s.text_update], Rollout(model, critic, observers, poll, workspace)
@@ -139,7 +142,7 @@ def advance(
     # 1. Latents: z^k = z^(k-1) + update (equations 5 and 6).
     p = strategy.propose(model, before, s)
     for kind, z in p.latents.items():
-        check_finite(z.values, f"the {kind} latents of step {state.index + 1}", model)
+        check_finite(z.values, f"{kind} latents of step {state.index + 1}", model.dtype)
     rollout.clock.lap("update_seconds")
 
     # 2. Text t: its prefix is what is likeliest at z, the model writes the rest. What has not changed is not decoded.
@@ -196,8 +199,8 @@ def reason(
     judges make reward hacking visible. strategy: instead of the one that the settings name.
 
     Raises:
-        InputError: at the call, for bad input. CriticError, ModelError: while iterating; the steps yielded so far are
-        valid.
+        InputError: at the call, for bad input; while iterating, where the model gives NaN. CriticError: while
+        iterating. The steps yielded so far are valid.
     """
     settings = settings or (state.settings if state else recommended_settings(model.recommended))
     settings, prompt = settings.resolve(model.recommended), model.check_prompt(state.prompt if state else prompt)

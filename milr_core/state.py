@@ -129,6 +129,11 @@ class State:
         return self.drawn.score.value
 
     @property
+    def cost(self) -> Cost:
+        """Of this step alone."""
+        return self.drawn.cost
+
+    @property
     def best(self) -> int:
         """Index of the best step so far, the first one on a tie."""
         return self.values.index(max(self.values))

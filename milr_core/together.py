@@ -43,7 +43,7 @@ def reason_together(
     one search at a time.
 
     Raises:
-        InputError: at the call, for bad input or a batch that does not fit in memory. CriticError, ModelError: while
+        InputError: at the call, for bad input or a batch that does not fit in memory. CriticError: while
             iterating; all searches end with it, the steps yielded so far are valid.
     """
     if not prompts or len(prompts) != len(settings):

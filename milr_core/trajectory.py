@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import FileLock, Timeout
 from PIL import Image, PngImagePlugin
@@ -27,33 +27,14 @@ from milr_core.archive import pack, unpack
 from milr_core.critics.base import Usage
 from milr_core.errors import InputError
 from milr_core.janus import Janus
+from milr_core.lines import LINES, MAX_JSON_BYTES, OLD, encoded, header_of, line_of, no_bundle, parsed_line, write_whole
 from milr_core.record import Header, MadeBy, StepRecord, checked, from_schema_1, tensors_of
 from milr_core.settings import SearchSettings
 from milr_core.state import SEARCH, Cost, State, Step
 
-LINES, OLD = "trajectory.jsonl", "trajectory.json"
 MAX_STEPS = 10_000
 MAX_BUNDLE_BYTES = 2 << 30
-MAX_JSON_BYTES = 64 << 20
-MAX_LINE_BYTES = 4 << 20
-MAX_BRACKETS = 200_000
-"""Of a line, or of an old file: a small text of brackets would be a large heap of objects."""
-
 MAX_PIXELS = 4096 * 4096
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """All of `data` or nothing, also when the power goes."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError:  # a full disk, as a rule: leave it no fuller
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def stamp(prompt: str, model: dict[str, str], settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
@@ -72,6 +53,7 @@ class Trajectory:
         self._old = lines
         self._ends: list[int] = []  # of each step, where its line ends in the file; of the header first
         self._size = 0  # of the file: more than the last end where a line was cut off
+        self._cells = 0  # image tokens of a step
         self._values: list[float] = []
         self._spent: list[Usage] = []
 
@@ -120,21 +102,21 @@ class Trajectory:
             if not (folder / LINES).exists():
                 return cls._open_old(folder)
             with (folder / LINES).open("rb") as file:
-                first = _line_of(file)
-                run = cls(folder, _header(_parsed(first, folder), 2))
+                first = line_of(file)
+                run = cls(folder, header_of(parsed_line(first, folder), 2))
                 run._ends, run._size = [file.tell()], file.seek(0, os.SEEK_END)
                 file.seek(run._ends[0])
-                while line := _line_of(file):
+                while line := line_of(file):
                     where = f"Step {len(run)}"
                     try:
-                        record = _parsed(line, folder)
+                        record = parsed_line(line, folder)
                     except InputError:
                         if file.tell() == run._size and not line.endswith(b"\n"):
                             break  # cut off by a kill
                         raise
                     run._add(checked(StepRecord, record, where), file.tell())
         except (OSError, ValueError) as error:
-            raise _no_bundle(folder, error) from error
+            raise no_bundle(folder, error) from error
         return run
 
     @classmethod
@@ -142,15 +124,15 @@ class Trajectory:
         """A bundle of schema 1: all steps in one `trajectory.json`."""
         if (folder / OLD).stat().st_size > MAX_JSON_BYTES:
             raise InputError(f"The {OLD} of {folder} is far larger than that of any run.")
-        data = _parsed((folder / OLD).read_bytes(), folder)
-        header = _header(data, 1)
+        data = parsed_line((folder / OLD).read_bytes(), folder)
+        header = header_of(data, 1)
         steps = data.get("steps")
         if not isinstance(steps, list):
             raise InputError(f"{OLD} has no valid 'steps': the run bundle is damaged or not one.")
         run = cls(folder, header, lines=[])
         for index, step in enumerate(steps):
             record = checked(StepRecord, from_schema_1(step, index), f"Step {index}")
-            run._old.append(_encoded(record))
+            run._old.append(encoded(record))
             run._add(record, 0)
         return run
 
@@ -308,7 +290,7 @@ class Trajectory:
                 f"The run has {len(self)} steps of '{self.prompt}'; this is step {state.index} of '{state.prompt}'."
             )
         record = StepRecord.of(state)
-        line = _encoded(record)
+        line = encoded(record)
         if self._old is not None:
             self._write_from(self._old)
             (self.folder / OLD).unlink(missing_ok=True)
@@ -352,12 +334,12 @@ class Trajectory:
             return file.read(self._ends[index + 1] - self._ends[index])
 
     def _all_lines(self) -> Iterator[bytes]:
-        yield _encoded(self.header)
+        yield encoded(self.header)
         yield from (self._line(index) for index in range(len(self)))
 
     def _write_from(self, lines: list[bytes]) -> None:
         """The whole file, with these steps."""
-        written = [_encoded(self.header), *lines]
+        written = [encoded(self.header), *lines]
         write_whole(self.folder / LINES, b"".join(written))
         self._ends = [sum(map(len, written[: i + 1])) for i in range(len(written))]
         self._size, self._old = self._ends[-1], None
@@ -375,51 +357,6 @@ def writing(folder: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise InputError(f"The run in {folder} is being written by another process: wait for it.") from error
-
-
-def _encoded(record: Header | StepRecord) -> bytes:
-    return record.model_dump_json(by_alias=True, exclude_defaults=isinstance(record, StepRecord)).encode() + b"\n"
-
-
-def _line_of(file: BinaryIO) -> bytes:
-    line = file.readline(MAX_LINE_BYTES + 1)
-    if len(line) > MAX_LINE_BYTES:
-        raise InputError(f"A line of {LINES} is far longer than that of any step.")
-    return line
-
-
-def _parsed(data: bytes, folder: Path) -> dict[str, Any]:
-    """JSON; a heap of brackets is refused before it becomes a heap of objects."""
-
-    def refused(constant: str) -> None:
-        raise ValueError(f"{constant} is no number")
-
-    if data.count(b"{") + data.count(b"[") > MAX_BRACKETS:
-        raise InputError(f"{folder} is no run bundle: its trajectory holds far more than any run's.")
-    try:
-        parsed = json.loads(data.decode("utf-8-sig"), parse_constant=refused)
-        if b"\\u" in data:
-            json.dumps(parsed, ensure_ascii=False).encode()  # half a character could not be written again
-    except (ValueError, RecursionError) as error:
-        raise _no_bundle(folder, error) from error
-    if not isinstance(parsed, dict):
-        raise InputError(f"{folder} is no run bundle: expected an object in its trajectory.")
-    return parsed
-
-
-def _header(data: dict[str, Any], schema: int) -> Header:
-    if data.get("schema") != schema:
-        raise InputError(
-            f"The run has schema {str(data.get('schema'))[:20]}; this version reads schema {schema} there. "
-            "Use the version that wrote it."
-        )
-    return checked(Header, data | {"schema": 2}, "The header")
-
-
-def _no_bundle(folder: Path, error: Exception) -> InputError:
-    if isinstance(error, InputError):
-        return error
-    return InputError(f"{folder} is no run bundle: its trajectory cannot be read ({error}).")
 
 
 def _plain(path: Path) -> Path:

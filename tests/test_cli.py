@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 
 from milr_core import Trajectory
 from milr_core.cli import main
-from milr_core.cli.output import plain
 from milr_core.diagnostics import token_probabilities
 from milr_core.trajectory import LINES, writing
 
@@ -225,10 +224,3 @@ def test_output_that_nobody_reads_ends_the_command_without_a_traceback(tmp_path)
         ["bash", "-c", f"{sys.executable} -m milr_core critics > /dev/full"], capture_output=True, **ONE_THREAD
     )
     assert full.returncode == 1 and "No space left on device" in full.stderr and "Traceback" not in full.stderr
-
-
-def test_what_a_terminal_would_obey_is_shown_as_a_mark():
-    assert (
-        plain("\x1b]0;title\x07red \x1b[31m\x9b2J \u202eb\ttab\n")
-        == "\ufffd]0;title\ufffdred \ufffd[31m\ufffd2J \ufffdb\ttab\n"
-    )

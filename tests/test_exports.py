@@ -163,7 +163,7 @@ def visited(query: str) -> gr.Request:
     ("query", "problem"),
     [
         ("critic=nobody", "There is no critic 'nobody'"),
-        ("critic=oracle&observer=2*oracle%2B3", "'3' is no weighted critic"),
+        ("critic=oracle&observer=2*oracle%2B3", "'3' is no critic"),
         ("observer=nobody", "There is no critic 'nobody'"),
         ("steps=1001", "steps lies in"),
         ("steps=65", "Steps K lies in [0, 64] on this page"),

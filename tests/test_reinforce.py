@@ -21,7 +21,7 @@ def test_the_gradient_is_the_hand_computed_one():
     z, head, tokens = torch.randn(3, 4), torch.randn(5, 4), torch.tensor([1, 4, 0])
     onehot = torch.nn.functional.one_hot(tokens, 5).float()
     by_hand = -(0.25 - 1) * (onehot - torch.softmax(z @ head.T, -1)) @ head
-    after, gradient_norm, update_norm = moved(z, head, tokens, 0.25 - 1)
+    after, (gradient_norm, update_norm) = moved(z, head, tokens, 0.25 - 1)
     assert gradient_norm == pytest.approx(by_hand.norm().item(), rel=1e-5)
     torch.testing.assert_close(after.values, z - 0.01 * by_hand.sign(), atol=1e-5, rtol=0)  # Adam's first step
     assert update_norm == pytest.approx((after.values - z).norm().item())

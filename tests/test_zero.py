@@ -60,6 +60,8 @@ def same(a: object, b: object) -> bool:
         return torch.equal(a, b) and a.dtype == b.dtype and a.device == b.device
     if isinstance(a, Image.Image):
         return png(a) == png(b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
     if is_dataclass(a) and is_dataclass(b):
         names = [f.name for f in fields(a) if f.name != "cost"]
         return all(same(getattr(a, name), getattr(b, name)) for name in names)

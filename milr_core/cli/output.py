@@ -1,4 +1,4 @@
-"""What the commands write: whatever a file or a judge says reaches the terminal as text, and as nothing else."""
+"""What the commands write: in any encoding, and nothing of a file or a judge that a terminal would obey."""
 
 import io
 import json
@@ -7,15 +7,9 @@ import re
 import sys
 from typing import Any, TextIO
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Characters that a terminal obeys: escapes, C1 controls, and those that turn the direction of writing."""
+from milr_core.critics.base import plain_text
 
 _C1 = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # JSON escapes the others
-
-
-def plain(text: str) -> str:
-    """The text with whatever a terminal would obey replaced by a mark."""
-    return _CONTROL.sub("\ufffd", text)
 
 
 def json_line(record: dict[str, Any], stream: TextIO) -> str:
@@ -27,7 +21,7 @@ def json_line(record: dict[str, Any], stream: TextIO) -> str:
 
 def say(line: str) -> None:
     """A line for the person at the terminal, beside the output."""
-    sys.stderr.write(f"{plain(line)}\n")
+    sys.stderr.write(f"{plain_text(line)}\n")
 
 
 def write_any_character() -> None:

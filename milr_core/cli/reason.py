@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from milr_core.cli.arguments import add_critic_options
 from milr_core.cli.loading import loading_bar
-from milr_core.cli.output import json_line, plain, say
+from milr_core.cli.output import json_line, say
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic, read_options
+from milr_core.critics.base import plain_text
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
 from milr_core.janus import Janus, load_model
@@ -116,22 +117,25 @@ def run_reason(args: argparse.Namespace) -> int:
         if args.resume and args.resume.is_dir():
             stack.enter_context(writing(args.resume))
         run, state, before = _resumed(args)
+        header = run.header if run is not None else None  # also of a run without a step, whose length is 0
         settings = _settings(args, before or SearchSettings())
         dtype = getattr(torch, args.dtype) if args.dtype else None
         with loading_bar(args.json) as progress:
-            name = args.model or (run.model.id if run else "janus-shapes")
+            name = args.model or (header.model.id if header else "janus-shapes")
             model = load_model(name, args.device, dtype, args.quantization, progress)
         if before is None and args.preset is None:
             settings = _settings(args, recommended_settings(model.recommended))
-        critic_name = args.critic or (run.critic if run else "oracle")
-        options = (run.header.options if run else {}) | read_options(args.option)
-        watching = args.observer or (run.header.observers or list(state.drawn.observed if state else ()) if run else [])
-        if run:
+        critic_name = args.critic or (header.critic if header else "oracle")
+        options = (header.options if header else {}) | read_options(args.option)
+        watching = args.observer or (header.observers if header else [])
+        if state is not None and not watching:
+            watching = list(state.drawn.observed)  # of a bundle from before the header named them
+        if run is not None:
             run.check_model(model)
         critic = load_critic(critic_name, model=model, **options)
         observers = [load_critic(name, model=model) for name in watching]
         control = SearchControl()
-        prompt = run.prompt if run else args.prompt
+        prompt = header.prompt if header else args.prompt
         steps = reason(model, critic, prompt, settings, control, state, observers)
         if run is None and args.out:
             asked = settings.resolve(model.recommended)
@@ -158,6 +162,6 @@ def _show(args: argparse.Namespace, model: Janus, steps: Iterator[Step], run: Tr
                 sys.stdout.write(json_line(_line(step, image), sys.stdout))
                 sys.stdout.flush()
             else:
-                bar.write(f"{step.index:3d}  {step.reward:.3f}  {plain(step.text)}", file=sys.stdout)
+                bar.write(f"{step.index:3d}  {step.reward:.3f}  {plain_text(step.text)}", file=sys.stdout)
                 bar.set_postfix(best=step.best, reward=f"{max(step.state.values):.3f}")
             bar.update()

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -83,8 +84,8 @@ class Judge:
     """
 
     judge: str
-    key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
+    key: str = field(default="", repr=False)
+    base_url: str = ""
     timeout: float = 60.0
     retries: int = 3
     max_calls: int | None = 200
@@ -95,17 +96,17 @@ class Judge:
     output_price: float | None = None
     temperature: float | None = 0.0
     extra_body: dict[str, Any] | None = None
-    answers: str | Answers | None = field(default=None, repr=False)
+    answers: str | Path | None = None
     policy: Policy | None = None
     poll: Callable[[], None] = field(default=lambda: None, repr=False)
-    operators: bool = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         self.base_url = str(self.base_url or home())
-        self.policy = self.policy or Policy.of_environment()
-        if not isinstance(self.policy, Policy):
+        policy = self.policy or Policy.of_environment()
+        if not isinstance(policy, Policy):
             raise InputError("policy is an endpoint.Policy; on a command line, set MILR_JUDGE_URLS.")
-        check_endpoint(self.base_url, self.policy)
+        check_endpoint(self.base_url, policy)
+        self._pinned = policy.pinned(self.base_url)
         self._take_key()
         for name in ("timeout", "max_dollars"):
             _number(name, getattr(self, name), float)
@@ -125,7 +126,7 @@ class Judge:
             self.output_price = listed.output if self.output_price is None else self.output_price
         if self.max_dollars is not None and None in (self.input_price, self.output_price):
             raise InputError(f"max_dollars needs the price of '{self.judge}': give input_price and output_price.")
-        self.answers = self.answers if isinstance(self.answers, Answers) else Answers(self.answers)
+        self._kept = Answers(self.answers)
         self.budget = Budget(self.max_calls, self.max_tokens, self.max_dollars)
         self._plain = Dialect(effort=listed.effort if listed else None)
 
@@ -133,9 +134,9 @@ class Judge:
         """The environment's key, and what else it says of its owner, go nowhere but to its own endpoint; a key that
         is given is another owner's.
         """
-        self.operators = self.operators and not self.key and self.base_url == home()
-        if self.operators:
-            self.key = os.environ.get("OPENAI_API_KEY")
+        self._operators = not self.key and self.base_url == home()
+        if self._operators:
+            self.key = os.environ.get("OPENAI_API_KEY", "")
         self.key = str(self.key or ("" if self.base_url == PUBLIC else NO_KEY)).strip()
         if not self.key.isascii() or not self.key.isprintable():
             raise InputError("The judge's key has characters that no key has. Copy it again.")
@@ -146,9 +147,8 @@ class Judge:
 
     def client(self) -> JudgeClient:
         """Raises InputError where the environment's proxies or certificates do not allow one."""
-        assert self.policy is not None and self.base_url is not None
-        theirs = None if self.operators else self.key
-        return JudgeClient(self.timeout, self._sent, theirs, self.policy.pinned(self.base_url))
+        theirs = None if self._operators else self.key
+        return JudgeClient(self.timeout, self._sent, theirs, self._pinned)
 
     def _sent(self) -> None:
         self.budget.spent += Usage(calls=1)
@@ -167,7 +167,7 @@ class Judge:
         """
         pngs = [_png(question.image) for question in questions]
         names = [self._name(q, png, schema) for q, png in zip(questions, pngs, strict=True)]
-        there = {name: schema.model_validate_json(kept) for name in names if (kept := self.answers.get(name))}
+        there = {name: schema.model_validate_json(kept) for name in names if (kept := self._kept.get(name))}
         new = {n: (q, png) for n, q, png in zip(names, questions, pngs, strict=True) if n not in there}
         paid: dict[str, Usage] = {}
         if new:
@@ -216,7 +216,7 @@ class Judge:
 
             async def one(name: str) -> None:
                 there[name], paid[name] = await self._ask(client, *new[name], schema, allowed)
-                self.answers.put(name, there[name].model_dump_json())  # at once: another of the batch may yet fail
+                self._kept.put(name, there[name].model_dump_json())  # at once: another of the batch may yet fail
 
             asked = [asyncio.ensure_future(one(name)) for name in new]
             try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from milr_core import Step
-from milr_core.export.words import safe, scores
+from milr_core.export.words import safe
 
 HEIGHT, TOP, BOTTOM = 230, 14, 30
 LEFT, RIGHT = 9.0, 97.5
@@ -90,7 +90,5 @@ class Plot:
         )
 
     def in_words(self) -> str:
-        values = [step.reward for step in self.steps]
-        best = self.steps[-1].best
-        some = [f"step {i}: {text}" for i, text in zip(self.shown, scores(*(values[i] for i in self.shown)), strict=True)]
-        return f"Score by step. {', '.join(some)}. Best: step {best}."
+        some = ", ".join(f"step {i}: {self.steps[i].reward:.2f}" for i in self.shown)
+        return f"Score by step. {some}. Best: step {self.steps[-1].best}."

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from milr_core import InputError, Step, Trajectory
-from milr_core.export.recipe import BY_BEST_OF_N, Recipe
-from milr_core.replay import replay
+from milr_core.export.recipe import Recipe
+from milr_core.state import BEST_OF_N
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Run:
     @classmethod
     def of(cls, kept: Trajectory) -> "Run":
         """Raises InputError for a bundle without steps, or with a damaged one."""
-        return cls(replay(kept), kept.prompt, kept.model["id"], kept.model["weights_hash"], kept.critic)
+        return cls(list(kept.steps()), kept.prompt, kept.model.id, kept.model.weights_hash, kept.critic)
 
     @property
     def best(self) -> int:
@@ -51,7 +51,12 @@ class Run:
     @property
     def independent(self) -> bool:
         """Whether every picture was drawn on its own (Best-of-N), so that none was moved towards a better one."""
-        return len(self.steps) > 1 and all(part.method == BY_BEST_OF_N for part in self.recipe.parts)
+        return len(self.steps) > 1 and all(map(alone, self.steps[1:]))
+
+
+def alone(step: Step) -> bool:
+    """Whether the step was drawn on its own, as every picture of Best-of-N is."""
+    return step.method == BEST_OF_N
 
 
 @contextmanager

@@ -116,12 +116,13 @@ def scores(*values: float) -> list[str]:
 
 
 def moved_part(moved: Sequence[bool], noun: str) -> str:
-    """"the first 18 of 36 words", "3 of 36 cells"; empty where none was moved."""
+    """ "the first 18 of 36 words", "3 of 36 cells"; empty where none was moved."""
     count = sum(moved)
     if not count:
         return ""
-    first = "the first " if all(moved[:count]) else ""
-    return f"{first}{count} of {counted(len(moved), noun)}"
+    if not all(moved[:count]):
+        return f"{count} of {counted(len(moved), noun)}"
+    return f"the first{f' {count}' if count > 1 else ''} of {counted(len(moved), noun)}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -43,7 +43,7 @@ def _fastest(stack: LanguageStack) -> EagerRuntime:
     return OnnxRuntime(stack) if stack.device.type == "cpu" and fits else EagerRuntime(stack)
 
 
-def pixel_decoder(vqmodel: JanusVQVAE) -> Callable[[Tensor], Tensor]:
+def pixel_decoder(vqmodel: JanusVQVAE) -> Callable[..., Tensor]:
     """The fastest way from (n, N) image tokens to (n, 3, H, W) pixels."""
     size = sum(weight.nbytes for weight in vqmodel.decoder.parameters())
     return OnnxDecoder(vqmodel) if size <= MOST_DECODER_BYTES and drawable(vqmodel) else vqmodel.decode

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import JanusConfig, JanusForConditionalGeneration, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
@@ -40,6 +40,14 @@ def pro_config(hidden: int, layers: int, heads: int, mlp: int) -> JanusConfig:
         vision_config=JanusVisionConfig(projection_dim=hidden),
         vq_config=JanusVQVAEConfig(projection_dim=hidden, image_token_embed_dim=hidden),
         tie_word_embeddings=False,
+    )
+
+
+def parts_of(config: JanusConfig) -> tuple[LlamaConfig, JanusVisionConfig, JanusVQVAEConfig]:
+    """A configuration's language model, vision tower and VQ model: what `JanusConfig` has made of what it was given."""
+    return cast(
+        tuple[LlamaConfig, JanusVisionConfig, JanusVQVAEConfig],
+        (config.text_config, config.vision_config, config.vq_config),
     )
 
 

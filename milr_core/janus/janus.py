@@ -17,6 +17,7 @@ from transformers import JanusForConditionalGeneration, JanusProcessor
 
 from milr_core.errors import InputError
 from milr_core.janus.backends import language_stack, pixel_decoder
+from milr_core.janus.catalog import parts_of
 from milr_core.janus.decode import guided
 from milr_core.janus.description import PROMPT, description_of
 from milr_core.janus.finite import check_finite
@@ -36,8 +37,9 @@ class Janus:
     def __init__(self, name: str, folder: Path, device: str | torch.device, dtype: torch.dtype, **options: Any):
         """options: of transformers' `from_pretrained`; where they place or quantise the weights, this does not."""
         self.name, self.folder = name, folder
-        self.processor = JanusProcessor.from_pretrained(folder)
-        hf = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype, **options)
+        # Their classes' hints leave out what they take from the checkpoint's files.
+        self.processor: Any = JanusProcessor.from_pretrained(folder)
+        hf: Any = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype, **options)
         self.hf = (hf if "device_map" in options else hf.to(device)).eval()
         self.hf.requires_grad_(False)
         if torch.device(device).type == "cpu":
@@ -48,7 +50,7 @@ class Janus:
         self.embed = self.hf.get_input_embeddings()
         self.num_image_tokens: int = self.hf.model.vision_model.config.num_image_tokens
         with torch.no_grad():
-            codes = torch.arange(self.hf.config.vq_config.num_embeddings, device=device)
+            codes = torch.arange(parts_of(self.hf.config)[2].num_embeddings, device=device)
             self.image_embeddings = self.hf.prepare_embeddings_for_image_generation(codes)  # [V, D]
         tokenizer = self.processor.tokenizer
         self.end_token: int = tokenizer.eos_token_id
@@ -113,7 +115,8 @@ class Janus:
         Raises:
             InputError: it has one, and this is no prompt that it can draw.
         """
-        return self._reader(prompt)
+        read = self._reader(prompt)
+        return Reading(read.text, tuple(read.notes))  # without what a world's own reading holds beside them
 
     def check_prompt(self, prompt: str) -> str:
         """The prompt, stripped.

@@ -6,6 +6,7 @@ Shapes: n images, C channels, h x w positions.
 """
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class OnnxDecoder:
     """As `JanusVQVAE.decode`, which is its slow twin: (n, N) tokens -> (n, 3, H, W) float32."""
 
     def __init__(self, vqmodel: JanusVQVAE):
-        self._vqmodel = vqmodel
+        self._vqmodel: Any = vqmodel
         self._process = os.getpid()
         self._session = onnx_session(_Graph(vqmodel).serialized(), torch.get_num_threads())
 
@@ -55,7 +56,7 @@ class _Graph:
     def __init__(self, vqmodel: JanusVQVAE):
         self._nodes: list = []
         self._constants: list = []
-        decoder = vqmodel.decoder
+        decoder: Any = vqmodel.decoder
         x = self._conv("codes", vqmodel.post_quant_conv)
         x = self._conv(x, decoder.conv_in)
         x = self._resnet(x, decoder.mid.block_1)
@@ -131,7 +132,7 @@ class _Graph:
         query, key, value = (
             self._add("Reshape", [self._conv(normed, conv), flat]) for conv in (block.q, block.k, block.v)
         )  # [n, C, h w]
-        scale = self._constant(np.float32(block.in_channels**-0.5))
+        scale = self._constant(np.array(block.in_channels**-0.5, np.float32))
         scores = self._add("MatMul", [self._add("Transpose", [query], perm=[0, 2, 1]), self._add("Mul", [key, scale])])
         weights = self._add("Transpose", [self._add("Softmax", [scores], axis=2)], perm=[0, 2, 1])
         seen = self._add("Reshape", [self._add("MatMul", [value, weights]), self._add("Shape", [x])])

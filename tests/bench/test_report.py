@@ -49,7 +49,9 @@ def test_a_report_says_what_was_run_and_shows_costs_and_held_out_critics(tmp_pat
 
 
 def test_what_could_not_be_made_is_said_above_the_table(tmp_path, record):
-    rows = [row for row in two_methods(record, [1.0] * 12, [0.6] * 12) if (row["item"], row["method"]) != ("3", "joint")]
+    rows = [
+        row for row in two_methods(record, [1.0] * 12, [0.6] * 12) if (row["item"], row["method"]) != ("3", "joint")
+    ]
     folder = make_run(tmp_path / "a", record, rows)
     made = {"item": "4", "method": "joint", "seed": 0, "error": "made later"}
     lost = {"item": "3", "method": "joint", "seed": 0, "error": "The judge \x1b[31mfailed."}

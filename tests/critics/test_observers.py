@@ -7,6 +7,7 @@ import pytest
 
 from milr_core import Critic, CriticError, InputError, Score, SearchSettings, Trajectory, best_of_n, reason
 from milr_core.cli import main
+from milr_core.trajectory import LINES
 
 PROMPT = "two red circles left of a blue square"
 SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=3, seed=3, guidance=2.0)
@@ -83,11 +84,10 @@ def test_a_bundle_keeps_what_was_observed_and_needs_nothing_to(tiny, redness, tm
 def test_a_damaged_observation_is_refused(tiny, redness, tmp_path, observed):
     bundle = Trajectory.create(tmp_path / "run", tiny, "redness", PROMPT)
     bundle.append(next(reason(tiny, redness, PROMPT, SETTINGS)).state)
-    path = bundle.folder / "trajectory.json"
-    data = json.loads(path.read_text())
-    data["steps"][0]["observed"] = observed
-    path.write_text(json.dumps(data))
-    with pytest.raises(InputError, match="damaged|expected an object"):
+    path = bundle.folder / LINES
+    header, line = path.read_text().splitlines()
+    path.write_text(f"{header}\n{json.dumps(json.loads(line) | {'observed': observed})}\n")
+    with pytest.raises(InputError, match="no valid observed"):
         Trajectory.open(bundle.folder)
 
 

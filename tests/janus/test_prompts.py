@@ -12,6 +12,7 @@ from PIL import Image
 
 from milr_core import InputError, SearchSettings, load_model, reason
 from milr_core.janus import Reading, catalog
+from milr_core.janus.reading import reader_named
 from tests.janus.spoiled import fill
 
 PROMPT = "two red circles"
@@ -61,6 +62,15 @@ def test_a_checkpoint_may_name_a_reader_of_prompts(tiny, tiny_folder, tmp_path, 
         model.check_prompt("a dragon")
     assert caught.value.suggestions == ("two red circles",)
     assert InputError("no").suggestions == ()
+
+
+def test_the_readers_that_are_named_are_there():
+    for name in catalog.READERS:
+        read = reader_named(name)("2 red apples")
+        assert read.text == "two red apples" and isinstance(read.notes, tuple)
+    with pytest.raises(InputError) as caught:
+        reader_named("world")("a flux capacitor")
+    assert len(caught.value.suggestions) == 3
 
 
 @pytest.mark.parametrize(

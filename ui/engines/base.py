@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from milr_core import CriticError, InputError, Janus, ModelError
+from milr_core import CriticError, InputError, Janus
 from milr_core.critics import is_remote
 from milr_core.engine import Engine as StepEngine
 from milr_core.engine import Job, Options, options_for, run, singles
@@ -45,7 +45,7 @@ class EngineError(RuntimeError):
     """An engine could not go on: no machine, no quota. The message says what to do; the steps so far stay."""
 
 
-TOLD = (InputError, CriticError, ModelError, EngineError)
+TOLD = (InputError, CriticError, EngineError)
 """Errors whose message is written for the visitor."""
 
 

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import gradio as gr
 import torch
 
-from milr_core import CriticError, InputError, ModelError, SearchControl, State
+from milr_core import CriticError, InputError, SearchControl, State
 from ui.engines.base import EngineError, Job, run
 from ui.engines.local import LocalEngine
 
@@ -189,5 +189,5 @@ class ZeroEngine:
         try:
             for _, step in zip(range(count), run(self.local, job, SearchControl(), state), strict=False):
                 yield pickle.dumps(step.state)
-        except (InputError, CriticError, ModelError) as error:
+        except (InputError, CriticError) as error:
             yield pickle.dumps(error)
