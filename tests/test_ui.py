@@ -165,7 +165,7 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
         last = next(pages)
     assert last["stage"]["index"] == 2
     pinned = studio.look(session, 0)
-    assert pinned["stage"]["image"].endswith("step-0000.png") and "at step 0" in pinned["score"]
+    assert pinned["stage"]["image"].endswith("step-000.png") and "at step 0" in pinned["score"]
     after = next(pages)
     still = set(pinned) - {"score"}  # which step is the best may have changed
     assert {name: after[name] for name in still} == {name: pinned[name] for name in still}

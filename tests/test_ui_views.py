@@ -236,7 +236,7 @@ def test_a_run_is_called_what_it_is(steps: list[Step]):
     def called(phase: str = "finished", settings=SETTINGS, **more) -> str:
         return about(Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": outlines(steps)} | more))
 
-    drawn = outlines([replace(step, text_positions=[], image_positions=[]) for step in steps])
+    drawn = outlines([replace(step, method="best-of-n") for step in steps])
     assert called() == "joint · best 0.50" and called("paused") == "joint · best 0.50 · paused"
     assert called(steps=drawn).startswith("best-of-n · ") and called("waiting", steps=[]) == "joint · waiting"
     assert called(steps=drawn[:1], settings=replace(SETTINGS, steps=0)).startswith("step 0 · ")
@@ -353,7 +353,7 @@ def test_a_link_restores_what_it_was_made_of():
 
 def test_session_and_comparison_do_not_know_gradio():
     room = Path(ui.__file__).parent
-    for path in (room / "session.py", room / "tabs" / "comparison.py", room / "panels" / "recipe.py"):
+    for path in (room / "session.py", room / "tabs" / "comparison.py"):
         tree = ast.parse(path.read_text())
         imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}

@@ -197,7 +197,7 @@ def test_files_grow_old_and_live_visits_keep_theirs(tmp_path: Path, monkeypatch:
 
 def test_a_folder_that_is_not_ours_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").write_text("")
-    for name in ("MILR_DATA", "GRADIO_TEMP_DIR"):
+    for name in ("GRADIO_TEMP_DIR", "MILR_DATA"):
         monkeypatch.setenv(name, str(tmp_path / "file" / "x"))
         with pytest.raises(InputError, match=r"cannot be written to .*file/x .* set MILR_DATA or GRADIO_TEMP_DIR"):
             claim_folder(os.environ)
