@@ -112,7 +112,7 @@ def test_a_hostile_file_is_refused_with_a_sentence(exported, studio: Studio, tmp
     ("grown", "said"),
     [
         ({"parts": {f"part {i}": 0.5 for i in range(20_000)}}, "no valid parts"),
-        ({"parts": {"x" * 300: 0.5}}, "no valid parts"),
+        ({"parts": {"x" * 30_000: 0.5}}, "no valid parts"),
         ({"observed": {str(i): {"value": 0.5, "parts": {}, "reason": ""} for i in range(200)}}, "no valid observed"),
     ],
 )

@@ -16,7 +16,7 @@ import app
 import ui.engines.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step, memory_needed
 from tests.lending import Lending
-from tests.ui_helpers import PROMPT, SETTINGS, Studio, whole
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, read, whole
 from ui.engines.base import EngineError, Job, Options, run
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED
@@ -174,7 +174,7 @@ def test_no_quota_and_a_call_cut_short_are_said_and_the_steps_stay(
     lending.refuse, local.judges.shared["redness"] = None, redness
     list(studio.resume(session))
     assert session.phase == FINISHED
-    assert_same(whole(session.shown), list(run(local, JOB, SearchControl())))
+    assert read(whole(session.shown)) == read(list(run(local, JOB, SearchControl())))
 
 
 def test_the_page_stops_it(zero: ZeroEngine, tmp_path, monkeypatch: pytest.MonkeyPatch):

@@ -110,7 +110,7 @@ def whole(run: Run) -> list[Step]:
 
 def read(steps: list[Step]) -> list[tuple]:
     """What two equal steps have in common, whether from memory or from disk."""
-    return [(s.index, s.text, s.image_tokens, s.reward, s.settings, s.probabilities) for s in steps]
+    return [(s.index, s.text, s.image_tokens, s.reward, s.settings) for s in steps]
 
 
 def event(**data: Any) -> gr.EventData:

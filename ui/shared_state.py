@@ -13,7 +13,8 @@ import gradio as gr
 
 from milr_core import InputError, SearchSettings, Step, free_bytes
 from milr_core.critics import critic_class
-from milr_core.settings import KNOBS, check
+from milr_core.export.recipe import setting
+from milr_core.settings import KNOBS
 from ui.engines.base import TOLD, Engine, Job, Options, singles
 from ui.limits import LONGEST_NAME, LONGEST_PROMPT, Limits
 from ui.redraw_pace import Pace
@@ -91,7 +92,7 @@ class SharedState:
         """
         said = dict(zip(FIELDS, controls, strict=True))
         check_texts(**{name: said[name] for name in FIELDS[:6]})
-        given = {name: check(name, said[name]) for name in KNOBS}
+        given = {name: setting(name, said[name]) for name in KNOBS}
         self.check_steps(given["steps"])
         named = (("key", "key"), ("base_url", "url"), ("judge", "judge"))
         options = {name: said[field].strip() for name, field in named if said[field] and said[field].strip()}

@@ -9,7 +9,8 @@ import gradio as gr
 
 from milr_core import InputError, SearchSettings
 from milr_core.critics import CRITICS
-from milr_core.settings import KNOBS, PRESETS, Knob, check, recommended_settings
+from milr_core.export.recipe import setting
+from milr_core.settings import KNOBS, PRESETS, Knob, recommended_settings
 from ui.engines.base import paid, singles
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
 from ui.page import Page
@@ -154,7 +155,7 @@ class Controls:
         if run is not None and run.phase in (WAITING, RUNNING, PAUSED):
             try:
                 asked = zip(LIVE, values, strict=True)
-                wanted = {name: check(name, value) for name, value in asked if not half_typed(name, value)}
+                wanted = {name: setting(name, value) for name, value in asked if not half_typed(name, value)}
                 self.shared.check_steps(wanted.get("steps", 0))
                 run.change(**{n: v for n, v in wanted.items() if v != getattr(run.planned, n)})
                 session.notice = ""
