@@ -1,4 +1,4 @@
-# Two commands set everything up from a machine with Python 3.10 to 3.12: `make demo` and `make test`.
+# Two commands set everything up from a machine with Python 3.11 to 3.14: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,12 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test unit browser style check docs package docker-test clean
+# On Linux pip takes a torch with CUDA, 5 GB instead of 1: where there is no NVIDIA GPU, the CPU build comes first.
+# TORCH= leaves the choice to pip.
+TORCH ?= $(shell test "$$(uname)" = Linux && ! command -v nvidia-smi > /dev/null && echo torch==2.13.0+cpu)
+TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
+
+.PHONY: demo test unit browser fuzz style check docs lock package docker-test clean
 
 demo: $(VENV)/.runtime
 	HOST=$(HOST) PORT=$(PORT) $(BIN)/python app.py
@@ -20,6 +25,10 @@ browser: $(VENV)/.dev
 	sh tests/browser/install_chromium.sh $(BIN)/playwright
 	$(BIN)/python -m pytest -m browser
 
+# What the tests do with a few made-up inputs each, with many.
+fuzz: $(VENV)/.dev
+	MILR_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
+
 style: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -27,9 +36,16 @@ style: $(VENV)/.dev
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.reference
+
+# Versions and hashes of the image's packages, for its Python; torch apart, whose wheels differ with the index.
+lock: $(VENV)/.dev
+	grep -v "^torch" requirements.txt | $(BIN)/uv pip compile - --quiet --upgrade --generate-hashes \
+		--python-version 3.12 --python-platform x86_64-manylinux_2_28 --no-header --no-annotate \
+		--output-file requirements-image.txt
 
 package: $(VENV)/.dev
 	$(BIN)/python -m build
@@ -40,6 +56,7 @@ docker-test:
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -z "$(TORCH)" || $(PIP) --extra-index-url "$(TORCH_INDEX)" "$(TORCH)" || echo "No $(TORCH): pip chooses one."
 	$(PIP) -e .
 	touch $@
 

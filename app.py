@@ -17,14 +17,17 @@ except ImportError:
 from transformers.utils import logging as transformers_logging
 
 from milr_core import CriticError, InputError, SearchSettings, load_critic, memory_needed, start
+from milr_core.critics.endpoint import URLS, Policy
 from milr_core.janus.catalog import ALIASES, local_folder
 from milr_core.janus.devices import default_device
 from ui.engines.base import Engine
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
 from ui.engines.zero import LARGE_BYTES, Lend, ZeroEngine
+from ui.guard import web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
+from ui.storage import claim_folder
 from ui.tabs.inspector import EXAMPLES
 
 PORT = 7860
@@ -43,6 +46,15 @@ def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--critic", default=env.get("MILR_CRITIC", "oracle"), help="critic chosen at first")
     parser.add_argument("--host", default=host(env), help="address to listen at")
+    parser.add_argument(
+        "--root-path", default=env.get("GRADIO_ROOT_PATH", ""), metavar="PATH",
+        help="path of the page behind a proxy that takes it off: /studio",
+    )  # fmt: skip
+    parser.add_argument(
+        "--auth", default=env.get("MILR_AUTH", ""), metavar="NAME:PASSWORD",
+        help="ask visitors for this name and password; better from MILR_AUTH: others see a command line",
+    )  # fmt: skip
+    parser.add_argument("--share", action="store_true", help="also at a public address of Gradio's, for a week")
     parser.add_argument("--port", type=int, default=env.get("PORT") or env.get("GRADIO_SERVER_PORT") or PORT)
     return parser.parse_args(argv)
 
@@ -50,6 +62,19 @@ def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
 def host(env: Mapping[str, str]) -> str:
     """This machine only, unless the environment says otherwise or is a Space."""
     return env.get("HOST") or env.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if env.get("SPACE_ID") else "127.0.0.1")
+
+
+def login(auth: str) -> tuple[str, str] | None:
+    """The name and the password of `--auth`. Raises InputError for anything else."""
+    name, _, password = auth.partition(":")
+    if auth and not (name and password):
+        raise InputError("--auth (or MILR_AUTH) is a name and a password with a colon between them.")
+    return (name, password) if auth else None
+
+
+def for_others(args: argparse.Namespace, env: Mapping[str, str]) -> bool:
+    """Whether other machines can open the page."""
+    return bool(args.share or env.get("SPACE_ID")) or args.host not in ("127.0.0.1", "::1", "localhost")
 
 
 def on_zero_gpu(env: Mapping[str, str]) -> bool:
@@ -128,7 +153,7 @@ def seconds_a_step(engine: LocalEngine, critic: str) -> float | None:
         states = [start(engine.model, judging, EXAMPLES[0], SearchSettings()) for _ in range(2)]
     except (InputError, CriticError):
         return None
-    return states[-1].cost.seconds
+    return states[-1].step.cost.seconds
 
 
 def refuse(error: Exception) -> int:
@@ -143,6 +168,11 @@ def main(argv: list[str] | None = None) -> int:
     transformers_logging.disable_progress_bar()
     try:
         limits = Limits.read(env)
+        claim_folder(env)
+        login(args.auth)
+        if for_others(args, env):
+            env.setdefault(URLS, "public")  # where strangers' judges are asked, unless the operator says otherwise
+        Policy.of_environment()
         for name in limits.models:
             local_folder(name)
         gpu = not zero and not args.model and default_device() == "cuda"
@@ -154,7 +184,8 @@ def main(argv: list[str] | None = None) -> int:
         load_critic(args.critic, model=engine.model)
     except (InputError, CriticError) as error:
         return refuse(error)
-    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models)
+    sign_in = zero and "OAUTH_CLIENT_ID" in env  # a Space has it where its front matter says `hf_oauth: true`
+    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models, sign_in)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
             _, url, _ = demo.launch(
@@ -167,6 +198,10 @@ def main(argv: list[str] | None = None) -> int:
                 max_file_size=LARGEST_FILE,
                 mcp_server=True,
                 ssr_mode=False,
+                root_path=args.root_path,
+                auth=login(args.auth),
+                share=args.share,
+                app_kwargs=web_options(limits),
                 **launch_options(),
             )
     except OSError as error:  # the port is taken, or the address is not this machine's

@@ -20,6 +20,7 @@ from bench.suites import SUITES, slug
 from bench.worker import Setup
 from milr_core import SearchSettings
 from milr_core.critics import CRITICS, is_remote, read_options
+from milr_core.critics.base import plain_text
 from milr_core.errors import CriticError, InputError
 from milr_core.settings import KNOBS, PRESETS, check
 
@@ -61,6 +62,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help=f"the run's folder; default {RUNS}/ and a name; a rerun goes on there")
     parser.add_argument("--workers", type=_at_least(0), help="processes; 0 is this one (default: 2, or one a GPU)")
+    parser.add_argument(
+        "--batch", type=_at_least(1), default=1, metavar="N",
+        help="prompts that each worker searches at once, decoded together: for GPUs (default 1)",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, …; default: a GPU a worker if there is one")
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="use Ray: start it here, or join it")
     parser.add_argument("--worker-cpus", type=float, default=1, help="cores that a Ray worker takes (default 1)")
@@ -156,7 +161,7 @@ def _setup(args: argparse.Namespace, defaults: dict) -> Setup:
     for name in CRITICS if args.answers else ():
         if is_remote(name):
             options[name] = {"answers": str(args.answers.absolute())} | options.get(name, {})
-    return Setup(args.model, args.critic, observers, settings, args.device, options)
+    return Setup(args.model, args.critic, observers, settings, args.device, args.batch, options)
 
 
 def _page(folder: Path, static: bool) -> None:
@@ -233,10 +238,10 @@ def main(argv: Sequence[str]) -> int:
             return study_command(args, command)
         return report_command(args, argv) if args.command == "report" else compare_command(args)
     except InputError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_text(str(error))}\n")
         return BAD_INPUT
     except CriticError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_text(str(error))}\n")
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. What is done is kept; the same command goes on from there.\n")

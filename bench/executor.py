@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from bench.worker import Job, Result, Setup, Worker
+from bench.worker import Job, Key, Result, Setup, Worker
 from milr_core.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -28,33 +28,37 @@ Executor = Callable[[Setup, Sequence[Job]], Iterator[Result]]
 
 def here(setup: Setup, jobs: Sequence[Job]) -> Iterator[Result]:
     """In this process."""
-    worker = Worker(setup)
-    for job in jobs:
-        yield from worker.run(job)
+    worker, queue = Worker(setup), Queue(jobs, setup.batch)
+    while (following := queue.next()) is not None:
+        yield from worker.run_together(following[0])
 
 
 class Queue:
-    """Jobs to hand out, and those that come back because their worker died."""
+    """Jobs to hand out, `batch` at a time, and those that come back because their worker died."""
 
-    def __init__(self, jobs: Sequence[Job]):
-        self._waiting = deque((job, 1) for job in jobs)
+    def __init__(self, jobs: Sequence[Job], batch: int = 1):
+        self._waiting = deque((tuple(jobs[i : i + batch]), 1) for i in range(0, len(jobs), batch))
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def next(self) -> tuple[Job, int] | None:
+    def next(self) -> tuple[tuple[Job, ...], int] | None:
         return self._waiting.popleft() if self._waiting else None
 
-    def back(self, job: Job, tries: int, arrived: set[str], why: str) -> Iterator[Result]:
-        """Queue the rest of a job again, or, after TRIES, give its failures."""
-        rest = replace(job, methods=tuple(method for method in job.methods if method.name not in arrived))
+    def back(self, jobs: Sequence[Job], tries: int, arrived: set[Key], why: str) -> Iterator[Result]:
+        """Queue the rest of some jobs again, or, after TRIES, give its failures."""
+        rest = []
+        for job in jobs:
+            missing = tuple(m for m in job.methods if (job.item.id, job.seed, m.name) not in arrived)
+            rest += [replace(job, methods=missing)] if missing else []
         if tries < TRIES:
-            logger.warning("A worker died (%s); its prompt is handed out again.", why)
-            if rest.methods:
-                self._waiting.append((rest, tries + 1))
+            logger.warning("A worker died (%s); its prompts are handed out again.", why)
+            if rest:
+                self._waiting.append((tuple(rest), tries + 1))
             return
-        for method in rest.methods:
-            yield Result(job.item, job.seed, method.name, {}, error=f"{TRIES} workers died over it ({why}).")
+        for job in rest:
+            for method in job.methods:
+                yield Result(job.item, job.seed, method.name, {}, error=f"{TRIES} workers died over it ({why}).")
 
 
 def _serve(pipe: Connection, setup: Setup) -> None:
@@ -63,7 +67,7 @@ def _serve(pipe: Connection, setup: Setup) -> None:
         worker = Worker(setup)
         pipe.send(None)
         while True:
-            for result in worker.run(pipe.recv()):
+            for result in worker.run_together(pipe.recv()):
                 pipe.send(result)
             pipe.send(None)
     except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
@@ -90,9 +94,9 @@ class Processes:
         return ours, process
 
     def __call__(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Result]:
-        queue = Queue(jobs)
+        queue = Queue(jobs, setup.batch)
         workers = dict(self._start(setup) for _ in range(min(self.count, len(queue))))
-        at: dict[Connection, tuple[Job, int, set[str]]] = {}  # what each worker is at: job, tries, methods arrived
+        at: dict[Connection, tuple[Sequence[Job], int, set[Key]]] = {}  # of each worker: jobs, tries, arrived
         unready = 0
         try:
             while workers:
@@ -114,7 +118,7 @@ class Processes:
                     if isinstance(message, InputError):
                         raise message
                     if message is not None:
-                        at[pipe][2].add(message.method)
+                        at[pipe][2].add(message.key)
                         yield message
                         continue
                     at.pop(pipe, None)

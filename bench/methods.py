@@ -5,10 +5,22 @@ critic that guides it where that is not the run's own, as in `text[lr=0.1,baseli
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from milr_core import Critic, InputError, Janus, SearchSettings, State, Step, best_of_n, plain, reason, start
+from milr_core import (
+    Critic,
+    InputError,
+    Janus,
+    SearchControl,
+    SearchSettings,
+    State,
+    Step,
+    Workspace,
+    best_of_n,
+    plain,
+    reason,
+    start,
+)
 from milr_core.settings import KNOBS, check, named_preset
 
 DRAWN_AT_ONCE = 8  # images that Best-of-N without early stop draws in one batch
@@ -118,9 +130,19 @@ def parse_methods(text: str) -> list[Method]:
 class Runner:
     """Runs methods on one prompt and seed. Methods with the same guide and drawing share their step 0."""
 
-    def __init__(self, model: Janus, critics: Callable[[str], Critic], observers: Callable[[str], Sequence[Critic]]):
-        """critics: by name. observers: those that watch a search guided by a critic, by its name."""
+    def __init__(
+        self,
+        model: Janus,
+        critics: Callable[[str], Critic],
+        observers: Callable[[str], Sequence[Critic]],
+        workspace: Workspace | None = None,
+        control: SearchControl | None = None,
+    ):
+        """critics: by name. observers: those that watch a search guided by a critic, by its name. workspace, control:
+        of a batch that the searches are decoded in.
+        """
         self.model, self.critics, self.observers = model, critics, observers
+        self.workspace, self.control = workspace, control or SearchControl()
         self._first: dict[tuple, State] = {}
 
     def _start(self, guide: str, prompt: str, s: SearchSettings) -> State:
@@ -128,7 +150,9 @@ class Runner:
         if key not in self._first:
             self._first = {k: state for k, state in self._first.items() if k[1:3] == (prompt, s.seed)}
             watching = self.observers(guide)
-            self._first[key] = start(self.model, self.critics(guide), prompt, s, observers=watching)
+            self._first[key] = start(
+                self.model, self.critics(guide), prompt, s, self.control.poll, self.workspace, watching
+            )
         return replace(self._first[key], settings=s)
 
     def steps(self, method: Method, guide: str, prompt: str, base: SearchSettings) -> Iterator[Step]:
@@ -136,11 +160,16 @@ class Runner:
         kind, s = METHODS[method.kind], method.settings(base, self.model)
         critic, watching = self.critics(guide), self.observers(guide)
         if method.kind == "base":
-            yield plain(self.model, critic, prompt, s, observers=watching)
+            yield plain(self.model, critic, prompt, s, watching, self.workspace)
             return
         first = self._start(guide, prompt, s)
         yield first.step
         if method.kind == "step0":
             return
-        more = partial(best_of_n, n=s.steps + 1, **kind.draw) if kind.draw is not None else reason
-        yield from more(self.model, critic, prompt, settings=s, state=first, observers=watching)
+        given = {"settings": s, "state": first, "observers": watching, "control": self.control}
+        if kind.draw is None:
+            yield from reason(self.model, critic, prompt, workspace=self.workspace, **given)
+        else:
+            yield from best_of_n(
+                self.model, critic, prompt, s.steps + 1, workspace=self.workspace, **kind.draw, **given
+            )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.executor import Queue
-from bench.worker import Job, Result, Setup, Worker
+from bench.worker import Job, Key, Result, Setup, Worker
 from milr_core.errors import InputError
 
 try:
@@ -41,23 +41,23 @@ class OnRay:
         except Exception as error:  # Ray raises of any kind, plain Exception among them
             raise InputError(f"Ray cannot be started or joined: {error}") from error
         try:
-            yield from self._run(setup, Queue(jobs))
+            yield from self._run(setup, Queue(jobs, setup.batch))
         finally:
             ray.shutdown()
 
     def _run(self, setup: Setup, queue: Queue) -> Iterator[Result]:
-        at: dict[Any, tuple[Any, Job, int, set[str]]] = {}  # by stream of results: actor, job, tries, methods arrived
+        at: dict[Any, tuple[Any, Sequence[Job], int, set[Key]]] = {}  # by stream: actor, jobs, tries, arrived
 
         def hand_out(actor: Any) -> None:
             if (following := queue.next()) is not None:
-                stream = actor.run.options(num_returns="streaming").remote(following[0])
+                stream = actor.run_together.options(num_returns="streaming").remote(following[0])
                 at[stream] = (actor, *following, set())
 
         for _ in range(min(self.count, len(queue))):
             hand_out(self._start(setup))
         while at:
             (stream,), _ = ray.wait(list(at), num_returns=1)
-            actor, job, tries, arrived = at[stream]
+            actor, jobs, tries, arrived = at[stream]
             try:
                 result = ray.get(next(stream))
             except StopIteration:
@@ -68,9 +68,9 @@ class OnRay:
                 ray.kill(actor)  # it is dead, or failed in a way that says nothing good of what comes next
                 if isinstance(error, RayActorError) and "InputError" in str(error):  # it could not load
                     raise InputError(str(error).strip().splitlines()[-1]) from error
-                yield from queue.back(job, tries, arrived, type(error).__name__)
+                yield from queue.back(jobs, tries, arrived, type(error).__name__)
                 if len(queue):
                     hand_out(self._start(setup))
             else:
-                arrived.add(result.method)
+                arrived.add(result.key)
                 yield result

@@ -74,10 +74,11 @@ class ReferenceWorkspace(Workspace):
     def advance(self, critic: Critic, state: State, settings: SearchSettings) -> State:
         """A step of the search; a text that the search would have kept is decoded again, and its time counted."""
         after = advance(self.model, critic, state, settings, workspace=self)
-        if after.cost.text_tokens:
+        cost = after.drawn.cost
+        if cost.text_tokens:
             return after
         started = time.perf_counter()
-        given = torch.tensor(after.text_tokens[: len(after.text_latents)], device=self.model.device)
+        given = torch.tensor(after.drawn.text_tokens[: len(after.latents["text"])], device=self.model.device)
         self.text(state.prompt, given, keep_going)
-        spent = after.cost.text_seconds + time.perf_counter() - started
-        return replace(after, cost=replace(after.cost, text_seconds=spent))
+        spent = cost.text_seconds + time.perf_counter() - started
+        return replace(after, drawn=replace(after.drawn, cost=replace(cost, text_seconds=spent)))

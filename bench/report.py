@@ -5,7 +5,7 @@ import platform
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -67,7 +67,7 @@ def _failed(results: Results) -> list[str]:
         return []
     by_method = Counter(method for _, method, _ in results.failures)
     (item, method, seed), why = next(iter(results.failures.items()))
-    each = ", ".join(f"{results.label(m) if m in results.methods else m} {n}" for m, n in by_method.items())
+    each = ", ".join(f"{m} {n}" for m, n in by_method.items())
     return [
         f"**{len(results.failures)} records could not be made and are in none of these figures** ({each}): prompts may "
         f"be missing from one method and not from another. The first, {item} by {method}, seed {seed}: {why[:300]} A "
@@ -122,7 +122,7 @@ def write_docs(folders: Sequence[Path], path: Path, command: Sequence[str], stat
     runs = [Results.read(folder) for folder in folders]
     text, figures = page("Results", runs, path.stem, "svg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    when = datetime.now(timezone.utc).date().isoformat()
+    when = datetime.now(UTC).date().isoformat()
     note = f"Written on {when} by `python -m bench {shlex.join(command)}`; not edited by hand.\n"
     path.write_text(text.replace("\n", f"\n\n{note}", 1), encoding="utf-8")
     if static:

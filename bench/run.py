@@ -4,7 +4,7 @@ import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from bench.store import Store, read_manifest
 from bench.suites import Item, Suite, check_unique, load_suite
 from bench.worker import Job, Setup, Worker, tags
 from milr_core.errors import InputError
+from milr_core.janus.catalog import local_folder
+from milr_core.janus.description import description_of
 from milr_core.janus.load import checkpoint_folder
 from milr_core.janus.weights import weights_hash
 
@@ -99,7 +101,7 @@ def manifest_of(run: Run, suite: Suite, items: Sequence[Item]) -> dict[str, Any]
         "study_methods": list(run.study_methods),
         "command": run.command,
         "machine": machine(),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -114,13 +116,20 @@ def jobs_of(run: Run, items: Sequence[Item], done: set) -> list[Job]:
     return jobs
 
 
+def in_the_world(model: str) -> bool:
+    """Whether a model draws the embedded world: its own description says that its prompts are read as the world's."""
+    folder = local_folder(model)
+    return folder is not None and description_of(folder).reader == "world"
+
+
 def execute(run: Run, executor: Executor) -> int:
     """Do what is missing; returns how many records could not be made.
 
     Raises:
         InputError: bad input, or a folder that is in use or holds another run.
     """
-    suite = load_suite(run.suite, sets=1 if run.plans == "all" else POOL_SETS)
+    sets = 1 if run.plans == "all" else POOL_SETS
+    suite = load_suite(run.suite, sets, in_the_world(run.setup.model))
     check_unique(suite.items)
     if not run.setup.critic:
         run = replace(run, setup=replace(run.setup, critic=suite.critic))

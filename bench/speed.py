@@ -127,7 +127,7 @@ def measure_model(name: str, device: str, rounds: int) -> dict[str, Any]:
                 state = reference.advance(critic, state, settings)
             else:
                 state = advance(model, critic, state, settings, workspace=fast)
-            parts[who].append({k: v for k, v in asdict(state.cost).items() if k.endswith("seconds")})
+            parts[who].append({k: v for k, v in asdict(state.step.cost).items() if k.endswith("seconds")})
 
     texts = {
         "ours": lambda: fast.text(PROMPT, nothing, keep_going),

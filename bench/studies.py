@@ -137,29 +137,6 @@ def show_beyond(results: Results, study: Study) -> list[Section]:
     return [*show_main(results, study), Section("Paired differences over every form of Best-of-N", words, tables)]
 
 
-SAMPLED = "text_sampling=sample,text_rest=sample"
-IMPROVEMENTS = (
-    "text",
-    "text[text_sampling=sample]",
-    f"text[{SAMPLED}]",
-    f"text[{SAMPLED},baseline=running]",
-    f"text[{SAMPLED},baseline=running,text_ratio=0.2]",
-    f"text[{SAMPLED},baseline=leave-one-out]",
-    f"text[{SAMPLED},baseline=leave-one-out,batch=4,lr=0.3]",
-    f"text[{SAMPLED},baseline=running,text_positions=entropy]",
-    f"text[{SAMPLED},baseline=running,text_positions=entropy,text_ratio=0.2]",
-    f"text[{SAMPLED},text_positions=entropy,text_ratio=0.2]",
-    f"text[{SAMPLED},baseline=running,entropy_bonus=0.1]",
-    f"text[{SAMPLED},baseline=running,trust=0.5]",
-    f"text[{SAMPLED},baseline=running,lr=0.1,lr_unit=norm]",
-    f"text[{SAMPLED},baseline=running,restart=4]",
-    "text[noise=shared]",
-    "alt[preset=coordinate]",
-    f"joint[{SAMPLED},baseline=running]",
-    f"joint[{SAMPLED},baseline=running,positions=entropy]",
-)
-"""One thing at a time beside the paper's choices, and a few together."""
-
 STUDIES: dict[str, Study] = {
     "main": Study(
         "Main table and ablation (paper, Tables 1 to 3)",
@@ -200,13 +177,6 @@ STUDIES: dict[str, Study] = {
         (REFERENCE, *RESAMPLED, *SEARCHES),
         show_plans,
         plans="both",
-    ),
-    "improve": Study(
-        "Beyond the paper, on the validation split, where the plan is wrong at step 0",
-        (REFERENCE, *RESAMPLED, *COORDINATE, *IMPROVEMENTS),
-        show_rollouts,
-        suite="shapes:validation",
-        plans="wrong",
     ),
     "beyond": Study(
         "Beyond the paper, confirmed on the test split",

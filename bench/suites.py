@@ -10,7 +10,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from bench import layouts
+from bench import layouts, world_suites
 from bench.layouts import Item
 from bench.prompt_files import READERS
 from milr_core.benchmark_files import FILES, fetch, read_objects, read_text
@@ -109,9 +109,42 @@ def of_file(path: Path) -> Suite:
     return Suite(path.stem, tuple(Item(f"{i:05d}", prompt, category, i) for i, (prompt, category) in rows))
 
 
+def of_world(kind: str, rest: str, sets: int) -> Suite:
+    """`world`, `geneval-like` or `riddles`: the embedded world's own."""
+    if kind == "world":
+        return Suite(f"world:{rest or 'test'}", world_suites.world(rest or "test", sets), "oracle")
+    if rest:
+        raise InputError(f"The suite {kind} has no parts; got '{rest}'.")
+    items = world_suites.riddles() if kind == "riddles" else world_suites.geneval_like(sets)
+    categories = dict.fromkeys(item.category for item in items)
+    return Suite(kind, items, "oracle", weights=dict.fromkeys(categories, 1 / max(1, len(categories))))
+
+
+def geneval_of(rest: str, embedded: bool) -> Suite:
+    """GenEval's file by its path, found on this machine, or downloaded. embedded: drawn by the embedded model, and so
+    judged by its world's oracle, by GenEval's rules; tasks in turn, so that a limit takes from all of them.
+    """
+    path = Path(rest) if rest else world_suites.geneval_file()
+    try:
+        suite = geneval(path or fetch("geneval"))
+    except InputError as error:
+        if path:
+            raise
+        raise InputError(
+            f"{error} Or set {world_suites.GENEVAL_VARIABLE} to it. The suite geneval-like needs no file."
+        ) from error
+    if not embedded:
+        return suite
+    return replace(suite, items=world_suites.in_turn(suite.items), critic="oracle", critic_options={})
+
+
+WORLD = ("world", "geneval-like", "riddles")
 SUITES = {
+    "world": "the embedded world: world (its test split), world:validation",
+    "geneval-like": "GenEval's six kinds of task in the embedded world's own test split",
+    "riddles": "WISE's six fields in the embedded world: held-out ways to ask for its facts",
     "shapes": "the embedded world: shapes (its test split), shapes:validation",
-    "geneval": "geneval (downloaded), geneval:evaluation_metadata.jsonl",
+    "geneval": f"geneval:{world_suites.GENEVAL_FILE}; alone: where {world_suites.GENEVAL_VARIABLE} says, or downloaded",
     "compbench": "compbench (downloaded), compbench:FOLDER of *_val.txt, or compbench:color_val.txt",
     "wise": "wise:FOLDER or JSON of the original release, whose scores the paper reports",
     "wise-verified": "wise-verified:FOLDER or JSON of the release of 2026",
@@ -119,8 +152,10 @@ SUITES = {
 }
 
 
-def load_suite(name: str, sets: int = 1) -> Suite:
-    """A suite by name, `NAME:PATH`, or the path of a prompt file. sets: of `shapes` only.
+def load_suite(name: str, sets: int = 1, embedded: bool = False) -> Suite:
+    """A suite by name, `NAME:PATH`, or the path of a prompt file.
+
+    sets: of the embedded world's own only. embedded: whether the embedded model draws it (`geneval_of`).
 
     Raises:
         InputError: no such suite, a file that cannot be read or is of another format, or no prompts in it.
@@ -129,8 +164,12 @@ def load_suite(name: str, sets: int = 1) -> Suite:
     path = Path(rest or name)
     if kind == "shapes":
         suite = shapes(rest or "test", sets)
+    elif kind in WORLD:
+        suite = of_world(kind, rest, sets)
+    elif kind == "geneval":
+        suite = geneval_of(rest, embedded)
     elif kind in FILES:
-        suite = {"geneval": geneval, "compbench": compbench}[kind](path if rest else fetch(kind))
+        suite = compbench(path if rest else fetch(kind))
     elif kind in SUITES and not rest:
         raise InputError(f"Say where the prompts of {kind} are: {SUITES[kind]}. They are not shipped with this.")
     elif kind in WISE:

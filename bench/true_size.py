@@ -100,8 +100,8 @@ def measure(folder: str, device: str, dtype: str, quantization: str | None) -> d
     critic = load_critic("self", model=model)
     settings = SearchSettings(steps=1, threshold=1.0)
     state = start(model, critic, "two red circles", settings)
-    seconds.append(state.cost.seconds)
-    seconds.append(advance(model, critic, state, settings).cost.seconds)
+    seconds.append(state.step.cost.seconds)
+    seconds.append(advance(model, critic, state, settings).step.cost.seconds)
     cuda = torch.device(device).type == "cuda"
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     needed = memory_needed(folder, device, model.dtype, quantization)

@@ -1,6 +1,7 @@
 """One model in one process: takes a prompt and a seed, gives a record for each method. Equal jobs, equal records."""
 
 import io
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from milr_core import (
     CriticError,
     InputError,
     Score,
+    SearchControl,
     SearchSettings,
     Step,
     Workspace,
@@ -24,9 +26,11 @@ from milr_core import (
     load_model,
 )
 from milr_core.critics import critic_names, options_for
+from milr_core.critics.base import plain_text
 from milr_core.janus.decode import keep_going
 from milr_core.janus.devices import default_device
-from milr_core.steps import Cost
+from milr_core.state import Cost
+from milr_core.together import Searching, taking_turns, together
 from shapes.plans import plan_is_right
 from shapes.prompts import PromptError, parse
 
@@ -35,7 +39,8 @@ from shapes.prompts import PromptError, parse
 class Setup:
     """All that a worker needs to know; picklable. critic: judges the run, and guides where a method names no other.
 
-    critic_options: what critics are made with, by their name.
+    critic_options: what critics are made with, by their name. batch: prompts that a worker searches at once, decoded
+    together; each costs memory for its caches, and sums are rounded otherwise than alone.
     """
 
     model: str
@@ -43,6 +48,7 @@ class Setup:
     observers: tuple[str, ...] = ()
     settings: SearchSettings = SearchSettings()
     device: str | None = None
+    batch: int = 1
     critic_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def options_of(self, name: str, item: Item) -> dict[str, Any]:
@@ -60,6 +66,10 @@ class Job:
     methods: tuple[Method, ...]
 
 
+Key = tuple[str, int, str]
+"""Of a result: the item's id, the seed, the method's name."""
+
+
 @dataclass(frozen=True)
 class Result:
     """One method's outcome. error: why there is none; then `record` holds the key alone. image: PNG bytes."""
@@ -70,6 +80,10 @@ class Result:
     record: dict[str, Any]
     image: bytes = b""
     error: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.item.id, self.seed, self.method
 
 
 def search_seed(item: Item, seed: int) -> int:
@@ -100,20 +114,16 @@ class Worker:
         transformers_logging.set_verbosity_error()
         self.setup = setup
         self.model = load_model(setup.model, device)
-        self.runner = Runner(self.model, self._critic, self._observers)
-        self._item: Item | None = None
         self._critics: dict[str, tuple[dict[str, Any], Critic]] = {}
+        self._making = threading.Lock()
 
-    def _critic(self, name: str) -> Critic:
-        """The critic for the item at hand: one of a name at a time, for their weights can be large."""
-        options = self.setup.options_of(name, self._item)
-        if name not in self._critics or self._critics[name][0] != options:
-            self._critics[name] = options, load_critic(name, model=self.model, **options)
-        return self._critics[name][1]
-
-    def _observers(self, guide: str) -> Sequence[Critic]:
-        names = dict.fromkeys((self.setup.critic, *self.setup.observers))
-        return [self._critic(name) for name in names if name != guide]
+    def critic(self, name: str, item: Item) -> Critic:
+        """The critic for an item: one of a name is kept, for their weights can be large."""
+        options = self.setup.options_of(name, item)
+        with self._making:
+            if name not in self._critics or self._critics[name][0] != options:
+                self._critics[name] = options, load_critic(name, model=self.model, **options)
+            return self._critics[name][1]
 
     def first_text(self, prompt: str) -> str:
         """The greedy reasoning text, without drawing."""
@@ -123,20 +133,56 @@ class Worker:
 
     def run(self, job: Job) -> Iterator[Result]:
         """A result for each method of the job. A failure is a result with `error`, never a score."""
-        self._item = job.item
-        for method in job.methods:
-            try:
-                yield self._one(job, method)
-            except (CriticError, InputError) as error:
-                yield Result(job.item, job.seed, method.name, {}, error=str(error))
+        yield from Desk(self, job).results()
 
-    def _one(self, job: Job, method: Method) -> Result:
+    def run_together(self, jobs: Sequence[Job]) -> Iterator[Result]:
+        """As `run`, of several jobs in one batch."""
+        if len(jobs) == 1:
+            yield from self.run(jobs[0])
+            return
+
+        def searching(job: Job) -> Searching:
+            return lambda workspace, control, turn: Desk(self, job, workspace, control, turn).results()
+
+        for _, result in together(self.model, [searching(job) for job in jobs]):
+            yield result
+
+
+class Desk:
+    """What one job is done with; beside others, on a workspace of a batch, its critics take turns with theirs."""
+
+    def __init__(
+        self, worker: Worker, job: Job, workspace: Workspace | None = None, control: SearchControl | None = None,
+        turn: "threading.Lock | None" = None,
+    ):  # fmt: skip
+        self.worker, self.setup, self.job, self.turn = worker, worker.setup, job, turn
+        self.runner = Runner(worker.model, self._critic, self._observers, workspace, control)
+
+    def _critic(self, name: str) -> Critic:
+        critic = self.worker.critic(name, self.job.item)
+        return taking_turns([critic], self.turn)[0] if self.turn else critic
+
+    def _observers(self, guide: str) -> Sequence[Critic]:
+        names = dict.fromkeys((self.setup.critic, *self.setup.observers))
+        return [self._critic(name) for name in names if name != guide]
+
+    def results(self) -> Iterator[Result]:
+        """One for each method."""
+        item, seed = self.job.item, self.job.seed
+        for method in self.job.methods:
+            try:
+                yield self._one(item, seed, method)
+            except (CriticError, InputError) as error:
+                yield Result(item, seed, method.name, {}, error=plain_text(str(error)))
+
+    def _one(self, item: Item, seed: int, method: Method) -> Result:
         guide = method.guide or self.setup.critic
-        base = replace(self.setup.settings, seed=search_seed(job.item, job.seed))
-        steps = list(self.runner.steps(method, guide, job.item.prompt, base))
+        base = replace(self.setup.settings, seed=search_seed(item, seed))
+        steps = list(self.runner.steps(method, guide, item.prompt, base))
+        self.runner.control.poll()  # a batch that broke off leaves half a search, which is no result
         answer = steps[steps[-1].best]
-        record = self._record(job.item, job.seed, method, guide, steps)
-        return Result(job.item, job.seed, method.name, record, png(answer.image))
+        record = self._record(item, seed, method, guide, steps)
+        return Result(item, seed, method.name, record, png(answer.image))
 
     def _record(self, item: Item, seed: int, method: Method, guide: str, steps: list[Step]) -> dict[str, Any]:
         """JSON-able. All that differs between two runs of the same job is under `timing`.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import milr_core
-from milr_core import diagnostics, errors, replay, settings
+from milr_core import diagnostics, engine, errors, record, settings, trajectory
 from milr_core.critics import base
 
 WIDTH = 110
@@ -17,9 +17,11 @@ REFERENCE = Path(__file__).parent / "reference.md"
 INTERFACE: dict[Any, tuple[str, ...]] = {
     milr_core: tuple(milr_core.__all__),
     settings: ("PRESETS", "recommended_settings", "settings_from", "check"),
-    base: ("About", "Weights", "Usage"),
+    base: ("About", "Weights", "Usage", "Box"),
     diagnostics: ("inspected", "flags"),
-    replay: ("replay",),
+    trajectory: ("writing",),
+    record: ("Header", "StepRecord", "MadeBy"),
+    engine: ("Job", "Engine", "run"),
     errors: ("Stopped",),
 }
 """Modules, and what of them is for callers."""

@@ -1,14 +1,14 @@
 """MILR: test-time latent reasoning for text-to-image generation (arXiv 2509.22761), as a library."""
 
-from milr_core.baselines import best_of_n, plain, text_enhanced
+from milr_core.baselines import best_of_n, plain
 from milr_core.control import SearchControl
 from milr_core.critics import Critic, Mixture, Score, load_critic
 from milr_core.errors import CriticError, InputError
 from milr_core.janus import MODELS, Janus, Loading, Memory, ModelInfo, Workspace, free_bytes, load_model, memory_needed
 from milr_core.search import advance, reason, start
 from milr_core.settings import SearchSettings, preset
-from milr_core.state import State
-from milr_core.steps import Cost, Step
+from milr_core.state import Cost, State, Step
+from milr_core.strategy import Proposal, Strategy
 from milr_core.together import reason_together
 from milr_core.trajectory import Trajectory
 
@@ -25,11 +25,13 @@ __all__ = [
     "Memory",
     "Mixture",
     "ModelInfo",
+    "Proposal",
     "Score",
     "SearchControl",
     "SearchSettings",
     "State",
     "Step",
+    "Strategy",
     "Trajectory",
     "Workspace",
     "advance",
@@ -43,5 +45,4 @@ __all__ = [
     "reason",
     "reason_together",
     "start",
-    "text_enhanced",
 ]

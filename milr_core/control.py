@@ -1,11 +1,13 @@
-"""The hand on a running search: pause, go on, stop, change settings. Safe to use from another thread."""
+"""The loop that every search is, and the hand on it: pause, go on, stop, change settings from another thread."""
 
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from milr_core.errors import InputError, Stopped
 from milr_core.settings import KNOBS, SearchSettings, check
+from milr_core.state import State, Step
 
 
 class SearchControl:
@@ -65,3 +67,15 @@ class SearchControl:
                 self._condition.wait_for(lambda: self._stopped or not self._paused)
                 if self._stopped:
                     raise Stopped
+
+
+def drive(make: Callable[[State | None], State | None], state: State | None = None) -> Iterator[Step]:
+    """The loop: steps after `state`, each made by `make` from the one before, until it gives None or a stop.
+
+    make: of a state the next one, of None step 0; wherever that is computed. What it raises ends the loop.
+    """
+    try:
+        while (state := make(state)) is not None:
+            yield state.step
+    except Stopped:
+        return

@@ -5,23 +5,30 @@ little about any of them. Here a rollout asks of one token whether it matters: i
 another token (exact line search), the text after it is decoded anew, and the search goes on from the best text so far.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from milr_core import reinforce
+from milr_core.errors import InputError
 from milr_core.janus import Janus
 from milr_core.latents import Latents, size
 from milr_core.settings import SearchSettings
-from milr_core.state import State
+from milr_core.state import SEARCH, State
+from milr_core.strategy import Proposal
 
 RULE = "coordinate"
 FAMILIAR = 0.8
 """Share of its weight that a position loses for every one tried before that had the same tokens to choose from."""
 BEYOND = 1.01
 """How far past the boundary, in distances to it."""
+MOST = 1 << 16
+"""Positions: beyond those of any text."""
 
 
-def next_position(logits: Tensor, fixed: list[int], tried: tuple[int, ...]) -> int:
+def next_position(logits: Tensor, fixed: Sequence[int], tried: Sequence[int]) -> int:
     """The least sure of n positions, those like the ones tried in vain put last.
 
     logits: (n, V). fixed: positions that stay as they are. Likeness is the overlap of two distributions
@@ -33,7 +40,7 @@ def next_position(logits: Tensor, fixed: list[int], tried: tuple[int, ...]) -> i
         if position < len(roots):
             weight = weight * (1 - FAMILIAR * (roots @ roots[position]).clamp(0, 1))
             weight[position] *= 1 - FAMILIAR  # itself comes after its likes
-    weight[fixed] = -1
+    weight[list(fixed)] = -1
     return int(weight.argmax())
 
 
@@ -59,23 +66,58 @@ def across(model: Janus, z: Tensor, token: int) -> tuple[Tensor, float]:
     return z + distance * away, norm
 
 
-def move_one(model: Janus, state: State, s: SearchSettings) -> tuple[Latents, float, float]:
+def move_one(
+    model: Janus, state: State, s: SearchSettings, tried: Sequence[int]
+) -> tuple[Latents, tuple[float, float]]:
     """The text latents that have been moved, one more at their end; the norms of its gradient and its update.
 
-    Latents after it are dropped: their text is decoded anew. `state.tried` are positions that did not help.
+    Latents after it are dropped: their text is decoded anew. tried: positions that did not help.
     """
-    candidates = state.rollout_text[: size(s.text_ratio, len(state.rollout_text))].float()
-    before = state.text_latents if state.text_latents is not None and state.text_latents.rule == RULE else None
+    hidden = state.drawn.text_hidden
+    candidates = hidden[: size(s.text_ratio, len(hidden))].float()
+    before = state.latents.get("text")
+    before = before if before is not None and before.rule == RULE else None
     kept = [p for p in before.positions.tolist() if p < len(candidates)] if before is not None else []
     with torch.no_grad():
-        position = next_position(model.text_head(candidates), kept, state.tried)
+        position = next_position(model.text_head(candidates), kept, tried)
     old = candidates[position]
-    new, gradient_norm = across(model, old, state.text_tokens[position])
-    rows = [(p, before.values[i], before.origin[i]) for i, p in enumerate(kept) if p < position]
-    positions, values, origins = zip(*rows, (position, new, old), strict=True)
-    values, nothing = torch.stack(values), torch.zeros(len(values), *old.shape, device=old.device)
-    latents = Latents(
-        values, torch.tensor(positions), nothing, nothing.clone(), torch.zeros(len(values), dtype=torch.long),
-        s.text_ratio, RULE, torch.stack(origins),
-    )  # fmt: skip
-    return latents, gradient_norm, (new - old).norm().item()
+    new, gradient_norm = across(model, old, state.drawn.text_tokens[position])
+    rows = [(p, before.values[i]) for i, p in enumerate(kept) if p < position] if before is not None else []
+    positions, values = zip(*rows, (position, new), strict=True)
+    values = torch.stack(values)
+    nothing, count = torch.zeros_like(values), torch.zeros(len(values), dtype=torch.long)
+    latents = Latents(values, torch.tensor(positions), nothing, nothing.clone(), count, s.text_ratio, RULE)
+    return latents, (gradient_norm, (new - old).norm().item())
+
+
+class Coordinate:
+    """Asks one question of the best text so far. Remembers that state, and the positions that were tried in vain."""
+
+    method = SEARCH
+
+    def __init__(self, moving: Callable[[str, int, int], set[str]], image_latents: Callable[..., tuple]):
+        """moving: the schedule, Algorithm 2. image_latents: the paper's own move of them, which goes on beside."""
+        self.moving, self.image_latents = moving, image_latents
+
+    def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
+        tried, best = state.memory.get("tried", []), state.kept or state
+        if not isinstance(tried, list) or not all(isinstance(p, int) and 0 <= p < MOST for p in tried):
+            raise InputError("The memory of this run's search is damaged: go on from an earlier step.")
+        if state.index == state.best:  # better than before: ask the next question of this text
+            best, tried = state, [] if "text" in state.norms else tried
+        kept = replace(best, kept=None, probabilities=None)
+        base = replace(kept, index=state.index, values=state.values, random=state.random, spent=state.spent)
+        moves = self.moving(s.strategy, state.index + 1, s.steps)
+        latents, norms = {}, {}
+        if s.strategy != "image":
+            latents = {"text": base.latents["text"]} if "text" in base.latents else {}
+            if "text" in moves:
+                latents["text"], norms["text"] = move_one(model, base, s, tried)
+                tried = [*tried, int(latents["text"].positions[-1])]
+        if s.strategy != "text":
+            latents["image"], moved = self.image_latents("image" in moves, model, base, s)
+            norms |= {"image": moved} if moved else {}
+        return Proposal(base, latents, "text" in moves, norms=norms, memory={"tried": list(tried)}, kept=kept)
+
+    def finished(self, state: State, s: SearchSettings) -> bool:
+        return state.finished(s)

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from milr_core.janus import Janus
 from milr_core.latents import Latents
-from milr_core.state import State
-from milr_core.steps import Probabilities, Step
+from milr_core.state import Probabilities, State, Step
 
 NGRAM = 4
 """Tokens in a phrase that must not keep coming back."""
@@ -77,14 +76,14 @@ def token_probabilities(model: Janus, state: State) -> Probabilities:
     At temperature 0 image tokens are looked at as with temperature 1.
     """
     state = state.to(model.device)
-    s = state.settings
+    s, drawn = state.settings, state.drawn
 
-    def drawn(z: Tensor) -> Tensor:
+    def image_head(z: Tensor) -> Tensor:
         return model.image_head(z, s.guidance) / (s.temperature or 1.0)
 
     return Probabilities(
-        *_figures(model.text_head, state.rollout_text, state.text_latents, state.text_tokens),
-        *_figures(drawn, state.rollout_image, state.image_latents, state.image_tokens),
+        *_figures(model.text_head, drawn.text_hidden, state.latents.get("text"), drawn.text_tokens),
+        *_figures(image_head, drawn.image_hidden, state.latents.get("image"), drawn.image_tokens),
     )
 
 
@@ -112,13 +111,13 @@ def changed_cells(step: Step, other: Step) -> list[int]:
 
 @dataclass(frozen=True)
 class Flag:
-    """Something worth knowing about a step. kind: one of KINDS. detail: the figures it rests on, in words."""
+    """Something worth knowing about a step. detail: the figures it rests on, in words.
+
+    kind: "textual collapse", "visual collapse", "reward hacking", "no change" or "early stop".
+    """
 
     kind: str
     detail: str
-
-
-KINDS = ("textual collapse", "visual collapse", "reward hacking", "no change", "early stop")
 
 
 def repetition(tokens: Sequence[int], n: int = NGRAM) -> float:
@@ -199,7 +198,7 @@ def early_stop(step: Step) -> Flag | None:
 
 
 def flags(steps: Sequence[Step], index: int) -> list[Flag]:
-    """What there is to say about a step, in the order of KINDS."""
+    """What there is to say about a step, collapses first."""
     step, first = steps[index], steps[0]
     found = [early_stop(step)]
     if index:

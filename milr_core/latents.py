@@ -5,7 +5,6 @@ row as `torch.optim.Adam` treats a new parameter.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,10 +15,9 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class Latents:
-    """n optimised latents. values, mean, variance, origin: (n, ...) float32; positions, count: (n,) int64.
+    """n optimised latents. values, mean, variance: (n, ...) float32; positions, count: (n,) int64.
 
-    origin: the values a row began with. `ratio` and `rule` are what the group was sized for: it is resized only when
-    they change.
+    `ratio` and `rule` are what the group was sized for: it is resized only when they change.
     """
 
     values: Tensor
@@ -29,14 +27,13 @@ class Latents:
     count: Tensor
     ratio: float
     rule: str
-    origin: Tensor
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def to(self, device: str | torch.device) -> "Latents":
         """The same latents on a device; positions and counts stay on the CPU."""
-        moved = {name: getattr(self, name).to(device) for name in ("values", "mean", "variance", "origin")}
+        moved = {name: getattr(self, name).to(device) for name in ("values", "mean", "variance")}
         return replace(self, **moved)
 
 
@@ -46,65 +43,57 @@ def size(ratio: float, total: int) -> int:
     return min(total, max(1, math.floor(ratio * total + 1e-9)))
 
 
-def positions(rule: str, count: int, total: int, seed: int, entropy: Callable[[], Tensor] | None = None) -> Tensor:
-    """(count,) positions in order: the first ones, a choice fixed by the seed (paper, Table 5), or those of highest
-    entropy; `entropy` gives it for each of the `total` positions.
-    """
+def positions(rule: str, count: int, total: int, seed: int) -> Tensor:
+    """(count,) positions in order: the first ones, or a choice fixed by the seed (paper, Table 5)."""
     if rule == "prefix":
         return torch.arange(count)
-    if rule == "entropy":
-        return entropy().cpu().topk(count).indices.sort().values
     return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:count].sort().values
 
 
-def resize(
-    old: Latents | None,
-    rollout: Tensor,
-    ratio: float,
-    rule: str,
-    seed: int,
-    entropy: Callable[[], Tensor] | None = None,
-) -> Latents:
+def resize(old: Latents | None, rollout: Tensor, ratio: float, rule: str, seed: int) -> Latents:
     """Latents for `ratio` of a rollout (N, ...): rows at positions that stay are kept with their moments, new ones
     are taken from the rollout, the rest is dropped. The same object if neither ratio nor rule has changed.
     """
     if old is not None and (old.ratio, old.rule) == (ratio, rule):
         return old
-    wanted = positions(rule, size(ratio, len(rollout)), len(rollout), seed, entropy)
+    wanted = positions(rule, size(ratio, len(rollout)), len(rollout), seed)
     values = rollout[wanted.to(rollout.device)].float().clone()
     zeros = torch.zeros_like(values)
     count = torch.zeros(len(wanted), dtype=torch.long)
-    new = Latents(values, wanted, zeros, zeros.clone(), count, ratio, rule, values.clone())
+    new = Latents(values, wanted, zeros, zeros.clone(), count, ratio, rule)
     if old is not None:
         rows = {int(p): row for row, p in enumerate(old.positions)}
         for row, position in enumerate(wanted.tolist()):
             if position in rows:
-                for name in ("values", "mean", "variance", "count", "origin"):
+                for name in ("values", "mean", "variance", "count"):
                     getattr(new, name)[row] = getattr(old, name)[rows[position]]
     return new
 
 
-def adam_step(latents: Latents, gradient: Tensor, lr: float, unit: str = "absolute") -> Latents:
-    """One step of Adam (Kingma and Ba), as `torch.optim.Adam` does it, each row with its own bias correction.
-
-    unit: of the learning rate; "norm" scales it by the root mean square of each row's last axis.
-    """
+def adam_step(latents: Latents, gradient: Tensor, lr: float) -> Latents:
+    """One step of Adam (Kingma and Ba), as `torch.optim.Adam` does it, each row with its own bias correction."""
     count = latents.count + 1
     mean = BETA1 * latents.mean + (1 - BETA1) * gradient
     variance = BETA2 * latents.variance + (1 - BETA2) * gradient.square()
     shape = (-1,) + (1,) * (gradient.dim() - 1)
     n = count.to(gradient.device).view(shape)
     step_size = lr / (1 - BETA1**n)
-    if unit == "norm":
-        step_size = step_size * latents.values.square().mean(-1, keepdim=True).sqrt()
     denominator = (variance / (1 - BETA2**n)).sqrt() + EPSILON
     values = latents.values - step_size * mean / denominator
     return replace(latents, values=values, mean=mean, variance=variance, count=count)
 
 
-def confine(latents: Latents, radius: float) -> Latents:
-    """Latents brought back to at most `radius` times the norm of their origin from it, each vector by itself."""
-    moved = latents.values - latents.origin
-    allowed = radius * latents.origin.norm(dim=-1, keepdim=True)
-    scale = (allowed / moved.norm(dim=-1, keepdim=True).clamp_min(EPSILON)).clamp_max(1)
-    return replace(latents, values=latents.origin + scale * moved)
+def splice(tokens: Tensor, positions: Tensor, chosen: Tensor, end: int) -> Tensor:
+    """A text up to the last of `positions`: there the `chosen` tokens, between them `tokens` (M,) as they are.
+
+    Cut after the first `end` token, and where `tokens` have nothing between two positions.
+    """
+    given: list[int] = []
+    for position, token in zip(positions.tolist(), chosen.tolist(), strict=True):
+        given += tokens[len(given) : position].tolist()
+        if len(given) < position or end in given:
+            break
+        given.append(token)
+        if token == end:
+            break
+    return torch.tensor(given, dtype=torch.long, device=tokens.device)

@@ -1,157 +1,347 @@
-"""A step of a run bundle: a state as a record of plain data and a dictionary of tensors, and back."""
+"""The record of a run: a `Header`, and a `StepRecord` for each step.
 
+One form, in which a run is written, gone on with, replayed, exported and answered with; what is read is checked here
+and nowhere else. Tensors lie beside it (`tensors_of`, `latents_of`).
+"""
+
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from torch import Tensor
 
 from milr_core.critics.base import Score, Usage
+from milr_core.errors import InputError
 from milr_core.latents import Latents
 from milr_core.settings import settings_from
-from milr_core.state import Sample, State
-from milr_core.steps import Cost, Probabilities
+from milr_core.state import BEST_OF_N, SEARCH, Cost, Drawn, Probabilities, State, Step
 
-_GROUP = ("values", "positions", "mean", "variance", "count", "origin")
+SCHEMA = 2
+"""Schema 1 was one `trajectory.json` with all steps in it; it is read (`from_schema_1`) and no longer written."""
+
+MAX_TEXT, MAX_PARTS = 20_000, 100
+MAX_TOKENS = 1 << 16
+MAX_ID = 2**31
+"""Characters of a text, named figures of a score, tokens of a step, the largest id: beyond those of any model."""
+
+Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=MAX_ID, strict=True)]
+Tokens = Annotated[list[Count], Field(max_length=MAX_TOKENS)]
+Shares = Annotated[list[Unit], Field(max_length=MAX_TOKENS)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Name = Annotated[str, Field(max_length=2000)]
+Parts = Annotated[dict[Name, Unit], Field(max_length=MAX_PARTS)]
+Norms = Annotated[dict[Literal["text", "image"], Finite], Field(max_length=2)]
+Method = Literal["search", "best-of-n", "plain"]
+
+_GROUP = ("values", "positions", "mean", "variance", "count")
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+
+class MadeBy(_Checked):
+    """The model that made a run."""
+
+    id: Name
+    weights_hash: Name
+
+
+class Header(_Checked):
+    """All that a run was asked for: with it alone the same search begins again.
+
+    critic, observers: names or mixtures. options: of the critic, as `load_critic` takes them, without keys. settings:
+    that it began with; None in bundles from before they were kept.
+    """
+
+    schema_: Literal[1, 2] = Field(SCHEMA, alias="schema")
+    prompt: Text
+    model: MadeBy
+    critic: Name
+    observers: Annotated[list[Name], Field(max_length=MAX_PARTS)] = []
+    options: dict[Name, Any] = {}
+    method: Method = SEARCH
+    settings: dict[str, Any] | None = None
+
+    @field_validator("options")
+    @classmethod
+    def no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Keys are for the environment, and never written."""
+        plain = {k: cls.no_secrets(v) if isinstance(v, dict) else v for k, v in options.items()}
+        return {k: v for k, v in plain.items() if not any(word in k.lower() for word in ("key", "token", "secret"))}
+
+    @field_validator("settings")
+    @classmethod
+    def allowed(cls, settings: dict[str, Any] | None) -> dict[str, Any] | None:
+        return settings and settings_from(settings).as_dict()
+
+
+class ObservedRecord(_Checked):
+    value: Unit
+    parts: Parts
+    reason: Text
+
+
+class ProbabilitiesRecord(_Checked):
+    model_config = ConfigDict(extra="forbid")
+    text: Shares
+    text_own: Shares
+    text_entropy: Shares
+    image: Shares
+    image_own: Shares
+    image_entropy: Shares
+
+
+class LatentsRecord(_Checked):
+    ratio: Annotated[float, Field(gt=0, le=1)]
+    rule: Literal["prefix", "random", "entropy", "coordinate"]
+
+
+class CostRecord(_Checked):
+    model_config = ConfigDict(extra="forbid")
+    image_rollouts: Count = 0
+    text_tokens: Count = 0
+    image_tokens: Count = 0
+    critic_calls: Count = 0
+    judge_calls: Count = 0
+    judge_input_tokens: Count = 0
+    judge_output_tokens: Count = 0
+    judge_dollars: Finite = 0.0
+    text_seconds: Finite = 0.0
+    image_seconds: Finite = 0.0
+    pixels_seconds: Finite = 0.0
+    critic_seconds: Finite = 0.0
+    observer_seconds: Finite = 0.0
+    update_seconds: Finite = 0.0
+
+
+class StepRecord(_Checked):
+    """A step, as it stands in a line of `trajectory.jsonl`. Names are those of `Step`, `State` and `Score`.
+
+    latents: by kind, what its tensors were sized for. memory, kept: of the strategy; kept is the index of a step.
+    image, state: names of the files beside it.
+    """
+
+    index: Count
+    method: Method = SEARCH
+    text: Text
+    reward: Unit
+    parts: Parts
+    reason: Text
+    raw: dict[str, Any] = {}
+    best: Count
+    settings: dict[str, Any]
+    cost: CostRecord
+    text_tokens: Tokens
+    token_strings: Annotated[list[Text], Field(max_length=MAX_TOKENS)]
+    text_prefix: Count
+    text_positions: Tokens
+    image_tokens: Annotated[list[Count], Field(min_length=1, max_length=MAX_TOKENS)]
+    image_positions: Tokens
+    gradient_norm: Norms
+    update_norm: Norms
+    latents: Annotated[dict[Literal["text", "image"], LatentsRecord], Field(max_length=2)] = {}
+    memory: dict[Name, Any] = {}
+    kept: Count | None = None
+    image: str
+    state: str
+    observed: Annotated[dict[Name, ObservedRecord], Field(max_length=MAX_PARTS)] = {}
+    probabilities: ProbabilitiesRecord | None = None
+
+    @field_validator("settings")
+    @classmethod
+    def allowed(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        return settings_from(settings).as_dict()
+
+    @model_validator(mode="after")
+    def fits_together(self) -> "StepRecord":
+        words, cells = len(self.text_tokens), len(self.image_tokens)
+        if (self.image, self.state) != (image_name(self.index), state_name(self.index)):
+            raise ValueError("it names files that a run bundle does not hold")
+        if self.best > self.index or (self.kept is not None and self.kept >= self.index):
+            raise ValueError("it does not fit the steps before it")
+        if len(self.token_strings) != words or self.text_prefix > words:
+            raise ValueError("the text has another number of tokens than it says")
+        if any(at >= cells for at in self.image_positions):
+            raise ValueError("an image position lies outside the image")
+        if any(at >= words for at in self.text_positions):
+            raise ValueError("an optimised token lies beyond the text")
+        if set(self.update_norm) != set(self.gradient_norm):
+            raise ValueError("gradients and updates are not of the same latents")
+        p = self.probabilities
+        if p and [len(values) for values in dict(p).values()] != [words] * 3 + [cells] * 3:
+            raise ValueError("there is not one probability for each token")
+        return self
+
+    @classmethod
+    def of(cls, state: State) -> "StepRecord":
+        """Raises InputError for a state that could not be read again."""
+        step, score = state.step, state.drawn.score
+        return checked(
+            cls,
+            {
+                **{name: getattr(step, name) for name in cls.model_fields.keys() & vars(step).keys() - _REWRITTEN},
+                "reward": step.reward,
+                "parts": step.parts,
+                "reason": whole_characters(step.reason),
+                "raw": _plain_data(score.raw),
+                "settings": step.settings.as_dict(),
+                "cost": asdict(step.cost),
+                "latents": {kind: {"ratio": z.ratio, "rule": z.rule} for kind, z in state.latents.items()},
+                "memory": dict(state.memory),
+                "kept": state.kept and state.kept.index,
+                "image": image_name(state.index),
+                "state": state_name(state.index),
+                "observed": {
+                    name: {"value": seen.value, "parts": seen.parts, "reason": whole_characters(seen.reason)}
+                    for name, seen in step.observed.items()
+                },
+                "probabilities": step.probabilities and asdict(step.probabilities),
+            },
+            f"Step {state.index}",
+        )
+
+    def step(self, image: Image.Image) -> Step:
+        """What callers see of it, without the state behind it and without what critics measured."""
+        mine = {name: getattr(self, name) for name in StepRecord.model_fields.keys() & _STEP_FIELDS - _REWRITTEN}
+        return Step(
+            **mine,
+            image=image,
+            score=Score(self.reward, self.parts, self.reason),
+            settings=settings_from(self.settings),
+            cost=Cost(**dict(self.cost)),
+            observed={name: Score(**dict(seen)) for name, seen in self.observed.items()},
+            state=None,
+            probabilities=self.probabilities and Probabilities(**dict(self.probabilities)),
+        )
+
+    def to_state(
+        self, tensors: Mapping[str, Tensor], prompt: str, image: Image.Image, values: tuple[float, ...], spent: Usage,
+        kept: State | None,
+    ) -> State:  # fmt: skip
+        """The state that it was made of. values, spent, kept: as of `State`, from the records before.
+
+        Raises:
+            KeyError, TypeError: a tensor is missing, or not one that such a step has.
+        """
+        self._check_tensors(tensors)
+        step = self.step(image)
+        drawn = Drawn(
+            self.text, self.text_tokens, self.token_strings, tensors["rollout_text"], self.image_tokens,
+            tensors["rollout_image"], image, Score(self.reward, self.parts, self.reason, self.raw), step.observed,
+            step.cost,
+        )  # fmt: skip
+        return State(
+            prompt, self.index, step.settings, drawn, values, tensors["random"],
+            latents={
+                kind: Latents(**{k: tensors[f"{kind}.{k}"] for k in _GROUP}, ratio=about.ratio, rule=about.rule)
+                for kind, about in self.latents.items()
+            },
+            spent=spent,
+            norms={kind: (self.gradient_norm[kind], self.update_norm[kind]) for kind in self.gradient_norm},
+            method=self.method, memory=self.memory, kept=kept, probabilities=step.probabilities,
+        )  # fmt: skip
+
+    def _check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """What a search would go on from without a word, or break off over: shapes, types, numbers that are none."""
+
+        def check(name: str, holds: bool) -> None:
+            if not holds:
+                raise TypeError(f"{name} is not what such a step has")
+
+        totals = {"text": len(self.text_tokens), "image": len(self.image_tokens)}
+        width = tensors["rollout_text"].shape[-1:]
+        for kind, shape in (("text", width), ("image", (2, *width))):
+            hidden = tensors[f"rollout_{kind}"]
+            check(f"rollout_{kind}", hidden.shape == (totals[kind], *shape) and _finite(hidden))
+            if kind not in self.latents:
+                continue
+            group = {k: tensors[f"{kind}.{k}"] for k in _GROUP}
+            count = len(group["positions"])
+            for k in ("positions", "count"):
+                whole = group[k].dtype == torch.int64 and group[k].shape == (count,)
+                check(f"{kind}.{k}", whole and bool((group[k] >= 0).all()))
+            check(f"{kind}.positions", len(group["positions"].unique()) == count)
+            for k in ("values", "mean", "variance"):
+                check(f"{kind}.{k}", group[k].shape == (count, *shape) and _finite(group[k]))
+            check(f"{kind}.variance", bool((group["variance"] >= 0).all()))
+        if "image" in self.latents:
+            check("image.positions", bool((tensors["image.positions"] < totals["image"]).all()))
+        random = tensors["random"]
+        check("random", random.dtype == torch.uint8 and random.shape == torch.get_rng_state().shape)
+
+
+_STEP_FIELDS = set(Step.__dataclass_fields__)
+_REWRITTEN = {"image", "score", "settings", "cost", "observed", "state", "probabilities"}
+"""Fields that a step and its record have in another form each."""
+
+
+def image_name(index: int) -> str:
+    return f"step-{index:03d}.png"
+
+
+def state_name(index: int) -> str:
+    return f"state-{index:03d}.safetensors"
 
 
 def tensors_of(state: State) -> dict[str, Tensor]:
     """What of a state is tensors, in main memory."""
-    tensors = {"rollout_text": state.rollout_text, "rollout_image": state.rollout_image, "random": state.random}
-    for name, group in (("text", state.text_latents), ("image", state.image_latents)):
-        if group is not None:
-            tensors |= {f"{name}.{k}": getattr(group, k) for k in _GROUP}
+    tensors = {
+        "rollout_text": state.drawn.text_hidden, "rollout_image": state.drawn.image_hidden, "random": state.random,
+    }  # fmt: skip
+    for kind, z in state.latents.items():
+        tensors |= {f"{kind}.{k}": getattr(z, k) for k in _GROUP}
     return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
 
 
-def record_of(state: State) -> dict[str, Any]:
-    """All else, as JSON holds it, with the names of the files that the image and the tensors are written to."""
-    groups = {"text": state.text_latents, "image": state.image_latents}
-    record = {
-        "index": state.index,
-        "text": state.text,
-        "reward": state.score.value,
-        "parts": state.score.parts,
-        "reason": state.score.reason,
-        "raw": state.score.raw,
-        "best": state.best,
-        "settings": state.settings.as_dict(),
-        "cost": asdict(state.cost),
-        "text_tokens": state.text_tokens,
-        "token_strings": state.token_strings,
-        "text_prefix": state.step.text_prefix,
-        "text_positions": state.step.text_positions,
-        "image_tokens": state.image_tokens,
-        "image_positions": state.step.image_positions,
-        "gradient_norm": state.gradient_norm,
-        "update_norm": state.update_norm,
-        "latents": {name: {"ratio": g.ratio, "rule": g.rule} for name, g in groups.items() if g is not None},
-        "image": f"step-{state.index:03d}.png",
-        "state": f"state-{state.index:03d}.safetensors",
-    }
-    if state.pending:
-        record["pending"] = [asdict(sample) for sample in state.pending]
-    if state.tried:
-        record["tried"] = list(state.tried)
-    if state.observed:
-        record["observed"] = {
-            name: {"value": score.value, "parts": score.parts, "reason": score.reason}
-            for name, score in state.observed.items()
-        }
-    if state.probabilities:
-        record["probabilities"] = asdict(state.probabilities)
-    return record
-
-
-def check_tensors(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """What a search would go on from without a word, or break off over: shapes, types, numbers that are none.
+def checked(kind: type, data: Any, where: str) -> Any:
+    """A `Header` or a `StepRecord` of plain data.
 
     Raises:
-        KeyError, TypeError: a tensor is missing, or is not one of such a step.
+        InputError: a field that is not what a run writes; says which.
     """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])[:100]
+        problem = f"has no valid {field}: {first['msg']}" if field else f"is damaged: {first['msg']}"
+        raise InputError(f"{where} of the run {problem}.".replace("Value error, ", "")) from error
+    except (OverflowError, RecursionError) as error:
+        raise InputError(f"{where} of the run is damaged: {error}.") from error
 
-    def check(name: str, holds: bool) -> None:
-        if not holds:
-            raise TypeError(f"{name} is not what such a step has")
 
-    totals = {"text": len(record["text_tokens"]), "image": len(record["image_tokens"])}
-    width = tensors["rollout_text"].shape[-1:]
-    for name, shape in (("text", width), ("image", (2, *width))):
-        rollout = tensors[f"rollout_{name}"]
-        check(f"rollout_{name}", rollout.shape == (totals[name], *shape) and _finite(rollout))
-        if name not in record["latents"]:
-            continue
-        group = {k: tensors[f"{name}.{k}"] for k in _GROUP if f"{name}.{k}" in tensors}
-        count = len(group["positions"])
-        for k in ("positions", "count"):
-            check(
-                f"{name}.{k}",
-                group[k].dtype == torch.int64 and group[k].shape == (count,) and bool((group[k] >= 0).all()),
-            )
-        check(f"{name}.positions", len(group["positions"].unique()) == count)
-        for k in group.keys() - {"positions", "count"}:
-            check(f"{name}.{k}", group[k].shape == (count, *shape) and _finite(group[k]))
-        check(f"{name}.variance", bool((group["variance"] >= 0).all()))
-    if "image" in record["latents"]:
-        check("image.positions", bool((tensors["image.positions"] < totals["image"]).all()))
-    check("random", tensors["random"].dtype == torch.uint8 and tensors["random"].shape == torch.get_rng_state().shape)
+def whole_characters(text: str) -> str:
+    """The text without halves of characters (lone surrogates), which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _plain_data(raw: Any) -> Any:
+    """As JSON holds it, whatever a critic has measured."""
+    return json.loads(whole_characters(json.dumps(raw, ensure_ascii=False, default=str)), parse_constant=str)
+
+
+def from_schema_1(step: Any, index: int) -> Any:
+    """A step as it is written now, of one from a `trajectory.json`; what is no such step stays for the check."""
+    if not isinstance(step, dict):
+        return step
+    settings, memory = step.get("settings"), step.get("tried")
+    after_first = isinstance(index, int) and index > 0
+    alone = not step.get("text_positions") and not step.get("text_prefix") and not step.get("image_positions")
+    prefix = step.get("text_prefix")
+    made: dict[str, Any] = {"text_positions": list(range(min(prefix, MAX_TOKENS))) if isinstance(prefix, int) else []}
+    made |= {"method": BEST_OF_N if after_first and alone else SEARCH}  # that was how it could be told
+    made |= {"memory": {"tried": memory}} if memory else {}
+    if isinstance(settings, dict) and settings.get("text_update") == "coordinate" and step.get("best") != index:
+        made["kept"] = step.get("best")
+    return made | {k: v for k, v in step.items() if k not in ("tried", "pending")}
 
 
 def _finite(values: Tensor) -> bool:
     return values.is_floating_point() and bool(values.isfinite().all())
-
-
-def state_of(
-    record: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
-    *,
-    prompt: str,
-    values: tuple[float, ...],
-    image: Image.Image,
-    spent: Usage,
-    anchor: State | None,
-) -> State:
-    """The state that the two were made of. values, spent, anchor: as of `State`, from the records before.
-
-    Raises:
-        KeyError, TypeError, InputError, CriticError: something is missing, or not what it has to be.
-    """
-    check_tensors(record, tensors)
-    groups = {
-        name: Latents(
-            **{k: tensors[f"{name}.{k}"] for k in _GROUP[:-1]},
-            # Bundles from before latents kept their origin were made with no trust region to need it.
-            origin=tensors.get(f"{name}.origin", tensors[f"{name}.values"]),
-            ratio=float(about["ratio"]),
-            rule=str(about["rule"]),
-        )
-        for name, about in record["latents"].items()
-    }
-    return State(
-        prompt=prompt,
-        index=record["index"],
-        settings=settings_from(record["settings"]),
-        text=record["text"],
-        text_tokens=record["text_tokens"],
-        token_strings=record["token_strings"],
-        image_tokens=record["image_tokens"],
-        image=image,
-        score=Score(record["reward"], record["parts"], record["reason"], record["raw"]),
-        values=values,
-        rollout_text=tensors["rollout_text"],
-        rollout_image=tensors["rollout_image"],
-        text_latents=groups.get("text"),
-        image_latents=groups.get("image"),
-        random=tensors["random"],
-        cost=Cost(**record["cost"]),
-        gradient_norm=record["gradient_norm"],
-        update_norm=record["update_norm"],
-        spent=spent,
-        observed={name: Score(**observed) for name, observed in record.get("observed", {}).items()},
-        probabilities=Probabilities(**record["probabilities"]) if "probabilities" in record else None,
-        pending=tuple(Sample(**sample) for sample in record.get("pending", [])),
-        anchor=anchor,
-        tried=tuple(record.get("tried", [])),
-    )

@@ -1,20 +1,18 @@
-"""One rollout: reason about a prompt, draw, score."""
+"""One rollout: a text, the image drawn from it, its score, and what all that took."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from milr_core.critics.base import Critic, Score, Usage
+from milr_core.critics.base import NOTHING, Critic, Score, Usage
 from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus, Workspace
-from milr_core.janus.decode import FREE, Poll
+from milr_core.janus.decode import Poll
 from milr_core.settings import SearchSettings
-from milr_core.state import State
-from milr_core.steps import Cost
+from milr_core.state import Cost, Drawn, State
 
 
 class Clock:
@@ -45,24 +43,17 @@ def judge(critic: Critic, image: Image.Image, prompt: str) -> Score:
         raise
     except Exception as error:
         raise CriticError(f"The critic '{critic.name}' failed: {type(error).__name__}: {error}") from error
+    for name, part in score.parts.items():
+        if not 0 <= part <= 1:  # NaN is not
+            raise CriticError(
+                f"The critic '{critic.name}' gave the part '{name}' the value {part}; values lie in [0, 1]."
+            )
     return score
 
 
 def observe(observers: Sequence[Critic], image: Image.Image, prompt: str) -> dict[str, Score]:
     """What critics that only watch say of an image, by name. One that fails raises, as the critic does."""
     return {observer.name: judge(observer, image, prompt) for observer in observers}
-
-
-def ready(critic: Critic, observers: Sequence[Critic], poll: Poll, spent: Usage) -> tuple[Critic, list[Critic]]:
-    """Both for a run that has `spent` so far, loaded: what cannot be loaded fails before anything is drawn.
-
-    Raises:
-        CriticError: weights are missing or wrong.
-    """
-    judging = [one.for_run(poll, spent) for one in (critic, *observers)]
-    for one in judging:
-        one.load()
-    return judging[0], judging[1:]
 
 
 def usage_of(score: Score, observed: dict[str, Score]) -> Usage:
@@ -79,59 +70,72 @@ def check_judges(critic: Critic, observers: Sequence[Critic], prompt: str) -> No
         judging.check_prompt(prompt)
 
 
-@dataclass
+class Jury:
+    """The critic and the observers of one run."""
+
+    def __init__(self, critic: Critic, observers: Sequence[Critic], prompt: str):
+        """Raises InputError unless all of them can judge images of the prompt."""
+        check_judges(critic, observers, prompt)
+        self._given, self._ready = (critic, *observers), None
+
+    def ready(self, poll: Poll, state: State | None) -> tuple[Critic, Sequence[Critic]]:
+        """Both, loaded, with what the run has spent before `state`: what cannot be loaded fails before a drawing.
+
+        Raises:
+            CriticError: weights are missing or wrong.
+        """
+        if self._ready is None:
+            judging = [one.for_run(poll, state.spent if state else NOTHING) for one in self._given]
+            for one in judging:
+                one.load()
+            self._ready = judging[0], judging[1:]
+        return self._ready
+
+
 class Rollout:
-    """What `start` and `advance` have in common: a text is given; draw it, judge it, and keep the figures."""
+    """What a step asks of the model and of the critics; its seconds and tokens are counted as it is used."""
 
-    model: Janus
-    critic: Critic
-    prompt: str
-    settings: SearchSettings
-    generator: torch.Generator
-    poll: Poll
-    workspace: Workspace
-    observers: Sequence[Critic] = ()
+    def __init__(
+        self, model: Janus, critic: Critic, observers: Sequence[Critic], poll: Poll, workspace: Workspace | None
+    ):
+        self.model, self.critic, self.observers, self.poll = model, critic, observers, poll
+        self.workspace = workspace or Workspace(model)
+        self.clock, self.decoded = Clock(model), 0
 
-    def __post_init__(self) -> None:
-        self.clock = Clock(self.model)
-        shape = (1, self.model.num_image_tokens)
-        self.uniform = torch.rand(shape, generator=self.generator).to(self.model.device)
-        self.forced = torch.full(shape, FREE, device=self.model.device)
+    def text(
+        self, prompt: str, given: Tensor, uniform: Tensor | None = None, temperature: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """A text that begins with `given`: tokens (M,), hidden (M, D). The rest is greedy, or sampled by `uniform`."""
+        tokens, hidden = self.workspace.text(prompt, given, self.poll, uniform, temperature)
+        self.decoded += len(tokens)
+        return tokens, hidden
 
-    def finish(
-        self, index: int, text_tokens: Tensor, rollout_text: Tensor, decoded: int, before: State | None, **more
-    ) -> State:
-        """Draw and judge; `decoded` text tokens were paid for, `before` is the step that this one follows."""
-        model, clock = self.model, self.clock
-        text = model.text_of(text_tokens)
+    def draw(
+        self, prompt: str, text: tuple[Tensor, Tensor], uniform: Tensor, forced: Tensor, settings: SearchSettings
+    ) -> Drawn:
+        """The image of a text, its pixels, and their score. uniform, forced: (1, N), as of `decode_images`."""
+        model, clock, (text_tokens, text_hidden) = self.model, self.clock, text
+        words = model.text_of(text_tokens)
         clock.lap("text_seconds")
-        image_tokens, rollout_image = self.workspace.images(
-            self.prompt, text, self.uniform, self.forced, self.settings, self.poll
-        )
+        tokens, hidden = self.workspace.images(prompt, words, uniform, forced, settings, self.poll)
         clock.lap("image_seconds")
-        (image,) = model.images_of(image_tokens)
+        (image,) = model.images_of(tokens)
         clock.lap("pixels_seconds")
-        score = judge(self.critic, image, self.prompt)
+        score = judge(self.critic, image, prompt)
         clock.lap("critic_seconds")
-        observed = observe(self.observers, image, self.prompt)
+        observed = observe(self.observers, image, prompt)
         clock.lap("observer_seconds")
         usage = usage_of(score, observed)
-        return State(
-            prompt=self.prompt,
-            index=index,
-            settings=self.settings,
-            text=text,
+        cost = Cost(1, self.decoded, model.num_image_tokens, 1, **clock.parts, **usage.as_cost())
+        return Drawn(
+            text=words,
             text_tokens=text_tokens.tolist(),
             token_strings=model.token_strings(text_tokens),
-            image_tokens=image_tokens[0].tolist(),
+            text_hidden=text_hidden,
+            image_tokens=tokens[0].tolist(),
+            image_hidden=hidden[0],
             image=image,
             score=score,
-            values=(*(before.values if before else ()), score.value),
-            rollout_text=rollout_text,
-            rollout_image=rollout_image[0],
-            random=self.generator.get_state(),
-            cost=Cost(1, decoded, model.num_image_tokens, 1, **clock.parts, **usage.as_cost()),
             observed=observed,
-            spent=usage + before.spent if before else usage,
-            **more,
+            cost=cost,
         )

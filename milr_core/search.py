@@ -1,300 +1,208 @@
-"""MILR (paper, Algorithms 1 and 2) as a pure function on a state: `start` makes one, `advance` the next.
+"""MILR (arXiv 2509.22761), Algorithms 1 and 2, on one page. All else in this package serves this file.
 
-`reason` is the loop over `advance` that callers consume.
+A model reasons about a prompt c in text tokens t, then draws image tokens v from both (equation 1); a critic scores
+the pixels, R. Sought are not tokens but the latents z that they are decoded from (equation 3): last-layer outputs,
+(M, D) of the text and (N, 2, D) of the image, whose two rows are those of classifier-free guidance. No weight changes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from milr_core import coordinate, reinforce
 from milr_core import latents as lat
-from milr_core.control import SearchControl
-from milr_core.critics.base import NOTHING, Critic
-from milr_core.errors import Stopped
+from milr_core.control import SearchControl, drive
+from milr_core.coordinate import Coordinate
+from milr_core.critics.base import Critic
 from milr_core.janus import Janus
-from milr_core.janus.decode import Poll, keep_going, pick
+from milr_core.janus.decode import FREE, Poll, keep_going, pick
+from milr_core.janus.finite import check_finite
 from milr_core.janus.workspace import Workspace
 from milr_core.latents import Latents
-from milr_core.rollout import Rollout, check_judges, ready
+from milr_core.rollout import Jury, Rollout, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
-from milr_core.state import Sample, State
-from milr_core.steps import Step
+from milr_core.state import SEARCH, State, Step
+from milr_core.strategy import Proposal, Strategy
+
+Head = Callable[[Tensor], Tensor]
+Norms = tuple[float, float]
 
 
-def moved(strategy: str, k: int, steps: int) -> tuple[bool, bool]:
-    """Whether step k of K moves the text latents, and the image latents (paper, Algorithm 2)."""
+def moving(strategy: str, k: int, steps: int) -> set[str]:
+    """Which latents step k of K moves (Algorithm 2)."""
     if strategy == "alt":
-        return k % 2 == 1, k % 2 == 0
+        return {"text"} if k % 2 else {"image"}
     if strategy == "t2v":
-        return k <= steps // 2, k > steps // 2
-    return strategy in ("joint", "text"), strategy in ("joint", "image")
+        return {"text"} if k <= steps // 2 else {"image"}
+    return {"text", "image"} if strategy == "joint" else {strategy}
+
+
+def baseline(s: SearchSettings, values: Sequence[float]) -> float:
+    """b, which equation 5 leaves at 0; values: the scores so far.
+
+    The text is decoded greedily: were R - b never negative, its tokens would only be made surer, and none would change.
+    The authors' rewards lie in [-1, 0], which is b = 1 on ours.
+    """
+    return {"one": 1.0, "zero": 0.0, "running": sum(values) / len(values)}[s.baseline]
+
+
+def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: float) -> tuple[Latents, Norms]:
+    """One step of equations 5 and 6, from a single sample: Adam on  -(R - b) * sum log p(token | z).
+
+    tokens: (n,), decoded from the first n of the latents. Returns z', and the norms of its gradient and its update.
+    """
+    with torch.enable_grad():
+        values = z.values.detach().requires_grad_()
+        log_p = torch.log_softmax(head(values[: len(tokens)]).float(), dim=-1).gather(-1, tokens[:, None]).sum()
+        (gradient,) = torch.autograd.grad(-advantage * log_p, values)
+    new = lat.adam_step(z, gradient, lr)
+    return new, (gradient.norm().item(), (new.values - z.values).norm().item())
+
+
+class Paper:
+    """From the newest rollout, an update of every latent that moves in this step."""
+
+    method = SEARCH
+
+    def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
+        moves = moving(s.strategy, state.index + 1, s.steps)
+        latents, norms = {}, {}
+        for kind in (s.strategy,) if s.strategy in ("text", "image") else ("text", "image"):
+            latents[kind], moved = self.latents(kind, kind in moves, model, state, s)
+            norms |= {kind: moved} if moved else {}
+        return Proposal(state, latents, "text" in moves, norms=norms)
+
+    def latents(
+        self, kind: str, moves: bool, model: Janus, state: State, s: SearchSettings
+    ) -> tuple[Latents, Norms | None]:
+        """z^k of a kind, and the norms of its move, if it moves. Only a prefix is optimised (section 3.2.2)."""
+        ratio, rule = (s.text_ratio, s.text_positions) if kind == "text" else (s.image_ratio, s.positions)
+        z = lat.resize(state.latents.get(kind), state.drawn.hidden(kind), ratio, rule, s.seed)
+        if not moves:
+            return z, None
+        head = model.text_head if kind == "text" else lambda v: model.image_head(v, s.guidance) / (s.temperature or 1.0)
+        tokens = state.drawn.tokens_at(kind, z.positions)
+        if kind == "image" and s.log_probability == "argmax":  # as the authors' code; the paper takes what was sampled
+            with torch.no_grad():
+                tokens = head(z.values).argmax(-1)
+        return reinforce(z, head, tokens, state.reward - baseline(s, state.values), s.lr)
+
+    def finished(self, state: State, s: SearchSettings) -> bool:
+        """Algorithm 1 goes on while k <= K and R <= tau."""
+        return state.finished(s)
+
+
+PAPER = Paper()
+STRATEGIES: dict[str, Strategy] = {"adam": PAPER, "coordinate": Coordinate(moving, partial(PAPER.latents, "image"))}
+"""By the setting `text_update`."""
 
 
 def start(
-    model: Janus,
-    critic: Critic,
-    prompt: str,
-    settings: SearchSettings,
-    poll: Poll = keep_going,
-    workspace: Workspace | None = None,
-    observers: Sequence[Critic] = (),
-) -> State:
+    model: Janus, critic: Critic, prompt: str, settings: SearchSettings, poll: Poll = keep_going,
+    workspace: Workspace | None = None, observers: Sequence[Critic] = (), method: str = SEARCH,
+) -> State:  # fmt: skip
     """Step 0: reason greedily, draw, score; what text-enhanced reasoning gives.
 
-    observers: critics that score the image as well, into `observed`; nothing depends on what they say.
+    observers: critics that score the image as well, and that nothing depends on.
 
     Raises:
-        InputError: a prompt that the model or the critic cannot take. CriticError: the image could not be judged.
+        InputError: a prompt that the model or the critic cannot take, or numbers of the model that are none.
+        CriticError: the image could not be judged.
     """
-    settings = settings.resolve(model.recommended)
-    prompt = model.check_prompt(prompt)
+    s, prompt = settings.resolve(model.recommended), model.check_prompt(prompt)
     check_judges(critic, observers, prompt)
-    workspace = workspace or Workspace(model)
-    generator = torch.Generator().manual_seed(settings.seed)
-    rollout = Rollout(model, critic, prompt, settings, generator, poll, workspace, observers)
-    nothing = torch.empty(0, dtype=torch.long, device=model.device)
-    tokens, latents = workspace.text(prompt, nothing, poll)
-    return rollout.finish(
-        0, tokens, latents, len(tokens), None, text_latents=None, image_latents=None, gradient_norm={}, update_norm={}
-    )
-
-
-def _update(
-    old: Latents, logits: Callable[[Tensor], Tensor], decoded: list[Tensor], advs: list[float], s: SearchSettings
-) -> tuple[Latents, float, float]:
-    """One REINFORCE step on a group: the new latents, the gradient's norm, the update's norm.
-
-    logits: latents (n, ...) -> (n, V). decoded: what each rollout of the batch decoded from the first of the latents.
-    """
-    with torch.enable_grad():
-        z = old.values.detach().requires_grad_()
-        predicted = logits(z)
-        losses = [
-            reinforce.loss(reinforce.log_probability(predicted[: len(tokens)], tokens), adv)
-            for tokens, adv in zip(decoded, advs, strict=True)
-        ]
-        loss = torch.stack(losses).mean()
-        if s.entropy_bonus:
-            loss = loss - s.entropy_bonus * reinforce.entropy(predicted).sum()
-        (gradient,) = torch.autograd.grad(loss, z)
-    new = lat.adam_step(old, gradient, s.lr, s.lr_unit)
-    if s.trust:
-        new = lat.confine(new, s.trust)
-    return new, gradient.norm().item(), (new.values - old.values).norm().item()
-
-
-def _latents(
-    model: Janus, state: State, batch: Sequence[Sample], moves: tuple[bool, bool], s: SearchSettings
-) -> tuple[Latents | None, Latents | None, dict[str, tuple[float, float]]]:
-    """Text and image latents of the next step, and of each group that moved the norms of its gradient and update.
-
-    Groups are sized for their ratio first; a group moves where `moves` says so and the batch is full.
-    """
-    advs = reinforce.advantages([sample.value for sample in batch], s.baseline, list(state.values))
-    ready = len(batch) >= s.batch
-    text = image = None
-    norms: dict[str, tuple[float, float]] = {}
-    if s.strategy != "image" and s.text_update == "coordinate":
-        text = state.text_latents
-        if moves[0]:
-            text, *norms["text"] = coordinate.move_one(model, state, s)
-    elif s.strategy != "image":
-        unsure = partial(_entropy, model.text_head, state.rollout_text)
-        text = lat.resize(state.text_latents, state.rollout_text, s.text_ratio, s.text_positions, s.seed, unsure)
-        if moves[0] and ready:
-            decoded = [_text_decoded(sample, text, model.device) for sample in batch]
-            text, *norms["text"] = _update(text, model.text_head, decoded, advs, s)
-    if s.strategy != "text":
-        logits = partial(_image_logits, model, s)
-        unsure = partial(_entropy, logits, state.rollout_image)
-        image = lat.resize(state.image_latents, state.rollout_image, s.image_ratio, s.positions, s.seed, unsure)
-        if moves[1] and ready:
-            decoded = [_image_decoded(model, sample, image, s) for sample in batch]
-            image, *norms["image"] = _update(image, logits, decoded, advs, s)
-    return text, image, norms
+    rollout = Rollout(model, critic, observers, poll, workspace)
+    rng = torch.Generator().manual_seed(s.seed)
+    uniform = torch.rand(1, model.num_image_tokens, generator=rng).to(model.device)
+    text = rollout.text(prompt, torch.empty(0, dtype=torch.long, device=model.device))
+    drawn = rollout.draw(prompt, text, uniform, torch.full_like(uniform, FREE, dtype=torch.long), s)
+    return State(prompt, 0, s, drawn, (drawn.score.value,), rng.get_state(), spent=drawn.cost.usage, method=method)
 
 
 def advance(
-    model: Janus,
-    critic: Critic,
-    state: State,
-    settings: SearchSettings,
-    poll: Poll = keep_going,
-    workspace: Workspace | None = None,
-    observers: Sequence[Critic] = (),
-) -> State:
-    """Step k = index + 1: move the latents against what the last step scored, decode, score. State is not changed.
+    model: Janus, critic: Critic, state: State, settings: SearchSettings, poll: Poll = keep_going,
+    workspace: Workspace | None = None, observers: Sequence[Critic] = (), strategy: Strategy | None = None,
+) -> State:  # fmt: skip
+    """Step k: move the latents against what step k - 1 scored, decode, draw, score. `state` is not changed.
 
-    Where a latent group's ratio differs from the one it was sized for, it grows or shrinks first. With a `batch` of n,
-    the latents move at every n-th step, against what n steps scored.
+    strategy: default the one that the settings name.
 
     Raises:
-        CriticError: the new image could not be judged; `state` is as good as before.
+        CriticError, InputError: as `start`; `state` is as good as before.
     """
-    workspace = workspace or Workspace(model)
-    s = settings.resolve(model.recommended)
-    before = state
-    state = _restarted(state, s).to(model.device)
-    k = state.index + 1
-    generator = torch.Generator()
-    generator.set_state(state.random)
-    if s.noise == "shared":
-        generator.manual_seed(s.seed)
-    elif s.seed != state.settings.seed:  # a fork under another seed
-        generator.manual_seed(s.seed + k)
-    rollout = Rollout(model, critic, state.prompt, s, generator, poll, workspace, observers)
+    s, before = settings.resolve(model.recommended), state.to(model.device)
+    strategy, rollout = strategy or STRATEGIES[s.text_update], Rollout(model, critic, observers, poll, workspace)
+    rng = torch.Generator()
+    rng.set_state(state.random)
+    if s.seed != state.settings.seed:  # a fork under another seed
+        rng.manual_seed(s.seed + state.index + 1)
+    uniform = torch.rand(1, model.num_image_tokens, generator=rng).to(model.device)
 
-    # 1. Latents: z^k = z^(k-1) + update, from the tokens that z^(k-1) was decoded to.
-    batch = (*state.pending, state.sample)
-    ready = len(batch) >= s.batch
-    moves = moved(s.strategy, (k - 1) // s.batch + 1, s.steps // s.batch)
-    text, image, norms = _latents(model, state, batch, moves, s)
-    moves_text, tried = moves[0], state.tried
-    if moves_text and s.text_update == "coordinate":
-        tried = (*tried, int(text.positions[-1]))
+    # 1. Latents: z^k = z^(k-1) + update (equations 5 and 6).
+    p = strategy.propose(model, before, s)
+    for kind, z in p.latents.items():
+        check_finite(z.values, f"{kind} latents of step {state.index + 1}", model.dtype)
     rollout.clock.lap("update_seconds")
 
-    # 2. Text: optimised tokens from their latents, the rest by the model. What has not changed is not decoded again.
-    tokens, latents, paid = torch.tensor(state.text_tokens, device=model.device), state.rollout_text, 0
-    if moves_text:
-        given = _text_given(model, tokens, text, s, generator)
-        uniform = None
-        if s.text_rest == "sample":
-            uniform = torch.rand(model.max_text_tokens, generator=generator).to(model.device)
-        if uniform is not None or not torch.equal(given, tokens[: len(given)]):
-            tokens, latents = workspace.text(state.prompt, given, poll, uniform)
-            paid = len(tokens)
+    # 2. Text t: its prefix is what is likeliest at z, the model writes the rest. What has not changed is not decoded.
+    old = p.state.drawn
+    text = torch.tensor(old.text_tokens, device=model.device), old.text_hidden
+    if p.new_text:
+        given = text[0][:0]
+        if z := p.latents.get("text"):
+            with torch.no_grad():
+                given = lat.splice(text[0], z.positions, model.text_head(z.values).argmax(-1), model.end_token)
+        sampled = torch.rand(model.max_text_tokens, generator=rng).to(model.device) if p.temperature else None
+        if sampled is not None or not torch.equal(given, text[0][: len(given)]):
+            text = rollout.text(state.prompt, given, sampled, p.temperature)
 
-    # 3. Image: optimised positions are sampled from their latents, the rest by the model; then the score.
-    if image is not None:
-        at = image.positions.to(model.device)
+    # 3. Image v: its prefix is sampled from z, the model draws the rest from prompt and text; then R.
+    forced = torch.full_like(uniform, FREE, dtype=torch.long)
+    if z := p.latents.get("image"):
+        at = z.positions.to(model.device)
         with torch.no_grad():
-            logits = model.image_head(image.values, s.guidance)
-        rollout.forced[0, at] = pick(logits, rollout.uniform[0, at], s.temperature)
-    after = rollout.finish(
-        k,
-        tokens,
-        latents,
-        paid,
-        state,
-        text_latents=text,
-        image_latents=image,
-        gradient_norm={name: gradient for name, (gradient, _) in norms.items()},
-        update_norm={name: update for name, (_, update) in norms.items()},
-        pending=() if ready else batch,
-        tried=tried,
-    )
-    if after.best == k:
-        return replace(after, tried=() if moves_text else tried)
-    if s.patience:
-        after = replace(after, anchor=before if before.best == before.index else before.anchor)
-    return after
+            forced[0, at] = pick(model.image_head(z.values, s.guidance), uniform[0, at], s.temperature)
+    drawn = rollout.draw(state.prompt, text, uniform, forced, s)
+    return State(
+        state.prompt, state.index + 1, s, drawn, (*state.values, drawn.score.value), rng.get_state(), p.latents,
+        state.spent + drawn.cost.usage, p.norms, strategy.method, p.memory, p.kept,
+    )  # fmt: skip
 
 
-def _restarted(state: State, s: SearchSettings) -> State:
-    """The state to go on from: this one, or, every so many steps without a better score, the best so far."""
-    if not s.patience or state.anchor is None or (state.index - state.best) % s.patience:
-        return state
-    kept = {name: getattr(state, name) for name in ("index", "values", "random", "spent", "tried")}
-    return replace(state.anchor, anchor=state.anchor, **kept)
-
-
-def _entropy(logits: Callable[[Tensor], Tensor], rollout: Tensor) -> Tensor:
-    with torch.no_grad():
-        return reinforce.entropy(logits(rollout))
-
-
-def _image_logits(model: Janus, s: SearchSettings, z: Tensor) -> Tensor:
-    return model.image_head(z, s.guidance) / (s.temperature or 1.0)
-
-
-def _text_decoded(sample: Sample, text: Latents, device: torch.device) -> Tensor:
-    """The tokens that the first of the text latents were decoded to; a text may end before all of them are."""
-    tokens = sample.text_tokens
-    reached = [tokens[p] for p in text.positions.tolist() if p < len(tokens)]
-    return torch.tensor(reached, dtype=torch.long, device=device)
-
-
-def _image_decoded(model: Janus, sample: Sample, image: Latents, s: SearchSettings) -> Tensor:
-    """The tokens that the image latents were decoded to, or, as the authors' code has it, the most likely ones."""
-    if s.log_probability == "argmax":
-        with torch.no_grad():
-            return _image_logits(model, s, image.values).argmax(-1)
-    return torch.tensor(sample.image_tokens, device=model.device)[image.positions.to(model.device)]
-
-
-def _text_given(
-    model: Janus, tokens: Tensor, text: Latents, settings: SearchSettings, generator: torch.Generator
-) -> Tensor:
-    """The text up to the last optimised position: there, what the latents decode to; between, `tokens` as they are.
-
-    Cut after the first end token, and where `tokens` have nothing between two positions.
-    """
-    with torch.no_grad():
-        logits = model.text_head(text.values)
-    if settings.text_sampling == "argmax":
-        chosen = logits.argmax(-1)
-    else:
-        chosen = pick(logits, torch.rand(len(text), generator=generator).to(model.device), 1.0)
-    given: list[int] = []
-    for position, token in zip(text.positions.tolist(), chosen.tolist(), strict=True):
-        given += tokens[len(given) : position].tolist()
-        if len(given) < position or model.end_token in given:
-            break
-        given.append(token)
-        if token == model.end_token:
-            break
-    return torch.tensor(given, dtype=torch.long, device=model.device)
+def step(
+    model: Janus, jury: Jury, prompt: str, settings: SearchSettings, control: SearchControl, workspace: Workspace,
+    strategy: Strategy | None, state: State | None,
+) -> State | None:  # fmt: skip
+    """One turn of Algorithm 1: the state after `state`, or step 0; None after the last. Live settings act from here."""
+    s, poll = control.in_force(settings), control.poll
+    strategy = strategy or STRATEGIES[s.text_update]
+    critic, observers = jury.ready(poll, state)
+    if state is None:
+        return start(model, critic, prompt, s, poll, workspace, observers, strategy.method)
+    if strategy.finished(state, s):
+        return None
+    poll()
+    return advance(model, critic, state, s, poll, workspace, observers, strategy)
 
 
 def reason(
-    model: Janus,
-    critic: Critic,
-    prompt: str,
-    settings: SearchSettings | None = None,
-    control: SearchControl | None = None,
-    state: State | None = None,
-    observers: Sequence[Critic] = (),
-) -> Iterator[Step]:
-    """Search; yields step 0, then every REINFORCE step, until the score passes tau or K steps are done.
+    model: Janus, critic: Critic, prompt: str, settings: SearchSettings | None = None,
+    control: SearchControl | None = None, state: State | None = None, observers: Sequence[Critic] = (),
+    strategy: Strategy | None = None, workspace: Workspace | None = None,
+) -> Iterator[Step]:  # fmt: skip
+    """Search; yields step 0, then every REINFORCE step, until the score passes tau or K steps are done (Algorithm 1).
 
     settings: default to those `state` was made with, or to all that the model recommends. control: pause, stop and
     change the search from another thread. state: go on from there instead of starting; its own step is not yielded
     again. observers: critics that score every step into `Step.observed` and that the search never listens to: held-out
-    judges make reward hacking visible.
+    judges make reward hacking visible. strategy: instead of the one that the settings name.
 
     Raises:
-        InputError: at the call, for bad input. CriticError: while iterating; the steps yielded so far are valid.
+        InputError: at the call, for bad input; while iterating, where the model gives NaN. CriticError: while
+        iterating. The steps yielded so far are valid.
     """
     settings = settings or (state.settings if state else recommended_settings(model.recommended))
-    settings = settings.resolve(model.recommended)
-    prompt = model.check_prompt(state.prompt if state else prompt)
-    check_judges(critic, observers, prompt)
-    return _steps(model, critic, prompt, settings, control or SearchControl(), state, observers)
-
-
-def _steps(
-    model: Janus,
-    critic: Critic,
-    prompt: str,
-    settings: SearchSettings,
-    control: SearchControl,
-    state: State | None,
-    observers: Sequence[Critic],
-) -> Iterator[Step]:
-    workspace = Workspace(model)
-    try:
-        critic, observers = ready(critic, observers, control.poll, state.spent if state else NOTHING)
-        if state is None:
-            state = start(model, critic, prompt, control.in_force(settings), control.poll, workspace, observers)
-            yield state.step
-        while not state.finished(now := control.in_force(settings)):
-            control.poll()
-            state = advance(model, critic, state, now, control.poll, workspace, observers)
-            yield state.step
-    except Stopped:
-        return
+    settings, prompt = settings.resolve(model.recommended), model.check_prompt(state.prompt if state else prompt)
+    jury, control = Jury(critic, observers, prompt), control or SearchControl()
+    return drive(partial(step, model, jury, prompt, settings, control, workspace or Workspace(model), strategy), state)

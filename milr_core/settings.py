@@ -1,18 +1,16 @@
 """Every knob of the search, once: default, range, unit, meaning. Sliders, flags and validation all read `KNOBS`."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from milr_core.errors import InputError
 
 STRATEGIES = ("joint", "alt", "t2v", "text", "image")
-POSITIONS = ("prefix", "random", "entropy")
-BASELINES = ("one", "zero", "running", "leave-one-out")
-SAMPLING = ("argmax", "sample")
+POSITIONS = ("prefix", "random")
+BASELINES = ("one", "zero", "running")
 LOG_PROBABILITY = ("decoded", "argmax")
-LR_UNITS = ("absolute", "norm")
-NOISE = ("fresh", "shared")
 TEXT_UPDATES = ("adam", "coordinate")
 
 
@@ -59,42 +57,21 @@ KNOBS: dict[str, Knob] = {
     "baseline": Knob(
         "Baseline b",
         "What the score is compared with: one pushes away from whatever is not perfect, zero reinforces, "
-        "running is the mean score of the run so far, leave-one-out that of the other rollouts of the batch (of the "
-        "rollouts before, where a batch is one).",
+        "running is the mean score of the run so far.",
         str,
         BASELINES,
     ),
-    "batch": Knob(
-        "Rollouts an update",
-        "So many steps sample from the same latents before one update of all.",
-        int,
-        (),
-        1,
-        64,
-        False,
-        1,
-    ),
     "positions": Knob(
         "Image positions",
-        "The first image tokens, a random choice, or those the model was least sure of at step 0.",
+        "The first image tokens, or a random choice.",
         str,
         POSITIONS,
     ),
     "text_positions": Knob(
         "Text positions",
-        "The first text tokens, a random choice, or those the model was least sure of at step 0; tokens between them "
-        "stay as they are.",
+        "The first text tokens, or a random choice; tokens between them stay as they are.",
         str,
         POSITIONS,
-    ),
-    "text_sampling": Knob(
-        "Text prefix", "Tokens of the text prefix: the most likely ones, or sampled from the latents.", str, SAMPLING
-    ),
-    "text_rest": Knob(
-        "Rest of the text",
-        "Text after the optimised tokens: the most likely, or sampled anew each step.",
-        str,
-        SAMPLING,
     ),
     "text_update": Knob(
         "Text moves",
@@ -109,41 +86,6 @@ KNOBS: dict[str, Knob] = {
         "The image tokens that were decoded (the paper), or the most likely ones (the authors' code).",
         str,
         LOG_PROBABILITY,
-    ),
-    "entropy_bonus": Knob(
-        "Entropy bonus",
-        "Weight of the entropy of the optimised tokens' distributions; 0 is none.",
-        float,
-        (),
-        0,
-        10,
-        False,
-        0.01,
-    ),
-    "trust": Knob(
-        "Trust radius",
-        "How far a latent may move from where it started, in shares of its norm; 0 is any way.",
-        float,
-        (),
-        0,
-        10,
-        False,
-        0.05,
-    ),
-    "lr_unit": Knob("Learning rate in", "Units of the latents, or of each latent's root mean square.", str, LR_UNITS),
-    "noise": Knob(
-        "Noise", "Of sampling: fresh at every step, or that of step 0 at all steps (common random numbers).", str, NOISE
-    ),
-    "restart": Knob(
-        "Restart after",
-        "Steps without a better score after which the search goes back to the best one; 0 is never.",
-        int,
-        (),
-        0,
-        1000,
-        False,
-        1,
-        live=False,
     ),
     "seed": Knob("Seed", "Same seed, same machine: same run.", int, (), 0, 2**53 - 1, False, 1, live=False),
 }
@@ -166,18 +108,10 @@ class SearchSettings:
     guidance: float | None = None
     temperature: float = 1.0
     baseline: str = "one"
-    batch: int = 1
     positions: str = "prefix"
     text_positions: str = "prefix"
-    text_sampling: str = "argmax"
-    text_rest: str = "argmax"
     text_update: str = "adam"
     log_probability: str = "decoded"
-    entropy_bonus: float = 0.0
-    trust: float = 0.0
-    lr_unit: str = "absolute"
-    noise: str = "fresh"
-    restart: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -187,15 +121,10 @@ class SearchSettings:
                 continue
             object.__setattr__(self, field.name, check(field.name, value))
 
-    def resolve(self, recommended: dict[str, Any]) -> "SearchSettings":
+    def resolve(self, recommended: Mapping[str, Any]) -> "SearchSettings":
         """Fill every None from the model's recommendation, or the paper's value where it has none."""
         missing = [f.name for f in fields(self) if getattr(self, f.name) is None]
         return replace(self, **{name: {**PAPER, **recommended}[name] for name in missing})
-
-    @property
-    def patience(self) -> int:
-        """Steps without a better score after which the search goes back to the best; 0 is never."""
-        return 1 if self.text_update == "coordinate" else self.restart
 
     def as_dict(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -237,15 +166,13 @@ def preset(name: str, **changes: Any) -> SearchSettings:
     return settings_from({**named_preset(name), **changes})
 
 
-def recommended_settings(recommended: dict[str, Any]) -> SearchSettings:
-    """All that a model recommends, its choices beside the paper's included; what it says nothing of is the paper's.
+def recommended_settings(recommended: Mapping[str, Any]) -> SearchSettings:
+    """All that a model recommends, its choices beside the paper's included; what it says nothing of is the paper's."""
+    return settings_from(recommended).resolve(recommended)
 
-    A `preset` among them is what it recommends to those who ask for nothing; its other values stay what is given
-    to those who choose a method and leave values open.
-    """
-    values = {name: value for name, value in recommended.items() if name != "preset"}
-    named = named_preset(recommended["preset"]) if "preset" in recommended else {}
-    return settings_from({**values, **named}).resolve(recommended)
+
+def _finite(value: int | float) -> bool:
+    return abs(value) < math.inf  # also of an integer that no float holds
 
 
 def check(name: str, value: Any) -> Any:
@@ -255,20 +182,42 @@ def check(name: str, value: Any) -> Any:
     knob = KNOBS[name]
     if knob.choices:
         if value not in knob.choices:
-            raise InputError(f"{name} is one of {', '.join(knob.choices)}; got {value!r}.")
+            raise InputError(f"{name} is one of {', '.join(knob.choices)}; got {repr(value)[:40]}.")
         return value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or (knob.kind is int and value != int(value)):
-        got = "nothing" if value is None else repr(value)
+    if not is_number or not _finite(value) or (knob.kind is int and value != int(value)):
+        got = "nothing" if value is None else repr(value)[:40]
         raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {got}.")
     if value < knob.low or value > knob.high or (knob.above_low and value == knob.low):
-        raise InputError(f"{name} lies in {knob.range}; got {value}.")
+        raise InputError(f"{name} lies in {knob.range}; got {str(value)[:40]}.")
     return knob.kind(value)
 
 
-def settings_from(values: dict[str, Any]) -> SearchSettings:
-    """Settings from names and values (a file, a request); unknown names are refused."""
-    for name in values:
-        if name not in KNOBS:
+RETIRED: dict[str, Any] = {
+    "batch": 1,
+    "text_sampling": "argmax",
+    "text_rest": "argmax",
+    "entropy_bonus": 0.0,
+    "trust": 0.0,
+    "lr_unit": "absolute",
+    "noise": "fresh",
+    "restart": 0,
+}
+"""Settings of earlier versions, which runs on disk record, and the only value that still has a meaning."""
+
+
+def settings_from(values: Mapping[str, Any]) -> SearchSettings:
+    """Settings from names and values (a file, a request).
+
+    Raises:
+        InputError: an unknown name, a value that is not allowed, or a retired setting that was not at its default.
+    """
+    for name, value in values.items():
+        if name in RETIRED and value != RETIRED[name]:
+            raise InputError(
+                f"The setting {name} (here {value!r}) was retired: it did not pay, and this version cannot go on with "
+                "it. Use version 0.2 for such a run."
+            )
+        if name not in KNOBS and name not in RETIRED:
             check(name, None)
-    return SearchSettings(**values)
+    return SearchSettings(**{name: value for name, value in values.items() if name in KNOBS})

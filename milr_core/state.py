@@ -1,7 +1,9 @@
-"""`State`: all there is to a search after a step. Pickle it, move it, continue it elsewhere or under other settings."""
+"""What a search is after a step (`State`), what callers see of it (`Step`), and what it took (`Cost`)."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any, Optional
 
 import torch
 from PIL import Image
@@ -10,102 +12,221 @@ from torch import Tensor
 from milr_core.critics.base import NOTHING, Score, Usage
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
-from milr_core.steps import Cost, Probabilities, Step
+
+SEARCH, BEST_OF_N, PLAIN = "search", "best-of-n", "plain"
+"""Methods, as a step records how it was made: by MILR, as one of N independent images, or of the bare prompt."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What REINFORCE needs of a rollout: the tokens decoded, and their score."""
+class Cost:
+    """Of one step, or of several added up.
 
+    Tokens are counted once, however many rows decode them; seconds are wall time by part. judge_…: what remote judges
+    were asked, by the critic and the observers; dollars where the price is known.
+    """
+
+    image_rollouts: int = 0
+    text_tokens: int = 0
+    image_tokens: int = 0
+    critic_calls: int = 0
+    text_seconds: float = 0.0
+    image_seconds: float = 0.0
+    pixels_seconds: float = 0.0
+    critic_seconds: float = 0.0
+    observer_seconds: float = 0.0
+    judge_calls: int = 0
+    judge_input_tokens: int = 0
+    judge_output_tokens: int = 0
+    judge_dollars: float = 0.0
+    update_seconds: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def usage(self) -> Usage:
+        """Of remote judges."""
+        return Usage(self.judge_calls, self.judge_input_tokens, self.judge_output_tokens, self.judge_dollars)
+
+    @property
+    def seconds(self) -> float:
+        return sum(getattr(self, f.name) for f in fields(self) if f.name.endswith("_seconds"))
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Of the tokens of one step; all in [0, 1].
+
+    text: (M,), image: (N,), of the token that was decoded, under what it was decoded from. …_own: the same under the
+    model's own output there; another one only where the latent was optimised. …_entropy: of the distribution that it
+    was decoded from, as a share of the largest there is.
+    """
+
+    text: list[float]
+    text_own: list[float]
+    text_entropy: list[float]
+    image: list[float]
+    image_own: list[float]
+    image_entropy: list[float]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One rollout: a text of M tokens, the image of N tokens that was drawn from it, and what critics say of it.
+
+    text_hidden: (M, D), image_hidden: (N, 2, D): the last-layer outputs that each token could be decoded from.
+    """
+
+    text: str
     text_tokens: list[int]
+    token_strings: list[str]
+    text_hidden: Tensor
     image_tokens: list[int]
-    value: float
+    image_hidden: Tensor
+    image: Image.Image
+    score: Score
+    observed: dict[str, Score]
+    cost: Cost
+
+    def hidden(self, kind: str) -> Tensor:
+        """By kind, "text" or "image"."""
+        return self.text_hidden if kind == "text" else self.image_hidden
+
+    def tokens_at(self, kind: str, positions: Tensor) -> Tensor:
+        """The tokens that latents at these positions were decoded to; a text may end before all of them."""
+        tokens = self.text_tokens if kind == "text" else self.image_tokens
+        reached = [tokens[p] for p in positions.tolist() if p < len(tokens)]
+        return torch.tensor(reached, dtype=torch.long, device=self.text_hidden.device)
 
 
 @dataclass(frozen=True)
 class State:
-    """A search after step `index`. Tensors may live on any device; `advance` moves what it needs.
+    """A search after step `index`: all that there is to it. Pickle it, move it, go on from it elsewhere or otherwise.
 
-    rollout_text: (M, D), rollout_image: (N, 2, D): what each token of this step's rollout could be decoded from.
-    text_latents, image_latents: the optimised ones, z^k; None where the strategy has none.
-    random: state of the run's generator after this step. values: the scores of steps 0 to `index`.
-    observed: scores by critics that only watch; nothing that comes next depends on them. spent: on remote judges by
-    steps 0 to `index`, which a run's budget goes on from.
-    pending: rollouts of the current latents that no update has used yet, before this one (with a `batch`).
-    anchor: the best state before this one, kept to go back to; None where this is the best.
-    tried: positions of the best text whose latents were moved in vain (`text_update` "coordinate").
+    settings: in force when the step was made. latents: by kind, the optimised ones z^k that the step was decoded from;
+    none at step 0. values: the scores of steps 0 to `index`. random: state of the run's generator after this step.
+    spent: on remote judges by steps 0 to `index`, which a run's budget goes on from. norms: by kind that moved, of the
+    gradient and of the update that led here. method: how the step was made. memory: JSON-able, what a strategy
+    remembers; kept: an earlier state that it may go back to. probabilities: where somebody asked for them.
     """
 
     prompt: str
     index: int
     settings: SearchSettings
-    text: str
-    text_tokens: list[int]
-    token_strings: list[str]
-    image_tokens: list[int]
-    image: Image.Image
-    score: Score
+    drawn: Drawn
     values: tuple[float, ...]
-    rollout_text: Tensor
-    rollout_image: Tensor
-    text_latents: Latents | None
-    image_latents: Latents | None
     random: Tensor
-    cost: Cost
-    gradient_norm: dict[str, float]
-    update_norm: dict[str, float]
-    observed: dict[str, Score] = field(default_factory=dict)
+    latents: dict[str, Latents] = field(default_factory=dict)
     spent: Usage = NOTHING
+    norms: dict[str, tuple[float, float]] = field(default_factory=dict)
+    method: str = SEARCH
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    kept: Optional["State"] = None
     probabilities: Probabilities | None = None
-    pending: tuple[Sample, ...] = ()
-    anchor: "State | None" = None
-    tried: tuple[int, ...] = ()
 
     @property
-    def sample(self) -> Sample:
-        return Sample(self.text_tokens, self.image_tokens, self.score.value)
+    def reward(self) -> float:
+        return self.drawn.score.value
+
+    @property
+    def cost(self) -> Cost:
+        """Of this step alone."""
+        return self.drawn.cost
 
     @property
     def best(self) -> int:
-        return max(range(len(self.values)), key=self.values.__getitem__)
+        """Index of the best step so far, the first one on a tie."""
+        return self.values.index(max(self.values))
 
     def finished(self, settings: SearchSettings) -> bool:
         """Algorithm 1 goes on while k <= K and r <= tau."""
-        return self.index >= settings.steps or self.score.value > settings.threshold
+        return self.index >= settings.steps or self.reward > settings.threshold
 
     def to(self, device: str | torch.device) -> "State":
         """The same state with its tensors on a device; the generator's state stays on the CPU."""
+        drawn = self.drawn
+        hidden = {name: getattr(drawn, name).to(device) for name in ("text_hidden", "image_hidden")}
         return replace(
             self,
-            rollout_text=self.rollout_text.to(device),
-            rollout_image=self.rollout_image.to(device),
-            text_latents=self.text_latents and self.text_latents.to(device),
-            image_latents=self.image_latents and self.image_latents.to(device),
-            anchor=self.anchor and self.anchor.to(device),
+            drawn=replace(drawn, **hidden),
+            latents={kind: z.to(device) for kind, z in self.latents.items()},
+            kept=self.kept and self.kept.to(device),
         )
 
     @cached_property
-    def step(self) -> Step:
+    def step(self) -> "Step":
         """What callers see of this state."""
-        latents = self.text_latents if self.index else None
-        optimised = [p for p in latents.positions.tolist() if p < len(self.text_tokens)] if latents else []
+        drawn, text, image = self.drawn, self.latents.get("text"), self.latents.get("image")
+        optimised = [p for p in text.positions.tolist() if p < len(drawn.text_tokens)] if text else []
         return Step(
             index=self.index,
-            text=self.text,
-            image=self.image,
-            score=self.score,
+            text=drawn.text,
+            image=drawn.image,
+            score=drawn.score,
             best=self.best,
             settings=self.settings,
-            cost=self.cost,
-            text_tokens=self.text_tokens,
-            token_strings=self.token_strings,
-            text_prefix=len(optimised) if latents and latents.rule == "prefix" else 0,
+            cost=drawn.cost,
+            text_tokens=drawn.text_tokens,
+            token_strings=drawn.token_strings,
+            text_prefix=len(optimised) if text and text.rule == "prefix" else 0,
             text_positions=optimised,
-            image_tokens=self.image_tokens,
-            image_positions=self.image_latents.positions.tolist() if self.image_latents and self.index else [],
-            gradient_norm=self.gradient_norm,
-            update_norm=self.update_norm,
-            observed=self.observed,
+            image_tokens=drawn.image_tokens,
+            image_positions=image.positions.tolist() if image else [],
+            gradient_norm={kind: gradient for kind, (gradient, _) in self.norms.items()},
+            update_norm={kind: update for kind, (_, update) in self.norms.items()},
+            observed=drawn.observed,
+            method=self.method,
             state=self,
             probabilities=self.probabilities,
         )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a search; unpacks as `text, image, reward`.
+
+    index: 0 is the model's own attempt. best: index of the best step so far, the first one on a tie.
+    text_tokens: ids, the end token last if it was reached; those at `text_positions` were decoded from optimised
+    latents: the first `text_prefix`, unless other positions than the prefix were asked for (then that is 0).
+    image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
+    gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
+    observed: what critics that only watch say of the image, by their name; the search never sees it.
+    settings: in force when the step was made. cost: of this step alone. method: "search", "best-of-n" or "plain".
+    state: everything needed to go on from here; None in a replay. probabilities: where somebody asked for them
+    (`milr_core.diagnostics`).
+    """
+
+    index: int
+    text: str
+    image: Image.Image
+    score: Score
+    best: int
+    settings: SearchSettings
+    cost: Cost
+    text_tokens: list[int]
+    token_strings: list[str]
+    text_prefix: int
+    text_positions: list[int]
+    image_tokens: list[int]
+    image_positions: list[int]
+    gradient_norm: dict[str, float]
+    update_norm: dict[str, float]
+    observed: dict[str, Score]
+    method: str
+    state: State | None
+    probabilities: Probabilities | None = None
+
+    @property
+    def reward(self) -> float:
+        return self.score.value
+
+    @property
+    def parts(self) -> dict[str, float]:
+        return self.score.parts
+
+    @property
+    def reason(self) -> str:
+        return self.score.reason
+
+    def __iter__(self) -> Iterator:
+        return iter((self.text, self.image, self.reward))

@@ -6,7 +6,7 @@ searches alone, not on timing, so that the same call gives the same steps.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -17,14 +17,16 @@ from torch import Tensor
 from milr_core.control import SearchControl
 from milr_core.critics.base import NOTHING, Critic
 from milr_core.errors import InputError, Stopped
-from milr_core.janus import Janus
+from milr_core.janus import Janus, Workspace
 from milr_core.janus.decode import Poll, decode_images, decode_texts
-from milr_core.janus.workspace import Workspace
-from milr_core.rollout import check_judges, ready
-from milr_core.search import advance, start
+from milr_core.rollout import check_judges
+from milr_core.search import reason
 from milr_core.settings import SearchSettings
-from milr_core.state import State
-from milr_core.steps import Step
+from milr_core.state import Step
+
+Searching = Callable[[Workspace, SearchControl, threading.Lock], Iterator[Any]]
+"""A search that decodes on the workspace it is given, polls the control it is given, and holds the lock while a critic
+judges or loads: critics need not be safe to call from several threads (see `taking_turns`)."""
 
 
 def reason_together(
@@ -41,8 +43,8 @@ def reason_together(
     one search at a time.
 
     Raises:
-        InputError: at the call, for bad input or a batch that does not fit in memory. CriticError: while iterating;
-            all searches end with it, the steps yielded so far are valid.
+        InputError: at the call, for bad input or a batch that does not fit in memory. CriticError: while
+            iterating; all searches end with it, the steps yielded so far are valid.
     """
     if not prompts or len(prompts) != len(settings):
         raise InputError(f"Give one prompt or more, each with its settings; got {len(prompts)} and {len(settings)}.")
@@ -50,58 +52,68 @@ def reason_together(
     asked = [model.check_prompt(prompt) for prompt in prompts]
     for prompt in asked:
         check_judges(critic, observers, prompt)
+
+    def searching(prompt: str, s: SearchSettings) -> Searching:
+        def search(workspace: Workspace, control: SearchControl, turn: threading.Lock) -> Iterator[Step]:
+            guide, *watching = taking_turns([critic, *observers], turn)
+            return reason(model, guide, prompt, s, control, observers=watching, workspace=workspace)
+
+        return search
+
+    return together(model, [searching(*each) for each in zip(asked, resolved, strict=True)], control)
+
+
+def together(
+    model: Janus, searches: Sequence[Searching], control: SearchControl | None = None
+) -> Iterator[tuple[int, Any]]:
+    """What each of the searches yields, as (index of the search, what); all decode in one batch.
+
+    control: pauses and stops all of them, and its changed settings are in force in each.
+
+    Raises:
+        InputError: at the call, where the batch does not fit in memory. What a search raises ends all of them; what
+            had been yielded by then is valid.
+    """
     control = control or SearchControl()
-    return _steps(model, critic, asked, resolved, control, observers, _Batch(model, len(asked), control.poll))
+    return _steps(searches, control, _Batch(model, len(searches), control.poll))
 
 
-def _steps(
-    model: Janus,
-    critic: Critic,
-    prompts: list[str],
-    settings: list[SearchSettings],
-    control: SearchControl,
-    observers: Sequence[Critic],
-    batch: "_Batch",
-) -> Iterator[tuple[int, Step]]:
-    made: SimpleQueue[tuple[int, State | BaseException | None]] = SimpleQueue()
+def taking_turns(critics: Sequence[Critic], turn: threading.Lock) -> list[Critic]:
+    """The critics, one of which judges at a time."""
+    return [_OneAtATime(critic, turn) for critic in critics]
+
+
+def _steps(searches: Sequence[Searching], control: SearchControl, batch: "_Batch") -> Iterator[tuple[int, Any]]:
+    made: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
 
     def search(index: int) -> None:
+        failure: BaseException | None = None
         try:
             try:
-                steps(index, _Seat(batch, index))
+                for step in searches[index](_Seat(batch, index), _Follower(control, batch.check), batch.turn):
+                    made.put((index, step, None))
             finally:
                 batch.leave(index)  # may decode for those that wait, and fail at it
         except Stopped:  # by the caller, or because another search failed and said so
             pass
         except BaseException as error:  # raised again where the steps are taken
-            made.put((index, error))
-        finally:
-            made.put((index, None))
+            failure = error
+        made.put((index, _DONE, failure))
 
-    def steps(index: int, seat: "_Seat") -> None:
-        with batch.turn:
-            own, watching = ready(critic, observers, batch.check, NOTHING)
-        judging, *watching = [_OneAtATime(one, batch.turn) for one in (own, *watching)]
-        state = start(model, judging, prompts[index], settings[index], batch.check, seat, watching)
-        made.put((index, state))
-        while not state.finished(now := control.in_force(settings[index])):
-            state = advance(model, judging, state, now, batch.check, seat, watching)
-            made.put((index, state))
-
-    threads = [threading.Thread(target=search, args=(i,), daemon=True) for i in range(len(prompts))]
+    threads = [threading.Thread(target=search, args=(i,), daemon=True) for i in range(len(searches))]
     for thread in threads:
         thread.start()
     left, failure = len(threads), None
     try:
         while left:
-            index, result = made.get()
-            if result is None:
-                left -= 1
-            elif isinstance(result, BaseException):
-                failure = failure or result
+            index, step, error = made.get()
+            if step is not _DONE:  # also after a failure: what had been scored by then is not lost
+                yield index, step
+                continue
+            left -= 1
+            if error is not None:
+                failure = failure or error
                 batch.close()
-            else:  # also after a failure: what had been scored by then is not lost
-                yield index, result.step
         if failure:
             raise failure
     finally:
@@ -110,11 +122,32 @@ def _steps(
             thread.join()
 
 
+_DONE = object()
+
+
+class _Follower(SearchControl):
+    """One search's control: settings as the common one has them. Pausing holds the decoding, which all wait for."""
+
+    def __init__(self, control: SearchControl, check: Poll):
+        super().__init__()
+        self.in_force, self.poll = control.in_force, check
+
+
 class _OneAtATime(Critic):
-    """A critic whose searches take turns: critics need not be safe to call from several threads."""
+    """A critic whose searches take turns."""
 
     def __init__(self, critic: Critic, turn: threading.Lock):
         self.critic, self.turn, self.name = critic, turn, critic.name
+
+    def for_run(self, poll, spent=NOTHING):
+        return _OneAtATime(self.critic.for_run(poll, spent), self.turn)
+
+    def check_prompt(self, prompt):
+        self.critic.check_prompt(prompt)
+
+    def load(self):
+        with self.turn:
+            self.critic.load()
 
     def score(self, images, prompt):
         with self.turn:

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 
-from milr_core import SearchControl, State, Step, load_model
+from milr_core import SearchControl, State, load_model
 from ui.engines.base import Job, ModelFacts, Options
 from ui.engines.local import LocalEngine
 
@@ -33,14 +33,14 @@ class ModelReplica:
         """As of `Engine`; beside the step that is being made."""
         return await asyncio.to_thread(self._engine.check, self._known(job))
 
-    async def step(self, job: Job, state: State | None, n: int | None) -> Step | None:
-        """The step after `state`, or step 0; None where there is none left. n: of Best-of-N; None is MILR.
+    async def step(self, job: Job, state: State | None) -> State | None:
+        """As of `Engine`: the state after `state`, or step 0; None where there is none left.
 
         Steps are made in the order in which they were asked for. A cancelled call ends after the token it is at.
         """
         control = SearchControl()
         async with self._turn:
-            work = asyncio.get_running_loop().run_in_executor(None, self._make, self._known(job), state, n, control)
+            work = asyncio.get_running_loop().run_in_executor(None, self._make, self._known(job), state, control)
             try:
                 return await asyncio.shield(work)
             except asyncio.CancelledError:
@@ -48,13 +48,11 @@ class ModelReplica:
                 await asyncio.wait([work])  # the model is free for the next one when this has ended
                 raise
 
-    def _make(self, job: Job, state: State | None, n: int | None, control: SearchControl) -> Step | None:
-        engine = self._engine
-        steps = engine.reason(job, control, state) if n is None else engine.best_of_n(job, n, control, state)
+    def _make(self, job: Job, state: State | None, control: SearchControl) -> State | None:
         try:
-            return next(steps, None)
+            return self._engine.step(job, state, control)
         finally:
-            steps.close()
+            self._engine.leave(control)
 
     def _known(self, job: Job) -> Job:
         """The job with the options that the same visitor sent before, whose critics are there already."""

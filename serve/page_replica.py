@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 from serve.remote import RemoteEngine
 from serve.sticky import StickyCookie
 from ui.engines.base import Engine
+from ui.guard import web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
 
@@ -17,7 +18,7 @@ from ui.limits import LARGEST_FILE, Limits
 def page_app(engine: Engine, critic: str, limits: Limits, replica: str) -> FastAPI:
     """The page as a web application that says in a cookie which replica it is."""
     app = gr.mount_gradio_app(
-        FastAPI(openapi_url=None),
+        FastAPI(openapi_url=None, **web_options(limits)),
         build_demo(engine, critic, limits=limits),
         path="/",
         enable_monitoring=False,

@@ -1,6 +1,5 @@
 """The engine of a page whose model is elsewhere: every step is one call to whichever replica is free."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
-from milr_core import SearchControl, State, Step
+from milr_core import SearchControl, State
 from milr_core.errors import Stopped
 from ui.engines.base import EngineError, Job, ModelFacts
 
@@ -45,39 +44,25 @@ class RemoteEngine:
         """As of `Engine`. Raises EngineError where no replica answers."""
         return replace(self._ask("check", ANSWER, job), options=job.options)
 
-    def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
+    def step(self, job: Job, state: State | None, control: SearchControl) -> State | None:
         """As of `Engine`.
 
         Raises:
             EngineError: a replica went away while it made a step; going on from the last state takes another.
         """
-        return self._steps(job, None, control, state)
+        control.poll()
+        try:
+            return self._made(self._replicas.step.remote(job.under(control), state), control)
+        except LOST as error:
+            raise EngineError(
+                "The replica of the model that made this step went away. The steps so far are kept; go on, and "
+                "another replica makes the rest as if nothing had happened."
+            ) from error
 
-    def best_of_n(self, job: Job, n: int, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        """As of `Engine`. Raises as `reason` does."""
-        return self._steps(job, n, control, state)
+    def leave(self, control: SearchControl) -> None:
+        """Nothing is kept from one step to the next."""
 
-    def _steps(self, job: Job, n: int | None, control: SearchControl, state: State | None) -> Iterator[Step]:
-        while True:
-            try:
-                control.poll()
-                now = job if n is not None else replace(job, settings=control.in_force(job.settings))
-                if n is None and state is not None and state.finished(now.settings):
-                    return
-                step = self._made(self._replicas.step.remote(now, state, n), control)
-            except Stopped:
-                return
-            except LOST as error:
-                raise EngineError(
-                    "The replica of the model that made this step went away. The steps so far are kept; go on, and "
-                    "another replica makes the rest as if nothing had happened."
-                ) from error
-            if step is None:
-                return
-            state = step.state
-            yield step
-
-    def _made(self, response: DeploymentResponse, control: SearchControl) -> Step | None:
+    def _made(self, response: DeploymentResponse, control: SearchControl) -> State | None:
         """Wait for a step. Raises Stopped, and what the replica raised."""
         try:
             while True:

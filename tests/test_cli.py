@@ -2,18 +2,20 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from milr_core import Trajectory
 from milr_core.cli import main
 from milr_core.diagnostics import token_probabilities
-from milr_core.replay import replay
+from milr_core.trajectory import LINES, writing
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "milr_core", "reason"]
@@ -24,7 +26,7 @@ SEARCH = ["three green triangles", "--steps", "6", "--seed", "1", "--threshold",
 
 
 def tokens(folder):
-    return [(r["text_tokens"], r["image_tokens"], r["reward"]) for r in Trajectory.open(folder).records]
+    return [(r.text_tokens, r.image_tokens, r.reward) for r in Trajectory.open(folder).records]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def test_one_json_object_a_step_and_the_images_where_it_says(whole):
 
 def test_a_run_of_the_command_line_replays_with_its_tokens_probabilities(whole, embedded):
     run = Trajectory.open(whole[0])
-    for i, step in enumerate(replay(run)):
+    for i, step in enumerate(run.steps()):
         expected = token_probabilities(embedded, run.state(i))
         assert len(step.probabilities.text) == len(step.text_tokens)
         assert step.probabilities.image == pytest.approx(expected.image, abs=2e-3)
@@ -84,9 +86,9 @@ def test_resume_with_more_steps_goes_on(whole, tmp_path, capsys):
 
 
 def test_a_run_is_not_gone_on_with_under_another_critic(whole, capsys):
-    before = (whole[0] / "trajectory.json").read_bytes()
+    before = (whole[0] / LINES).read_bytes()
     assert main(["reason", "--resume", str(whole[0]), "--critic", "self", "--steps", "9"]) == 2
-    assert "scored by oracle" in capsys.readouterr().err and (whole[0] / "trajectory.json").read_bytes() == before
+    assert "scored by oracle" in capsys.readouterr().err and (whole[0] / LINES).read_bytes() == before
 
 
 def test_resuming_a_run_that_is_done_says_so(whole, capsys):
@@ -101,9 +103,8 @@ def test_interrupt_keeps_the_steps_so_far(tmp_path):
         [*COMMAND, *SEARCH, "--steps", "60", "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD
     )
     process.stdout.readline()
-    started = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130 and time.monotonic() - started < 10
+    assert process.wait() == 130
     assert 1 <= len(Trajectory.open(folder)) < 61
 
 
@@ -145,3 +146,81 @@ def test_a_checkpoint_that_is_no_janus(tmp_path, capsys):
 def test_a_folder_that_holds_a_run_is_not_overwritten(whole, capsys):
     assert main(["reason", *SEARCH, "--out", str(whole[0])]) == 2
     assert "holds a run already" in capsys.readouterr().err
+
+
+@pytest.fixture
+def short(tiny_folder):
+    """A search of the tiny model, in this process."""
+    return ["reason", "two red circles", "--model", str(tiny_folder), "--critic", "self", "--threshold", "1", "--json"]
+
+
+def test_a_run_that_was_killed_before_its_first_step_resumes_as_the_same_search(short, tmp_path, capsys):
+    asked = ["--steps", "2", "--seed", "7", "--lr", "0.5", "--text-ratio", "0.3", "--observer", "oracle"]
+    assert main([*short, *asked, "--out", str(tmp_path / "whole")]) == 0
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    header, *_ = (tmp_path / "whole" / LINES).read_text().splitlines()
+    (killed / LINES).write_text(header + "\n" + '{"index": 0, "te')
+    assert main(["reason", "--resume", str(killed), *short[2:4], "--json"]) == 0
+    assert tokens(killed) == tokens(tmp_path / "whole")
+    assert [step.observed.keys() for step in Trajectory.open(killed).steps()] == [{"oracle"}] * 3
+
+
+def test_a_second_resume_at_the_same_time_is_refused(short, tmp_path, capsys):
+    assert main([*short, "--steps", "0", "--out", str(tmp_path / "run")]) == 0
+    with writing(tmp_path / "run"):
+        assert main(["reason", "--resume", str(tmp_path / "run"), *short[2:4], "--steps", "1"]) == 2
+    assert "being written by another process" in capsys.readouterr().err
+    assert main(["reason", "--resume", str(tmp_path / "run"), *short[2:4], "--steps", "1"]) == 0
+
+
+def test_a_lost_last_state_is_said_and_its_step_made_again(short, tmp_path, capsys):
+    assert main([*short, "--steps", "2", "--out", str(tmp_path / "run")]) == 0
+    before = tokens(tmp_path / "run")
+    (tmp_path / "run" / "state-002.safetensors").unlink()
+    assert main(["reason", "--resume", str(tmp_path / "run"), *short[2:4], "--json"]) == 0
+    assert "The state of step 2 is missing or damaged" in capsys.readouterr().err and tokens(tmp_path / "run") == before
+
+
+def test_a_seed_of_minus_one_is_drawn_and_kept(short, tmp_path, capsys):
+    for name in "ab":
+        assert main([*short, "--steps", "0", "--seed", "-1", "--out", str(tmp_path / name)]) == 0
+    seeds = [Trajectory.open(tmp_path / name).header.settings["seed"] for name in "ab"]
+    assert seeds[0] != seeds[1] and all(0 <= seed < 2**31 for seed in seeds)
+    assert Trajectory.open(tmp_path / "a").record(0).settings["seed"] == seeds[0]
+
+
+def test_numbers_that_are_none_end_the_run_and_nothing_of_the_step_is_written(tiny_folder, short, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_folder, broken)
+    weights = load_file(broken / "model.safetensors")
+    name = next(name for name in weights if "generation_head" in name and weights[name].dim() == 2)
+    weights[name][0] = torch.nan
+    save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    code = main([*short, "--model", str(broken), "--out", str(tmp_path / "run")])
+    said = capsys.readouterr().err
+    assert code in (1, 2) and "NaN" in said and "float32" in said and "image" in said
+    assert len(Trajectory.open(tmp_path / "run")) == 0 and not list((tmp_path / "run").glob("*.png"))
+
+
+def test_any_character_goes_through_any_encoding(whole, tmp_path):
+    """A step's text with a character that cp1252 lacks, as Windows redirects output."""
+    program = (
+        "import sys; from milr_core.cli.output import json_line, write_any_character; write_any_character();"
+        "sys.stdout.write(json_line({'text': '\u0394\U0001f600\x9b'}, sys.stdout)); print('\u0394')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONIOENCODING": "cp1252"}, cwd=ROOT, capture_output=True
+    )
+    line, shown = done.stdout.decode("cp1252").splitlines()
+    assert json.loads(line) == {"text": "\u0394\U0001f600\x9b"} and shown == r"\u0394" and done.returncode == 0
+
+
+def test_output_that_nobody_reads_ends_the_command_without_a_traceback(tmp_path):
+    command = f"{sys.executable} -m milr_core critics --json | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, **ONE_THREAD)
+    assert done.returncode in (0, 141) and "Traceback" not in done.stderr and "Error" not in done.stderr
+    full = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m milr_core critics > /dev/full"], capture_output=True, **ONE_THREAD
+    )
+    assert full.returncode == 1 and "No space left on device" in full.stderr and "Traceback" not in full.stderr

@@ -1,6 +1,5 @@
 """Detectors, differences and probabilities: on made-up steps that a failure would make, and on real ones."""
 
-import json
 import math
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from milr_core import Critic, InputError, Score, SearchSettings, Trajectory, reason
+from milr_core import Critic, Score, SearchSettings, reason
 from milr_core.diagnostics import (
     changed_cells,
     flags,
@@ -18,8 +17,7 @@ from milr_core.diagnostics import (
     text_diff,
     token_probabilities,
 )
-from milr_core.replay import replay
-from milr_core.steps import Cost, Probabilities, Step
+from milr_core.state import Cost, Probabilities, Step
 
 SETTINGS = SearchSettings(
     strategy="joint", text_ratio=0.5, image_ratio=0.25, lr=0.5, guidance=3.0, steps=3, threshold=0.95, seed=3
@@ -36,7 +34,8 @@ def made_up(index=0, reward=0.5, text=(1, 2, 3, 4), image=(5, 6, 7, 8), own=0.9,
         index=index, text="", image=Image.new("RGB", (4, 4)), score=Score(reward), best=0, settings=SETTINGS,
         cost=Cost(), text_tokens=text, token_strings=[str(t) for t in text], text_prefix=0,
         text_positions=[], image_tokens=image,
-        image_positions=[], gradient_norm={}, update_norm={}, observed={}, state=None, probabilities=known,
+        image_positions=[], gradient_norm={}, update_norm={}, observed={}, method="search", state=None,
+        probabilities=known,
     )  # fmt: skip
     return Step(**values | more)
 
@@ -114,19 +113,19 @@ def states(tiny):
 
 def test_probabilities_are_those_the_tokens_were_decoded_with(states, tiny):
     first, last = states[0], states[-1]
-    logits = tiny.text_head(first.rollout_text).float()
-    p = torch.softmax(logits, -1)[range(len(first.text_tokens)), first.text_tokens]
+    logits = tiny.text_head(first.drawn.text_hidden).float()
+    p = torch.softmax(logits, -1)[range(len(first.drawn.text_tokens)), first.drawn.text_tokens]
     assert first.probabilities.text == pytest.approx(p.tolist(), abs=6e-4)
     assert first.probabilities.text == first.probabilities.text_own  # nothing is optimised yet
     # Where latents were optimised, the token comes from them: greedy text is their most likely token.
     at = last.step.text_prefix - 1
-    decoded = torch.softmax(tiny.text_head(last.text_latents.values[at]).float(), -1)
+    decoded = torch.softmax(tiny.text_head(last.latents["text"].values[at]).float(), -1)
     assert last.probabilities.text[at] == pytest.approx(decoded.max().item(), abs=6e-4)
     assert last.probabilities.text_own != last.probabilities.text
     free = [i for i in range(tiny.num_image_tokens) if i not in last.step.image_positions]
-    guided = torch.softmax(tiny.image_head(last.rollout_image, SETTINGS.guidance), -1)
+    guided = torch.softmax(tiny.image_head(last.drawn.image_hidden, SETTINGS.guidance), -1)
     for i in free:
-        assert last.probabilities.image[i] == pytest.approx(guided[i, last.image_tokens[i]].item(), abs=6e-4)
+        assert last.probabilities.image[i] == pytest.approx(guided[i, last.drawn.image_tokens[i]].item(), abs=6e-4)
     for values in vars(last.probabilities).values():
         assert all(0 <= v <= 1 and v == round(v, 3) for v in values)
 
@@ -134,69 +133,3 @@ def test_probabilities_are_those_the_tokens_were_decoded_with(states, tiny):
 def test_a_model_that_cannot_tell_has_entropy_one(tiny, states, monkeypatch):
     monkeypatch.setattr(tiny, "text_head", lambda z: torch.zeros(*z.shape[:-1], 500))
     assert set(token_probabilities(tiny, states[0]).text_entropy) == {1.0}
-
-
-@pytest.fixture
-def bundle(states, tiny, tmp_path):
-    run = Trajectory.create(tmp_path / "run", tiny, "grey", "two red circles")
-    for state in states:
-        run.append(state)
-    return run
-
-
-def test_a_bundle_replays_without_states(bundle, states, tmp_path):
-    small = Trajectory.from_zip(bundle.to_zip(tmp_path / "small.zip", states=False), tmp_path / "small")
-    steps = replay(small)
-    for step, state in zip(steps, states, strict=True):
-        theirs = state.step
-        assert step.state is None and step.probabilities == theirs.probabilities
-        for name in ("text", "score", "best", "settings", "cost", "text_tokens", "text_prefix", "image_positions"):
-            assert getattr(step, name) == getattr(theirs, name), name
-        assert step.image.tobytes() == theirs.image.tobytes()
-    assert bundle.state(2).probabilities == states[2].probabilities
-
-
-def record(name, value):
-    return lambda data: data["steps"][1].update({name: value})
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (record("text_prefix", 99), "another number of tokens"),
-        (record("text_prefix", "<script>"), "text_prefix"),
-        (record("image_positions", [9999]), "outside the image"),
-        (record("image_tokens", [1, 2]), "i"),
-        (record("parts", {"a": "NaN"}), "parts"),
-        (record("reward", 7), "reward"),
-        (record("token_strings", [1]), "token_strings"),
-        (record("cost", {"seconds": 1.0}), "damaged"),
-        (record("cost", {"text_seconds": -1.0}), "cost"),
-        (record("settings", {"steps": 10**9}), "steps lies in"),
-        (record("settings", {"__class__": 1}), "There is no setting"),
-        (record("best", 3), "does not fit"),
-        (record("probabilities", {"text": []}), "probabilities"),
-        (record("gradient_norm", {"text": 1.0}), "not of the same latents"),
-        (lambda data: data["steps"].clear(), "0 steps"),
-    ],
-)
-def test_a_hostile_record_is_refused_with_a_sentence(bundle, change, said):
-    path = bundle.folder / "trajectory.json"
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-    with pytest.raises(InputError) as error:
-        replay(Trajectory.open(bundle.folder))
-    assert said in str(error.value) and "Traceback" not in str(error.value)
-
-
-def test_an_image_that_is_a_bomb_is_refused_before_it_is_unpacked(bundle):
-    Image.new("1", (5000, 5000)).save(bundle.folder / bundle.records[1]["image"])
-    with pytest.raises(InputError, match="larger than any model draws"):
-        replay(bundle)
-
-
-def test_a_bundle_that_unpacks_to_too_much_is_refused(bundle, tmp_path):
-    with pytest.raises(InputError, match="unpacks to more than"):
-        Trajectory.from_zip(bundle.to_zip(tmp_path / "run.zip"), tmp_path / "out", limit=1000)
-    assert not (tmp_path / "out").exists()

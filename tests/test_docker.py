@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
+from packaging.requirements import Requirement
 
 from examples import client
 from tests.browser.conftest import free_port
@@ -58,8 +59,8 @@ def copied() -> list[PurePath]:
 
 
 def test_every_source_of_a_copy_exists_and_is_not_ignored():
-    assert values("COPY") == ["requirements.txt /tmp/requirements.txt", "--chown=user . ."]
-    assert (ROOT / "requirements.txt").is_file() and kept(PurePath("requirements.txt"))
+    assert values("COPY") == ["requirements-image.txt /tmp/requirements.txt", "--chown=user . ."]
+    assert (ROOT / "requirements-image.txt").is_file() and kept(PurePath("requirements-image.txt"))
     names = {str(path) for path in copied()}
     wanted = ("app.py", "assets/janus-shapes/model.safetensors", "examples/index.json", "ui/web/style.css")
     assert {*wanted, "milr_core/search.py", "shapes/oracle.py"} <= names
@@ -91,6 +92,17 @@ def test_it_runs_as_user_1000_on_port_7860():
 def test_python_is_the_spaces_python():
     front = yaml.safe_load((ROOT / "README.md").read_text().split("---")[1])
     assert f"PYTHON={front['python_version']}" in values("ARG")
+    assert f"--python-version {front['python_version']} " in (ROOT / "Makefile").read_text()  # what `make lock` is for
+
+
+def test_packages_are_installed_by_hash_and_the_base_can_be_named_by_digest():
+    (install,) = [value for value in values("RUN") if "pip install" in value]
+    locked, torch = re.split(r"&&", install)
+    assert "--require-hashes" in locked and "--no-deps" in locked and '"torch==$TORCH"' in torch
+    (version,) = [value.partition("=")[2] for value in values("ARG") if value.startswith("TORCH=")]
+    (line,) = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch")]
+    assert Requirement(line.partition("#")[0]).specifier.contains(version)
+    assert values("FROM") == ["${BASE}"] and "BASE=python:${PYTHON}-slim" in values("ARG")
 
 
 def command(instruction: str) -> list[str]:

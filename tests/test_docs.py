@@ -32,6 +32,7 @@ PARTS_OF_MAKE = "is what runs these tests, or starts what they start"
 NOT_RUN = {
     "make *": PARTS_OF_MAKE,
     "docker *": OUTSIDE,
+    "hf *": OUTSIDE,
     "ray start *": OUTSIDE,
     "pip install *": "tests/test_package.py installs the package",
     "python -m milr_core convert *": "needs weights in DeepSeek's format: tests/janus/ writes some and converts them",

@@ -16,14 +16,14 @@ from tests.conftest import write_tiny_janus
 from tests.ui_helpers import PROMPT, SETTINGS, Studio
 from ui.api import build_api
 from ui.engines import models as models_page
-from ui.engines.base import Job
+from ui.engines.base import Job, run
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED, JANUS_PRO, Models, make_local, needs
 from ui.layout import build_demo
 from ui.limits import Limits
 from ui.panels.controls import LIVE
 from ui.panels.model_picker import header
-from ui.session import FINISHED, PAUSED, Session
+from ui.session import FAILED, FINISHED, Session
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,10 @@ def choosing(studio: Studio, models: Models) -> Studio:
     made = Studio(studio.shared.engine, models, pace=studio.shared.pace)
     models.use = made.shared.use
     return made
+
+
+def look(studio: Studio, name: str) -> str:
+    return studio.read(studio.picker.look(Session(), name))["needs"]
 
 
 def loaded(models: Models, name: str) -> None:
@@ -93,11 +97,11 @@ def test_loading_is_shown_and_one_at_a_time(studio: Studio, tiny_folder: Path, o
     studio, session = choosing(studio, models), Session()
     picker = studio.picker
     picker.arrive(session)
-    assert studio.read(picker.press_load("tiny-other")) == {"needs": "", "refused": ""} and begin.wait(20)
+    assert studio.read(picker.press_load(session, "tiny-other")) == {"needs": "", "refused": ""} and begin.wait(20)
     seen = studio.read(picker.tick(session))
     assert "Downloading &lt;it&gt;: 40%" in seen["header"] and 'role="status"' in seen["header"]
     assert not seen["model"]["interactive"] and not seen["load"]["interactive"]
-    assert "One model is loaded at a time" in studio.read(picker.press_load(EMBEDDED))["refused"]
+    assert "One model is loaded at a time" in studio.read(picker.press_load(session, EMBEDDED))["refused"]
     # Everybody goes on with the model before.
     list(studio.drive(studio.press("press_run", session), session))
     assert session.phase == FINISHED
@@ -116,22 +120,28 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before(
     studio = choosing(studio, models)
     before, picker = studio.shared.engine, studio.picker
     for name in ("broken", "nobody/has-this"):
-        loaded(models, name)
-        assert models.problem.startswith(f"{name} was not loaded, and {tiny_folder.name} stays.")
-        assert "hidden" not in models.problem and 'role="alert"' in header(before.facts, models)
+        mine, other = Session(), Session()
+        picker.press_load(mine, name)
+        models.thread.join()
+        assert mine.model_problem.startswith(f"{name} was not loaded, and {tiny_folder.name} stays.")
+        assert "hidden" not in mine.model_problem and 'role="alert"' not in header(before.facts, models)
+        assert "was not loaded" in studio.read(picker.tick(mine))["refused"]
+        assert studio.read(picker.tick(other))["refused"] == "", "it is nobody else's"
+        picker.look(mine, tiny_folder.name)
+        assert mine.model_problem == ""
     assert studio.shared.engine is before and models.loaded == tiny_folder.name
-    assert "is not among them" in studio.read(picker.press_load("/etc"))["refused"]
-    assert "is not among them" in picker.look("/etc")
-    assert "is the model that is loaded" in studio.read(picker.press_load(tiny_folder.name))["refused"]
+    assert "is not among them" in studio.read(picker.press_load(Session(), "/etc"))["refused"]
+    assert "is not among them" in studio.read(picker.look(Session(), "/etc"))["needs"]
+    assert "is the model that is loaded" in studio.read(picker.press_load(Session(), tiny_folder.name))["refused"]
 
 
 def test_what_a_model_takes_is_said_before(studio: Studio, models: Models, monkeypatch: pytest.MonkeyPatch):
     models.offer([JANUS_PRO, "deepseek-ai/Janus-Pro-7B"])
     assert [name for _, name in models.choices][2:] == [JANUS_PRO, "deepseek-community/Janus-Pro-7B"]
     monkeypatch.setattr("ui.engines.models.free_bytes", lambda device: 12e9)
-    assert "It takes 10.4 GB on cpu, where 12.0 are free." in studio.picker.look(JANUS_PRO)
-    assert "One step takes about 12 min on this machine" in studio.picker.look(JANUS_PRO)
-    assert "does not fit" in studio.picker.look("deepseek-community/Janus-Pro-7B")
+    assert "It takes 10.4 GB on cpu, where 12.0 are free." in look(studio, JANUS_PRO)
+    assert "One step takes about 12 min on this machine" in look(studio, JANUS_PRO)
+    assert "does not fit" in look(studio, "deepseek-community/Janus-Pro-7B")
     assert needs(EMBEDDED).fits and "step" not in needs(EMBEDDED).words
 
 
@@ -139,18 +149,18 @@ def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(s
     mine, waiting, compared = Session(), Session(), Session()
     pages = studio.drive(studio.press("press_run", mine), mine)
     next(pages), next(pages)
-    assert "Searches are under way" in studio.read(studio.picker.press_load("tiny-other"))["refused"]
+    assert "Searches are under way" in studio.read(studio.picker.press_load(mine, "tiny-other"))["refused"]
     studio.search.press_pause(mine)
     list(pages)
     studio.picker.arrive(waiting)
     ticket = studio.press("press_run", waiting)
-    other = studio.compared(compared, ["step 0"])["compare_ticket"]
+    other = studio.compared(compared, ["step 0"])
     loaded(models, "tiny-other")  # as one that was begun before they came
     last = list(studio.resume(mine))[-1]
-    assert mine.phase == PAUSED and "with other weights than tiny-other has here" in last["notice"]
+    assert mine.phase == FAILED and "with other weights than tiny-other has here" in last["notice"]
     list(studio.drive(ticket, waiting))
     assert waiting.shown.steps == [] and "other weights" in waiting.notice
-    assert "other weights" in studio.read(list(studio.compare.drive(other, compared))[-1])["compare_notice"]
+    assert "other weights" in list(studio.drive_comparison(other, compared))[-1]["compare_notice"]
     # The controls are still set for the model before: nothing begins until they are not.
     answer = studio.press("press_run", waiting)
     assert "tiny-other has been loaded for everybody meanwhile" in answer["notice"]
@@ -186,9 +196,8 @@ def test_limits_hold(studio: Studio, tmp_path: Path):
     studio.search.press_leave(session)
     answer = studio.press("press_run", session)
     assert "started its 2 searches" in answer["notice"]
-    # Whoever computes nothing for long gives way when somebody else comes.
     session.touched -= 61
-    studio.press("press_run", Session())
+    studio.shared.sweep()
     assert session.runs == [] and "Nothing was computed here for 1 minutes" in session.notice
 
 
@@ -204,8 +213,8 @@ def test_nothing_keeps_a_model_that_was_replaced(tiny, tiny_folder: Path):
 
 
 def test_a_page_is_built_within_its_limits(tiny, tiny_folder: Path):
-    demo = build_demo(LocalEngine(tiny), limits=Limits(steps_at_most=3, cache_hours=5), models=Models(str(tiny_folder)))
-    assert demo.delete_cache == (3600, 18000) and not demo.analytics_enabled
+    demo = build_demo(LocalEngine(tiny), limits=Limits(steps_at_most=3), models=Models(str(tiny_folder)))
+    assert not demo.analytics_enabled
     by_id = {block.elem_id: block for block in demo.blocks.values()}
     assert by_id["knob-steps"].maximum == by_id["knob-steps"].value == 3
     assert not by_id["models"].visible  # there is nothing to choose
@@ -248,7 +257,20 @@ def test_the_help_lists_every_setting(capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit):
         app.main(["--help"])
     said = capsys.readouterr().out
-    for name in ("QUEUE", "STEPS_AT_MOST", "RUNS_KEPT", "SEARCHES", "IDLE_MINUTES", "CACHE_HOURS", "MODELS"):
+    for name in (
+        "QUEUE",
+        "STEPS_AT_MOST",
+        "RUNS_KEPT",
+        "SEARCHES",
+        "IDLE_MINUTES",
+        "CACHE_HOURS",
+        "MODELS",
+        "SHARE",
+        "GRACE",
+        "DISK",
+        "CRITICS",
+        "HOSTS",
+    ):
         assert f"MILR_{name}" in said
 
 
@@ -256,13 +278,13 @@ def test_the_app_watches_nobody(monkeypatch: pytest.MonkeyPatch, tiny_folder: Pa
     given = {}
 
     def launch(demo, **options):
-        given.update(options, analytics=demo.analytics_enabled, queue=demo._queue.max_size)
+        given.update(options, analytics=demo.analytics_enabled)
         raise OSError("the port is taken")
 
     monkeypatch.setattr("gradio.Blocks.launch", launch)
     monkeypatch.setenv("MILR_QUEUE", "7")
     assert app.main(["--model", str(tiny_folder)]) == 2
-    assert given["enable_monitoring"] is False and given["analytics"] is False and given["queue"] == 7
+    assert given["enable_monitoring"] is False and given["analytics"] is False
     assert "port is taken" in capsys.readouterr().err
     monkeypatch.setenv("MILR_QUEUE", "many")
     assert app.main(["--model", str(tiny_folder)]) == 2
@@ -285,7 +307,7 @@ def test_a_small_model_leaves_a_core_to_the_page(tiny_folder: Path, redness: Cri
             engine = make_local(str(tiny_folder), lambda _: None)
             engine.judges.shared["redness"] = Counting()
             torch.set_num_threads(3 - threads)  # as another thread than the one that loaded it may have it
-            list(engine.reason(engine.check(Job(PROMPT, SETTINGS, "redness")), SearchControl()))
+            list(run(engine, engine.check(Job(PROMPT, SETTINGS, "redness")), SearchControl()))
             assert engine.threads == threads and set(seen) == {threads}
             seen.clear()
     finally:

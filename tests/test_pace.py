@@ -2,11 +2,8 @@
 
 import pytest
 
-from tests.test_ui import same, undisturbed
-from tests.ui_helpers import Studio
 from ui import redraw_pace
 from ui.redraw_pace import Pace
-from ui.session import FINISHED, Session
 
 
 class Clock:
@@ -42,14 +39,3 @@ def test_updates_take_no_more_than_their_share(clock: Clock):
                 clock.now += 0.04
                 taken += 0.04
     assert 0.045 <= taken / (clock.now - began) <= 0.05
-
-
-def test_steps_between_updates_come_with_the_next(studio: Studio):
-    studio.shared.pace = lambda: Pace(every=3600)
-    session = Session()
-    pages = list(studio.drive(studio.press("press_run", session), session))
-    assert [len(page["gallery"]["tiles"]) for page in pages] == [0, 1, 5]
-    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(studio))
-    studio.shared.pace = lambda: Pace(every=3600)
-    answer = studio.press("press_step", session)
-    assert [len(page["gallery"]["tiles"]) for page in studio.drive(answer, session)] == [0, 1], "one step is shown"

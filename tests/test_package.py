@@ -62,10 +62,10 @@ def test_the_wheel_holds_the_packages_and_their_data_and_nothing_else(built: Pat
     assert wheel.name == f"milr_studio-{milr_core.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    wanted = ["milr_core", "ui", "shapes", "bench", "serve", "examples", "assets"]
+    wanted = ["milr_core", "ui", "shapes", "world", "bench", "serve", "examples", "assets"]
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {*wanted, "app.py"}
-    kept = {".py", ".json", ".jinja", ".safetensors", ".zip", ".js", ".css"}
+    kept = {".py", ".json", ".jinja", ".safetensors", ".zip", ".js", ".css", ".html"}
     for package in wanted:
         for path in (ROOT / package).rglob("*"):
             if path.suffix in kept and "__pycache__" not in path.parts:

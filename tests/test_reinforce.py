@@ -3,36 +3,50 @@ import math
 import pytest
 import torch
 
-from milr_core import reinforce
+from milr_core import SearchSettings, reinforce
+from milr_core import latents as lat
 from milr_core.janus.decode import guided
+from milr_core.search import baseline
+from milr_core.search import reinforce as step
 
 
-def test_gradient_is_the_hand_computed_one():
-    """d loss / d logits = -(value - b) * (onehot - p), summed over tokens; through a linear head, times its weight."""
+def moved(z, head, tokens, advantage, lr=0.01):
+    group = lat.resize(None, z, 1.0, "prefix", 0)
+    return step(group, lambda values: values @ head.T, tokens, advantage, lr)
+
+
+def test_the_gradient_is_the_hand_computed_one():
+    """d loss / d logits = -(R - b) * (onehot - p), summed over tokens; through a linear head, times its weight."""
     torch.manual_seed(0)
-    z, head = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4)
-    tokens, adv = torch.tensor([1, 4, 0]), reinforce.advantage(0.25, "one", [0.25])
-    (gradient,) = torch.autograd.grad(reinforce.loss(reinforce.log_probability(z @ head.T, tokens), adv), z)
+    z, head, tokens = torch.randn(3, 4), torch.randn(5, 4), torch.tensor([1, 4, 0])
     onehot = torch.nn.functional.one_hot(tokens, 5).float()
-    by_hand = -(0.25 - 1) * (onehot - torch.softmax(z.detach() @ head.T, -1)) @ head
-    torch.testing.assert_close(gradient, by_hand)
+    by_hand = -(0.25 - 1) * (onehot - torch.softmax(z @ head.T, -1)) @ head
+    after, (gradient_norm, update_norm) = moved(z, head, tokens, 0.25 - 1)
+    assert gradient_norm == pytest.approx(by_hand.norm().item(), rel=1e-5)
+    torch.testing.assert_close(after.values, z - 0.01 * by_hand.sign(), atol=1e-5, rtol=0)  # Adam's first step
+    assert update_norm == pytest.approx((after.values - z).norm().item())
 
 
-def test_low_score_makes_the_decoded_tokens_less_likely():
+def test_latents_whose_token_was_not_reached_stay():
+    torch.manual_seed(0)
+    z, head = torch.randn(3, 4), torch.randn(5, 4)
+    after, *_ = moved(z, head, torch.tensor([1, 4]), -0.5)
+    assert torch.equal(after.values[2], z[2]) and not torch.equal(after.values[:2], z[:2])
+
+
+def test_a_low_score_makes_the_decoded_tokens_less_likely():
     torch.manual_seed(0)
     z, head, tokens = torch.randn(2, 8), torch.randn(6, 8), torch.tensor([2, 3])
     before = reinforce.log_probability(z @ head.T, tokens)
     for value, wanted in ((0.1, -1), (1.0, 0)):
-        moving = z.clone().requires_grad_()
-        loss = reinforce.loss(reinforce.log_probability(moving @ head.T, tokens), reinforce.advantage(value, "one", []))
-        (gradient,) = torch.autograd.grad(loss, moving)
-        after = reinforce.log_probability((z - 0.01 * gradient) @ head.T, tokens)
+        advantage = value - baseline(SearchSettings(), [value])
+        after = reinforce.log_probability(moved(z, head, tokens, advantage)[0].values @ head.T, tokens)
         assert torch.sign(after - before) == wanted
 
 
-@pytest.mark.parametrize(("baseline", "expected"), [("one", -0.75), ("zero", 0.25), ("running", 0.25 - 0.5)])
-def test_baselines(baseline, expected):
-    assert reinforce.advantage(0.25, baseline, [0.75, 0.25]) == pytest.approx(expected)
+@pytest.mark.parametrize(("name", "expected"), [("one", 1.0), ("zero", 0.0), ("running", 0.5)])
+def test_baselines(name, expected):
+    assert baseline(SearchSettings(baseline=name), [0.75, 0.25]) == pytest.approx(expected)
 
 
 def test_guidance_formula_and_weight_one_is_the_conditional_row():

@@ -20,10 +20,9 @@ from milr_core import (
     best_of_n,
     reason,
     start,
-    text_enhanced,
 )
 from milr_core.janus.decode import pick
-from milr_core.search import moved
+from milr_core.search import moving
 
 PROMPT = "two red circles left of a blue square"
 SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=4, seed=3, guidance=2.0)
@@ -60,29 +59,29 @@ def test_weights_stay_and_latents_move(tiny, redness):
     assert all(torch.equal(p, before[name]) for name, p in tiny.hf.named_parameters())
     assert not any(p.requires_grad or p.grad is not None for p in tiny.hf.parameters())
     first, second = steps[1].state, steps[2].state
-    assert not torch.equal(first.text_latents.values, second.text_latents.values)
-    assert not torch.equal(first.image_latents.values, second.image_latents.values)
+    assert not torch.equal(first.latents["text"].values, second.latents["text"].values)
+    assert not torch.equal(first.latents["image"].values, second.latents["image"].values)
 
 
 def test_step_zero_latents_are_those_the_tokens_were_decoded_from(tiny, redness):
     state = start(tiny, redness, PROMPT, SETTINGS)
-    tokens = tiny.text_head(state.rollout_text).argmax(-1)
-    assert tokens.tolist() == state.text_tokens
+    tokens = tiny.text_head(state.drawn.text_hidden).argmax(-1)
+    assert tokens.tolist() == state.drawn.text_tokens
     uniform = torch.rand(16, generator=torch.Generator().manual_seed(SETTINGS.seed))
-    assert pick(tiny.image_head(state.rollout_image, 2.0), uniform, 1.0).tolist() == state.image_tokens
+    assert pick(tiny.image_head(state.drawn.image_hidden, 2.0), uniform, 1.0).tolist() == state.drawn.image_tokens
 
 
 def test_new_tokens_come_from_the_new_latents(tiny, redness):
     state = start(tiny, redness, PROMPT, SETTINGS)
     after = advance(tiny, redness, state, SETTINGS)
-    n = len(after.text_latents)
-    prefix = tiny.text_head(after.text_latents.values).argmax(-1).tolist()
-    assert after.text_tokens[:n] == prefix[: len(after.text_tokens)]
+    n = len(after.latents["text"])
+    prefix = tiny.text_head(after.latents["text"].values).argmax(-1).tolist()
+    assert after.drawn.text_tokens[:n] == prefix[: len(after.drawn.text_tokens)]
     generator = torch.Generator()
     generator.set_state(state.random)
     uniform = torch.rand(16, generator=generator)[:4]
-    drawn = pick(tiny.image_head(after.image_latents.values, 2.0), uniform, 1.0)
-    assert after.image_tokens[:4] == drawn.tolist()
+    drawn = pick(tiny.image_head(after.latents["image"].values, 2.0), uniform, 1.0)
+    assert after.drawn.image_tokens[:4] == drawn.tolist()
 
 
 def test_a_low_score_pushes_away_from_the_decoded_tokens(tiny, redness):
@@ -90,39 +89,37 @@ def test_a_low_score_pushes_away_from_the_decoded_tokens(tiny, redness):
     settings = replace(SETTINGS, lr=0.01)
     state = start(tiny, redness, PROMPT, settings)
     after = advance(tiny, redness, state, settings)
-    n = len(after.text_latents)
+    n = len(after.latents["text"])
 
     def text_log_p(z):
-        return torch.log_softmax(tiny.text_head(z), -1)[range(n), state.text_tokens[:n]].sum()
+        return torch.log_softmax(tiny.text_head(z), -1)[range(n), state.drawn.text_tokens[:n]].sum()
 
     def image_log_p(z):
-        return torch.log_softmax(tiny.image_head(z, 2.0), -1)[range(4), state.image_tokens[:4]].sum()
+        return torch.log_softmax(tiny.image_head(z, 2.0), -1)[range(4), state.drawn.image_tokens[:4]].sum()
 
-    assert state.score.value < 1
-    assert text_log_p(after.text_latents.values) < text_log_p(state.rollout_text[:n])
-    assert image_log_p(after.image_latents.values) < image_log_p(state.rollout_image[:4])
+    assert state.reward < 1
+    assert text_log_p(after.latents["text"].values) < text_log_p(state.drawn.text_hidden[:n])
+    assert image_log_p(after.latents["image"].values) < image_log_p(state.drawn.image_hidden[:4])
 
 
 @pytest.mark.parametrize("strategy", ["joint", "alt", "t2v", "text", "image"])
 def test_strategies_move_what_algorithm_2_says(tiny, redness, strategy):
     steps = run(tiny, redness, replace(SETTINGS, strategy=strategy))
     for before, after in zip(steps, steps[1:], strict=False):
-        moves_text, moves_image = moved(strategy, after.index, SETTINGS.steps)
-        assert ("text" in after.update_norm, "image" in after.update_norm) == (moves_text, moves_image)
-        if not moves_text:
+        moves = moving(strategy, after.index, SETTINGS.steps)
+        assert after.update_norm.keys() == after.gradient_norm.keys() == moves
+        if "text" not in moves:
             assert after.text_tokens == before.text_tokens and after.cost.text_tokens == 0
-        for name, moves in (("text_latents", moves_text), ("image_latents", moves_image)):
-            old, new = getattr(before.state, name), getattr(after.state, name)
-            if old is not None and new is not None:
-                assert torch.equal(old.values, new.values) != moves
-    assert (steps[-1].state.text_latents is None) == (strategy == "image")
-    assert (steps[-1].state.image_latents is None) == (strategy == "text")
+        old, new = before.state.latents, after.state.latents
+        for kind in old.keys() & new.keys():
+            assert torch.equal(old[kind].values, new[kind].values) != (kind in moves)
+    assert steps[-1].state.latents.keys() == {"text": {"text"}, "image": {"image"}}.get(strategy, {"text", "image"})
 
 
 def test_schedule_of_algorithm_2():
-    assert [moved("alt", k, 4) for k in (1, 2, 3, 4)] == [(True, False), (False, True)] * 2
-    assert [moved("t2v", k, 5) for k in (1, 2, 3, 4, 5)] == [(True, False)] * 2 + [(False, True)] * 3
-    assert moved("joint", 1, 4) == (True, True)
+    assert [moving("alt", k, 4) for k in (1, 2, 3, 4)] == [{"text"}, {"image"}] * 2
+    assert [moving("t2v", k, 5) for k in (1, 2, 3, 4, 5)] == [{"text"}] * 2 + [{"image"}] * 3
+    assert moving("joint", 1, 4) == {"text", "image"} and moving("image", 3, 4) == {"image"}
 
 
 def test_same_seed_same_run_and_no_global_random_state(tiny, redness):
@@ -148,9 +145,9 @@ def test_a_pickled_state_continues_as_if_nothing_had_happened(tiny, redness, str
 
 def test_advancing_does_not_change_the_state_it_starts_from(tiny, redness):
     state = run(tiny, redness)[1].state
-    before = pickle.dumps((state.text_latents.values, state.random, state.text_tokens, state.values))
+    before = pickle.dumps((state.latents["text"].values, state.random, state.drawn.text_tokens, state.values))
     advance(tiny, redness, state, SETTINGS)
-    assert pickle.dumps((state.text_latents.values, state.random, state.text_tokens, state.values)) == before
+    assert pickle.dumps((state.latents["text"].values, state.random, state.drawn.text_tokens, state.values)) == before
 
 
 def test_a_fork_shares_the_past_and_differs_after(tiny, redness):
@@ -172,7 +169,8 @@ def test_live_settings_are_in_force_from_the_next_step_and_recorded(tiny, rednes
             control.change(lr=0.001, text_ratio=0.6, image_ratio=0.125)
     assert [s.settings.lr for s in steps] == [0.5, 0.5, 0.001, 0.001, 0.001]
     assert [len(s.image_positions) for s in steps[1:]] == [4, 2, 2, 2]
-    assert steps[2].state.text_latents.count.tolist()[0] == 2 and steps[2].state.text_latents.count.tolist()[-1] == 1
+    counts = steps[2].state.latents["text"].count.tolist()
+    assert [counts[0], counts[-1]] == [2, 1]
     assert steps[2].update_norm["image"] < 0.1 * steps[1].update_norm["image"]
     replayed = steps[1].state
     for step in steps[2:]:
@@ -272,15 +270,8 @@ def test_random_positions_are_where_the_seed_says(tiny, redness):
     assert steps[1].image_positions == steps[4].image_positions and steps[1].image_positions != [0, 1, 2, 3]
 
 
-def test_sampled_text_prefix_follows_the_seed(tiny, redness):
-    settings = replace(SETTINGS, text_sampling="sample", lr=0.01)
-    first, again = run(tiny, redness, settings), run(tiny, redness, settings)
-    assert [key(s) for s in first] == [key(s) for s in again]
-    assert [s.text for s in first] != [s.text for s in run(tiny, redness, replace(settings, text_sampling="argmax"))]
-
-
 def test_best_of_n_starts_at_step_zero_and_batches_agree(tiny, redness):
-    zero = text_enhanced(tiny, redness, PROMPT, SETTINGS)
+    zero = start(tiny, redness, PROMPT, SETTINGS).step
     singles = list(best_of_n(tiny, redness, PROMPT, 6, SETTINGS, early_stop=False))
     batched = list(best_of_n(tiny, redness, PROMPT, 6, SETTINGS, early_stop=False, batch=5))
     assert key(singles[0]) == key(zero) and len(singles) == len(batched) == 6

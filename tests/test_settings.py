@@ -28,6 +28,12 @@ def test_unknown_setting_is_named():
         settings_from({"learning_rate": 0.1})
 
 
+def test_retired_settings_open_at_their_default_and_are_refused_with_a_sentence_at_another_value():
+    assert settings_from({"lr": 0.1, "batch": 1, "noise": "fresh", "trust": 0.0}) == SearchSettings(lr=0.1)
+    with pytest.raises(InputError, match="batch .here 4. was retired"):
+        settings_from({"batch": 4})
+
+
 def test_nothing_given_is_the_models_recommendation_and_else_the_papers():
     resolved = SearchSettings(lr=0.5).resolve({"text_ratio": 0.7, "lr": 0.1})
     assert (resolved.lr, resolved.text_ratio, resolved.image_ratio) == (0.5, 0.7, PAPER["image_ratio"])

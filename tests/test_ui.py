@@ -12,36 +12,36 @@ from PIL import Image
 import app
 from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, reason
 from milr_core.settings import KNOBS
-from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, request
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, read, request, whole
 from ui.engines.base import Job, Options, paid, singles
 from ui.engines.local import LocalEngine
 from ui.layout import build_demo
 from ui.panels.controls import CAPTIONS, LIVE, OWN, random_seed
-from ui.session import FINISHED, PAUSED, STOPPED, WAITING, Session
-from ui.shared_state import WaitingList
+from ui.panels.scripted import url
+from ui.session import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run, Session
 
 
 def undisturbed(studio: Studio, settings: SearchSettings = SETTINGS) -> list[Step]:
     return list(reason(studio.shared.engine.model, studio.shared.engine.judges.critic("redness"), PROMPT, settings))
 
 
-def same(ours: list[Step], theirs: list[Step]) -> bool:
-    return [(s.text, s.image_tokens, s.reward) for s in ours] == [(s.text, s.image_tokens, s.reward) for s in theirs]
+def same(ours: Run, theirs: Run | list[Step]) -> bool:
+    return read(whole(ours)) == read(whole(theirs) if isinstance(theirs, Run) else theirs)
 
 
 def test_a_run_yields_every_step_and_finishes(studio: Studio):
     session = Session()
     pages = list(studio.drive(studio.press("press_run", session), session))
     assert session.phase == FINISHED and session.active is None
-    assert same(session.shown.steps, undisturbed(studio))
+    assert same(session.shown, undisturbed(studio))
     assert [len(p["gallery"]["tiles"]) for p in pages] == [0, 1, 2, 3, 4, 5, 5]
     # A tile once shown is not sent again: only the flag of the best moves.
     images = [[tile["image"] for tile in p["gallery"]["tiles"]] for p in pages]
     assert images[3] == images[-1][:3] and len(set(images[-1])) == 5
     assert "step 4 of 4" in pages[-1]["status"]
-    with Image.open(session.shown.paths[2]) as image:
+    with Image.open(session.shown.steps[2].image) as image:
         assert image.size == (16, 16) and '"prompt": "two red circles"' in image.text["milr"]
-    assert studio.shared.seconds_a_step > 0 and session.shown.steps[1].probabilities is not None
+    assert studio.shared.seconds_a_step > 0 and session.shown.step(1).probabilities is not None
 
 
 def test_pause_frees_the_line_and_resuming_continues_exactly(studio: Studio):
@@ -53,9 +53,9 @@ def test_pause_frees_the_line_and_resuming_continues_exactly(studio: Studio):
     last = list(pages)[-1]
     assert session.phase == PAUSED and session.shown.newest == 1 and "Paused" in last["status"]
     assert last["resume"]["visible"] and not last["pause"]["visible"]
-    assert studio.shared.line.ahead(Session()) == 0 and not session.busy
+    assert studio.shared.line.empty and not session.busy
     list(studio.resume(session))
-    assert session.phase == FINISHED and same(session.shown.steps, undisturbed(studio))
+    assert session.phase == FINISHED and same(session.shown, undisturbed(studio))
 
 
 def test_step_makes_one_step_at_a_time(studio: Studio):
@@ -64,7 +64,7 @@ def test_step_makes_one_step_at_a_time(studio: Studio):
         list(studio.drive(studio.press("press_step", session), session))
         assert session.shown.newest == count - 1
         assert session.phase == (FINISHED if count == 5 else PAUSED)
-    assert same(session.shown.steps, undisturbed(studio))
+    assert same(session.shown, undisturbed(studio))
 
 
 def test_stop_keeps_the_steps_and_can_be_resumed(studio: Studio):
@@ -76,7 +76,7 @@ def test_stop_keeps_the_steps_and_can_be_resumed(studio: Studio):
     assert session.phase == STOPPED and "Stopped: step 0" in last["status"] and len(last["gallery"]["tiles"]) == 1
     assert last["run"]["interactive"] and not last["stop"]["interactive"] and last["resume"]["visible"]
     list(studio.resume(session))
-    assert same(session.shown.steps, undisturbed(studio))
+    assert same(session.shown, undisturbed(studio))
 
 
 def test_live_settings_act_at_the_next_step_and_survive_a_pause(studio: Studio):
@@ -148,8 +148,12 @@ def test_a_failing_critic_keeps_the_steps_and_can_be_tried_again(studio: Studio,
     studio.shared.engine.judges.shared["redness"] = Flaky()
     session = Session()
     pages = list(studio.drive(studio.press("press_run", session), session))
-    assert session.phase == PAUSED and session.shown.newest == 1
-    assert escape(str(error)) in pages[-1]["notice"] and "Traceback" not in pages[-1]["notice"]
+    assert session.phase == FAILED and session.shown.newest == 1 and "Failed after step 1" in pages[-1]["status"]
+    assert (
+        pages[-1]["resume"]["visible"]
+        and escape(str(error)) in pages[-1]["notice"]
+        and "Traceback" not in pages[-1]["notice"]
+    )
     again = list(studio.resume(session))
     assert session.phase == FINISHED and session.shown.newest == 4 and again[-1]["notice"] == ""
 
@@ -161,7 +165,7 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
         last = next(pages)
     assert last["stage"]["index"] == 2
     pinned = studio.look(session, 0)
-    assert pinned["stage"]["image"].endswith("step-0000.png") and "at step 0" in pinned["score"]
+    assert pinned["stage"]["image"].endswith("step-000.png") and "at step 0" in pinned["score"]
     after = next(pages)
     still = set(pinned) - {"score"}  # which step is the best may have changed
     assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
@@ -186,15 +190,18 @@ def test_a_fork_shares_its_past_and_goes_its_own_way(studio: Studio):
     page = list(studio.drive(studio.press("press_fork", session, replace(SETTINGS, lr=0.05)), session))[-1]
     first, second = session.runs
     assert second.origin == "from step 2 of run 1" and session.shown is second
-    assert second.steps[:3] == first.steps[:3] and [s.settings.lr for s in second.steps] == [0.5] * 3 + [0.05] * 2
-    assert not same(second.steps, first.steps)
+    assert (
+        read(whole(second)[:3]) == read(whole(first)[:3])
+        and [s.settings.lr for s in second.steps] == [0.5] * 3 + [0.05] * 2
+    )
+    assert not same(second, first)
     assert [run["number"] for run in page["runs"]] == [1, 2] and "run 1" in {d["name"] for d in page["plot"]["data"]}
     studio.inspector.choose(session, event(number=1))
     assert session.shown is first
     # The same settings: the same run.
     studio.look(session, 1)
     list(studio.drive(studio.press("press_fork", session), session))
-    assert same(session.shown.steps, first.steps)
+    assert same(session.shown, first)
 
 
 def test_a_fork_keeps_its_critic(studio: Studio):
@@ -225,29 +232,25 @@ def test_runs_stay_beside_each_other_up_to_a_number(studio: Studio):
 def test_a_comparison_puts_every_method_through_the_same_start(studio: Studio):
     session = Session()
     wanted = ["best-of-n", "joint", "text", "step 0"]
-    ticket = studio.compared(session, wanted)["compare_ticket"]
-    pages = [studio.read(answer) for answer in studio.compare.drive(ticket, session)]
+    answer = studio.compared(session, wanted)
+    pages = list(studio.drive_comparison(answer, session))
     rows = session.comparison.rows
     assert [row.method for row in rows] == ["step 0", "text", "joint", "best-of-n"]
-    assert len({tuple(row.run.steps[0].image_tokens) for row in rows}) == 1
+    assert len({tuple(row.run.step(0).image_tokens) for row in rows}) == 1
     assert [row.cost.image_rollouts for row in rows] == [1, 5, 5, 5]
     drawn = 1 + sum(row.cost.image_rollouts - 1 for row in rows)
     before = studio.compare.expect(wanted, "a & b", SETTINGS.steps, "redness", "none")
     assert f"At most {drawn} images" in before and "“a &amp; b”" in before
-    assert same(rows[2].run.steps, undisturbed(studio))
+    assert same(rows[2].run, undisturbed(studio))
     assert "Finished: 4 of 4" in pages[-1]["compare_status"] and session.active is None
-    assert [page["compare_turn"] for page in pages] == [ticket] * (len(pages) - 1) + [0], (
-        "whose changes bring the Inspector up to date"
-    )
     studio.compare.inspect(session, event(method="joint"))
     studio.compare.inspect(session, event(method="joint"))
-    assert session.runs == [rows[2].opened] and same(session.shown.steps, rows[2].run.steps)
+    assert session.runs == [rows[2].opened] and same(session.shown, rows[2].run)
 
 
 def test_a_comparison_can_be_cancelled_and_excludes_a_search(studio: Studio):
     session = Session()
-    ticket = studio.compared(session, ["step 0", "joint", "alt"])["compare_ticket"]
-    pages = studio.compare.drive(ticket, session)
+    pages = studio.drive_comparison(studio.compared(session, ["step 0", "joint", "alt"]), session)
     for _ in range(5):
         next(pages)
     refused = studio.press("press_run", session)
@@ -263,7 +266,7 @@ def test_a_comparison_can_be_cancelled_and_excludes_a_search(studio: Studio):
     studio.compare.inspect(session, event(method="joint"))
     assert session.phase == STOPPED and len(session.shown.steps) == 2
     list(studio.resume(session))
-    assert same(session.shown.steps, undisturbed(studio)) and len(rows[1].run.steps) == 2, "the row stays what it was"
+    assert same(session.shown, undisturbed(studio)) and len(rows[1].run.steps) == 2, "the row stays what it was"
 
 
 def test_while_a_comparison_runs_the_inspector_holds_its_buttons_and_says_why(studio: Studio):
@@ -272,7 +275,7 @@ def test_while_a_comparison_runs_the_inspector_holds_its_buttons_and_says_why(st
     assert shown["compare_clock"]["active"] and "Starting" in studio.compare.said(session)
     studio.search.press_leave(session)
     assert session.busy, "Leave is for a search"
-    pages = studio.compare.drive(shown["compare_ticket"], session)
+    pages = studio.drive_comparison(shown, session)
     for _ in range(4):
         next(pages)
     studio.compare.inspect(session, event(method="step 0"))
@@ -298,50 +301,19 @@ def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
     list(mine)
     theirs = list(studio.drive(answer, second))
     assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue square"
-    assert set(first.shown.paths).isdisjoint(second.shown.paths)
-    assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {
-        f"gradio_api/file={p}" for p in second.shown.paths
-    }
+    mine, other = ({step.image for step in session.shown.steps} for session in (first, second))
+    assert mine.isdisjoint(other)
+    assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {url(p) for p in other}
 
 
 def test_leaving_the_line_voids_the_ticket(studio: Studio):
     session = Session()
     answer = studio.press("press_run", session)
     studio.search.press_leave(session)
-    list(studio.search.drive(answer["ticket"], session))
+    assert list(studio.drive(answer, session)) == []
     assert session.shown.steps == [] and session.phase == STOPPED
     again = studio.press("press_run", session)
     assert again["ticket"] > answer["ticket"] and len(list(studio.drive(again, session))) == 7
-
-
-def test_closing_the_tab_ends_the_run_and_frees_its_images(studio: Studio):
-    session = Session()
-    pages = studio.drive(studio.press("press_run", session), session)
-    next(pages), next(pages)
-    folder, control = session.folder, session.active.control
-    assert folder.is_dir()
-    studio.shared.unload(request(str(id(session))))
-    assert control.stopped and not folder.exists() and session.shown is None
-    assert list(pages) == [] and not folder.exists()
-
-
-def test_a_closed_generator_leaves_the_line(studio: Studio):
-    session = Session()
-    generator = studio.search.drive(studio.press("press_run", session)["ticket"], session)
-    next(generator), next(generator)
-    generator.close()
-    other = Session()
-    studio.shared.line.join(other)
-    assert session.phase == STOPPED and studio.shared.line.ahead(other) == 0
-
-
-def test_line_counts_who_is_ahead():
-    line, sessions = WaitingList(), [Session() for _ in range(3)]
-    for session in (*sessions, sessions[0]):
-        line.join(session)
-    assert [line.ahead(s) for s in sessions] == [0, 1, 2]
-    line.leave(sessions[0])
-    assert [line.ahead(s) for s in sessions] == [0, 0, 1]
 
 
 def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(studio: Studio, tiny: Janus):
@@ -377,16 +349,15 @@ def test_every_knob_has_a_control_with_its_default(studio: Studio):
     assert 0 <= random_seed() < 2**53
 
 
-def test_everything_that_computes_shares_one_turn_and_one_endpoint_is_public(tiny: Janus):
+def test_nothing_of_the_page_waits_for_another_visitor_and_one_endpoint_is_public(tiny: Janus):
     demo = build_demo(LocalEngine(tiny))
-    computing = [fn for fn in demo.fns.values() if fn.concurrency_id == "search"]
-    assert sorted(fn.name for fn in computing) == ["drive", "drive", "search_image"]
-    assert {fn.concurrency_limit for fn in computing} == {1}
-    queued = {fn.name for fn in demo.fns.values() if fn.queue and fn.fn}
-    assert queued == {
-        "drive", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "search_image", "unload",
+    queued = {fn.name: fn.concurrency_limit for fn in demo.fns.values() if fn.queue and fn.fn}
+    assert {name for name, limit in queued.items() if limit is not None} == {"open_file"}
+    assert set(queued) == {
+        "watch", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "search_image",
+        "search_image_steps", "arrive", "welcome", "open_file",
     }  # fmt: skip
-    assert list(demo.get_api_info()["named_endpoints"]) == ["/search_image"]
+    assert list(demo.get_api_info()["named_endpoints"]) == ["/search_image", "/search_image_picture"]
     assert not demo.get_api_info()["unnamed_endpoints"] and not demo.analytics_enabled
 
 

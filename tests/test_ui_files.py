@@ -1,16 +1,19 @@
 """Files in and out of the page: export, replay, shipped examples, and the public endpoint."""
 
+import asyncio
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 from PIL import Image
 
 from milr_core import Trajectory
-from tests.ui_helpers import PROMPT, SETTINGS, Studio, request
-from ui.api import build_api
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, request, whole
+from ui.api import build_api, build_tool
+from ui.limits import Limits
 from ui.panels.recorded_runs import SHIPPED, shipped
 from ui.session import REPLAYED, Session
 
@@ -36,7 +39,7 @@ def prepared(studio: Studio, session: Session) -> dict:
 
 
 def opened(studio: Studio, session: Session, file: str | Path) -> dict:
-    answer = studio.recorded.open_file(request(), session, str(file))
+    answer = studio.recorded.open_file(session, str(file))
     return studio.read(answer)
 
 
@@ -57,12 +60,12 @@ def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Sess
     other = Session()
     page = opened(studio, other, files[0])
     assert other.phase == REPLAYED and "nothing is computed" in page["status"] and page["notice"] == ""
-    ours, theirs = other.shown.steps, session.shown.steps
+    ours, theirs = whole(other.shown), whole(session.shown)
     assert [(s.text, s.reward, s.probabilities) for s in ours] == [(s.text, s.reward, s.probabilities) for s in theirs]
     assert not page["resume"]["visible"] and page["fork"]["interactive"]
     studio.look(other, 1)
     list(studio.drive(studio.press("press_fork", other), other))
-    assert [s.image_tokens for s in other.shown.steps] == [s.image_tokens for s in theirs]
+    assert [s.image_tokens for s in whole(other.shown)] == [s.image_tokens for s in theirs]
     # And the fork of a recorded run is exported whole.
     answer = prepared(studio, other)
     first = Path(answer["files"]["value"][0])
@@ -91,19 +94,18 @@ def rewritten(source: str, target: Path, change) -> Path:
     ("change", "said"),
     [
         (lambda name, data: [("../" + name, data)], "which a run bundle does not"),
-        (lambda name, data: [(name, data), ("run.sh", b"")], "run.sh"),
-        (lambda name, data: [(name, b"{" if name.endswith("json") else data)], "cannot be read"),
-        (lambda name, data: [(name, data.replace(b'"critic": "', b'"critic": "\\ud800'))], "cannot be read"),
-        (lambda name, data: [(name, data.replace(b'"schema": 1', b'"schema": 9'))], "schema 9"),
+        (lambda name, data: [(name, b"{" if name.endswith("jsonl") else data)], "no run bundle"),
+        (lambda name, data: [(name, data.replace(b'"critic":"', b'"critic":"\\ud800'))], "cannot be read"),
+        (lambda name, data: [(name, data.replace(b'"schema":2', b'"schema":9'))], "schema 9"),
         (lambda name, data: [(name, b"GIF89a" if name.endswith("png") else data)], "not the image"),
-        (lambda name, data: [] if name.endswith("json") else [(name, data)], "no run bundle"),
+        (lambda name, data: [] if name.endswith("jsonl") else [(name, data)], "does not hold a run"),
     ],
 )
 def test_a_hostile_file_is_refused_with_a_sentence(exported, studio: Studio, tmp_path: Path, change, said: str):
     session = Session()
     page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
     assert said in page["notice"] and session.runs == [] and "Traceback" not in page["notice"]
-    assert not (tmp_path / "run.sh").exists()
+    assert not any(session.folder.rglob("*.png")), "nothing of it is left"
 
 
 @pytest.mark.parametrize(
@@ -116,11 +118,11 @@ def test_a_hostile_file_is_refused_with_a_sentence(exported, studio: Studio, tmp
 )
 def test_a_bundle_that_would_fill_the_page_is_refused(exported, studio: Studio, tmp_path: Path, grown: dict, said: str):
     def grow(name: str, data: bytes) -> list[tuple[str, bytes]]:
-        if not name.endswith(".json"):
+        if not name.endswith(".jsonl"):
             return [(name, data)]
-        about = json.loads(data)
-        about["steps"][1] |= grown
-        return [(name, json.dumps(about).encode())]
+        lines = data.splitlines()
+        lines[2] = json.dumps(json.loads(lines[2]) | grown).encode()
+        return [(name, b"\n".join(lines) + b"\n")]
 
     session = Session()
     page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "large.zip", grow))
@@ -139,44 +141,71 @@ def test_nothing_to_export_is_said(studio: Studio):
 @pytest.mark.parametrize("about", shipped(), ids=lambda about: about["file"])
 def test_shipped_runs_open_and_are_small(studio: Studio, about: dict[str, str]):
     session = Session()
-    answer = studio.recorded.open_example(about["file"])(request(), session)
+    answer = studio.recorded.open_example(about["file"])(session)
     page = studio.read(answer)
-    assert page["notice"] == "" and session.shown.steps[0].probabilities is not None
+    assert page["notice"] == "" and session.shown.step(0).probabilities is not None
     kind = about["title"].partition(":")[0].lower()
     assert kind == "it gets better" or kind in page["flags"], "what it is called after is in sight"
     assert (SHIPPED / about["file"]).stat().st_size < 300_000
 
 
+async def called(studio: Studio, **given: Any) -> list[dict]:
+    """What the endpoint answers; its turn is computed as on the page, in a thread."""
+    studio.shared.line.start = studio.shared.line._in_thread
+    return [answer async for answer in build_api(studio.shared)(request(), **given)]
+
+
 def test_the_endpoint_streams_steps_and_ends_with_the_bundle(studio: Studio, tmp_path: Path):
-    endpoint = build_api(studio.shared)
-    answers = list(endpoint(PROMPT, critic="redness", steps=2, threshold=0.95, seed=3))
+    asked = {"prompt": PROMPT, "critic": "redness", "steps": "2", "threshold": 0.95, "seed": "3"}
+    answers = asyncio.run(called(studio, **asked))
     assert [len(answer["steps"]) for answer in answers] == [1, 2, 3, 3]
     assert "bundle" not in answers[2] and set(answers[2]["steps"][0]) >= {"text", "reward", "flags", "seconds"}
     back = Trajectory.from_zip(answers[-1]["bundle"]["path"], tmp_path / "back")
-    assert len(back) == 3 and back.prompt == PROMPT
+    assert len(back) == 3 and back.prompt == PROMPT and studio.shared.line.empty
     best = answers[-1]["steps"][answers[-1]["best"]]
     assert best["reward"] == max(step["reward"] for step in answers[-1]["steps"])
 
 
-def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(studio: Studio):
-    session = Session()
-    answer = studio.press("press_run", session)
-    answers = build_api(studio.shared)(PROMPT, critic="redness", steps=2, threshold=0.95)
-    next(answers)
-    assert studio.shared.line.ahead(session) == 1 and "ahead of yours. About" in studio.search.tick(session)
-    assert studio.shared.wait(session) == pytest.approx(2 * studio.shared.seconds_a_step)
-    answers.close()
-    assert studio.shared.line.ahead(session) == 0 and len(list(studio.drive(answer, session))) == 7
+def test_an_agent_is_given_the_picture_first(studio: Studio):
+    studio.shared.line.start = studio.shared.line._in_thread
+    picture, told = asyncio.run(build_tool(studio.shared)(request(), PROMPT, "redness", steps=1))
+    assert Image.open(picture["path"]).format == "PNG" and picture["meta"] == {"_type": "gradio.FileData"}
+    assert len(told["steps"]) == 2 and "image" not in told
+
+
+def test_a_call_waits_in_the_line_of_visitors_and_counts_its_searches(studio: Studio):
+    session, shared = Session(), studio.shared
+    shared.limits = Limits(searches=1)
+
+    async def call() -> None:
+        answers = build_api(shared)(request(), PROMPT, critic="redness", steps=2, threshold=0.95)
+        asking = asyncio.ensure_future(anext(answers))
+        while shared.line.empty:
+            await asyncio.sleep(0.01)
+        studio.press("press_run", session)
+        shared.took(1.0)
+        assert shared.ahead(session) == 1 and "ahead of yours. About 3.0 s" in studio.search.tick(session)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(call())
+    with pytest.raises(gr.Error, match="1 searches from one address are all"):
+        asyncio.run(called(studio, prompt=PROMPT, critic="redness"))
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"prompt": "two red dogs"}, "does not know: dogs"),
-        ({"prompt": "x" * 5000}, "does not know: x{200}…"),
+        ({"prompt": "x" * 5000}, "prompt has 5000 characters, and 4000 are taken"),
+        ({"steps": 10**310}, "steps lies in"),
+        ({"seed": -(10**310)}, "seed lies in"),
+        ({"lr": 10**310}, "lr lies in"),
+        ({"threshold": "9" * 400}, "threshold"),
         ({"prompt": 5}, "prompt is text; got 5"),
         ({"steps": 65}, "64 steps at most"),
-        ({"steps": "four"}, "steps is a whole number; got 'four'"),
+        ({"steps": "four"}, "steps is given as 'four', which is no number"),
         ({"lr": 99.0}, "lr lies in"),
         ({"critic": "nobody"}, "There is no critic 'nobody'"),
         ({"critic": ["oracle"]}, "critic is text; got"),
@@ -185,4 +214,4 @@ def test_visitors_see_a_call_of_the_endpoint_ahead_of_them_while_it_computes(stu
 )
 def test_the_endpoint_says_what_is_wrong(studio: Studio, given: dict, said: str):
     with pytest.raises(gr.Error, match=said):
-        list(build_api(studio.shared)(**{"prompt": PROMPT, "critic": "redness"} | given))
+        asyncio.run(called(studio, **{"prompt": PROMPT, "critic": "redness"} | given))

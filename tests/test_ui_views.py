@@ -7,23 +7,24 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from ui.views.strip import stepper, tiles
 
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
 from milr_core.diagnostics import flags, inspected
+from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
+from ui.panels.gallery import tiles
 from ui.panels.plot import reward_figure
 from ui.panels.reasoning import aligned, reasoning
-from ui.panels.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.panels.runs import about, runs
 from ui.panels.score import score
 from ui.panels.settings_table import changes, settings
 from ui.panels.stage import other_step, picture
 from ui.panels.status import estimate, in_force, status
-from ui.session import FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Run
+from ui.panels.stepper import stepper
+from ui.session import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
 from ui.tabs.about import METHOD
 from ui.tabs.comparison import Row
 from ui.tabs.results import MISSING, findings, results
@@ -49,6 +50,10 @@ def steps(tiny: Janus) -> list[Step]:
 
 
 URLS = ["a.png", "b.png", "c.png", "d.png"]
+
+
+def outlines(steps: list[Step]) -> list[Outline]:
+    return [Outline.of(s, url, tuple(flags(steps, s.index))) for s, url in zip(steps, URLS, strict=False)]
 
 
 def test_model_text_is_escaped_and_the_prefix_marked(steps: list[Step]):
@@ -119,13 +124,15 @@ def test_status_says_where_the_search_is(steps: list[Step]):
     assert "passed the threshold 0.1" in status(FINISHED, steps, replace(planned, threshold=0.1))
     assert "Paused: step 2" in status(PAUSED, steps[:3], planned)
     assert "2 searches" in status(WAITING, [], planned, 2)
+    assert "Failed at step 0" in status(FAILED, [], planned)
+    assert "Failed after step 2" in status(FAILED, steps[:3], planned)
 
 
 def test_in_force_since(steps: list[Step]):
     moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
     assert "since step 2: <b>0.1</b>" in in_force("lr", moved, replace(SETTINGS, lr=0.1))
     assert in_force("lr", moved, replace(SETTINGS, lr=0.2)).endswith("from the next step: <b>0.2</b>")
-    table = settings(moved, 3, "a <b>", "c")
+    table = settings(moved, moved[3], "a <b>", "c")
     assert "since step 2" in table and "a &lt;b&gt;" in table
 
 
@@ -138,11 +145,11 @@ def test_score_escapes_flags_the_best_and_shows_the_held_out_critic(steps: list[
 
 
 def test_tiles_flag_the_best_and_stay_equal_when_steps_are_added(steps: list[Step]):
-    found = [flags(steps, step.index) for step in steps]
-    made = tiles(steps, URLS, found)
+    seen = outlines(steps)
+    made = tiles(seen, str)
     assert [tile["best"] for tile in made] == [False, True, False, False]
     assert [tile["score"] for tile in made] == ["0.25", "0.50", "0.50", "0.12"]
-    assert tiles(steps[:3], URLS[:3], found[:3]) == made[:3]
+    assert tiles(seen[:3], str) == made[:3] and [tile["image"] for tile in made] == URLS
     assert ["!", "reward hacking"] in made[1]["flags"]
 
 
@@ -173,17 +180,17 @@ def test_the_plot_says_old_and_new_of_several_settings(steps: list[Step]):
 
     assert marked(lr=0.25, text_ratio=0.25) == "λt, text: 0.5 → 0.25<br>Learning rate: 0.5 → 0.25"
     assert marked(text_update="coordinate") == "Text moves"
-    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, batch=2) == "4 settings changed"
+    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, temperature=0.5) == "4 settings changed"
 
 
 def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):
-    made = picture(steps, 2, 0, URLS, PROMPT)
+    made = picture(steps[2], steps[0], ("c.png", "a.png"), PROMPT)
     assert made["prompt"] == PROMPT
     assert (made["image"], made["other"]["image"], made["side"]) == ("c.png", "a.png", 4)
     assert made["prefix"] == steps[2].image_positions != []
     assert made["changed"] == [i for i in range(16) if steps[2].image_tokens[i] != steps[0].image_tokens[i]]
     assert len(made["probability"]) == len(made["entropy"]) == tiny.num_image_tokens
-    assert picture(steps, 0, 0, URLS, PROMPT)["other"] is None and picture([], 0, 0, [], "") == {}
+    assert picture(steps[0], steps[0], ("a.png", "a.png"), PROMPT)["other"] is None
     assert [other_step(steps, 2, name, 9) for name in ("previous", "first", "best", "last", "a step")] == [
         1,
         0,
@@ -196,7 +203,7 @@ def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):
 
 def test_settings_say_since_when_and_escape(steps: list[Step]):
     moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
-    html = settings(moved, 3, "a <b>", "c", "<m>")
+    html = settings(moved, moved[3], "a <b>", "c", "<m>")
     assert "since step 2" in html and "a &lt;b&gt;" in html and "&lt;m&gt;" in html and "gradient" in html
 
 
@@ -214,9 +221,12 @@ def test_a_recorded_run_says_so(steps: list[Step]):
 
 
 def test_stepper_and_runs(steps: list[Step]):
-    made = stepper(3, steps, SETTINGS, -1)
-    assert made == {"run": 3, "scores": [0.25, 0.5, 0.5, 0.125], "best": 1, "planned": 4, "index": 0}
-    run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m", "weights_hash": ""}, number=2, steps=steps, origin="recorded")
+    made = stepper(3, outlines(steps), SETTINGS, -1)
+    scores = [0.25, 0.5, 0.5, 0.125]
+    assert made == {"run": 3, "scores": scores, "best": 1, "planned": 4, "index": 0, "follow": True}
+    run = Run(
+        PROMPT, SETTINGS, Path("x"), {"id": "m", "weights_hash": ""}, number=2, steps=outlines(steps), origin="recorded"
+    )
     assert runs([run], None) == [
         {"number": 2, "shown": False, "about": "joint · best 0.50 · recorded", "prompt": PROMPT}
     ]
@@ -224,9 +234,9 @@ def test_stepper_and_runs(steps: list[Step]):
 
 def test_a_run_is_called_what_it_is(steps: list[Step]):
     def called(phase: str = "finished", settings=SETTINGS, **more) -> str:
-        return about(Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": steps} | more))
+        return about(Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": outlines(steps)} | more))
 
-    drawn = [replace(step, text_positions=[], image_positions=[]) for step in steps]
+    drawn = outlines([replace(step, method="best-of-n") for step in steps])
     assert called() == "joint · best 0.50" and called("paused") == "joint · best 0.50 · paused"
     assert called(steps=drawn).startswith("best-of-n · ") and called("waiting", steps=[]) == "joint · waiting"
     assert called(steps=drawn[:1], settings=replace(SETTINGS, steps=0)).startswith("step 0 · ")
@@ -234,7 +244,7 @@ def test_a_run_is_called_what_it_is(steps: list[Step]):
 
 def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
     def row(method: str, made: list[Step]) -> Row:
-        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=made, paths=URLS[: len(made)])
+        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=outlines(made))
         return Row(method, run, done=True)
 
     html = table([row("step 0", steps[:1]), row("joint", steps)], lambda path: f"file={path}")
@@ -245,7 +255,7 @@ def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
 
 def test_a_row_that_broke_off_says_so_and_wins_nothing(steps: list[Step]):
     def row(method: str, made: list[Step], done: bool) -> Row:
-        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=made, paths=URLS[: len(made)])
+        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=outlines(made))
         return Row(method, run, done)
 
     rows = [row("step 0", steps[:1], True), row("text", steps[:1], True), row("joint", steps, False)]
@@ -343,7 +353,7 @@ def test_a_link_restores_what_it_was_made_of():
 
 def test_session_and_comparison_do_not_know_gradio():
     room = Path(ui.__file__).parent
-    for path in (room / "session.py", room / "tabs" / "comparison.py", room / "panels" / "recipe.py"):
+    for path in (room / "session.py", room / "tabs" / "comparison.py"):
         tree = ast.parse(path.read_text())
         imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}

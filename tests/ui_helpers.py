@@ -6,13 +6,12 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from milr_core import SearchSettings
+from milr_core import SearchSettings, Step
 from milr_core.settings import KNOBS
 from ui.engines.base import Engine
 from ui.engines.models import Models
-from ui.limits import Limits
 from ui.page import Page
-from ui.session import Session
+from ui.session import Run, Session
 from ui.shared_state import SharedState
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
@@ -32,7 +31,8 @@ class Studio:
     component, with `_in_force` behind that of a slider for what stands beside it, and `compare_` before Compare's."""
 
     def __init__(self, engine: Engine, models: Models | None = None, **more: Any):
-        self.shared, self.session = SharedState(engine, **more), Session()
+        self.shared = SharedState(engine, **more)
+        self.shared.line.start = lambda turn: None  # turns are computed where a test says so
         with gr.Blocks(analytics_enabled=False):
             self.header, self.about = gr.HTML(), gr.HTML()
             self.page = Page()
@@ -60,24 +60,34 @@ class Studio:
 
     def press(self, how: str, session: Session, *given: Any, **more: Any) -> dict[str, Any]:
         """A button that takes the controls."""
-        return self.read(getattr(self.search, how)(request(str(id(session))), session, *controls(*given, **more)))
+        return self.read(getattr(self.search, how)(request(), session, *controls(*given, **more)))
 
     def drive(self, answer: dict[str, Any], session: Session) -> Iterator[dict[str, Any]]:
-        """What the browser has after each answer: a change of phase fetches the buttons."""
-        page, before = {}, None
-        for each in self.search.drive(answer["ticket"], session):
-            page |= self.read(each)
-            if page.get("phase") != before:
-                page |= self.read(self.page.pressed(session))
-            before = page.get("phase")
-            yield dict(page)
+        """What the browser has after each step of the turn that was asked for, which is computed here meanwhile."""
+        return self._computed(answer.get("ticket"), session, self.search.compute, self.page.whole)
+
+    def drive_comparison(self, answer: dict[str, Any], session: Session) -> Iterator[dict[str, Any]]:
+        return self._computed(answer.get("compare_ticket"), session, self.compare.compute, self.compare.shown)
+
+    def _computed(self, ticket: int | None, session: Session, compute: Any, shown: Any) -> Iterator[dict[str, Any]]:
+        turn = session.turn
+        if ticket is None:
+            return
+        try:
+            for _ in compute(ticket, session):
+                yield self.read(shown(session))
+        finally:
+            if turn:
+                self.shared.line.end(turn)
+        if session.ticket == ticket:
+            yield self.read(shown(session))
 
     def finish(self, session: Session, *given: Any, **more: Any) -> dict[str, Any]:
         """A whole run; the last page."""
         return list(self.drive(self.press("press_run", session, *given, **more), session))[-1]
 
     def resume(self, session: Session) -> Iterator[dict[str, Any]]:
-        return self.drive(self.read(self.search.press_resume(session)), session)
+        return self.drive(self.read(self.search.press_resume(request(), session)), session)
 
     def look(self, session: Session, index: int) -> dict[str, Any]:
         """The step slider moved."""
@@ -85,18 +95,22 @@ class Studio:
 
     def compared(self, session: Session, methods: list[str], *given: Any, **more: Any) -> dict[str, Any]:
         """Compare is pressed."""
-        return self.read(
-            self.compare.press_compare(request(str(id(session))), session, methods, *controls(*given, **more))
-        )
-
-
-def limited(engine: Engine, **limits: Any) -> Studio:
-    return Studio(engine, limits=Limits(**limits))
+        return self.read(self.compare.press_compare(request(), session, methods, *controls(*given, **more)))
 
 
 def controls(settings: SearchSettings = SETTINGS, prompt: str = PROMPT, critic: str = "redness") -> list[Any]:
     """What the page's controls say, in the order in which handlers take them."""
     return [prompt, critic, "none", "", "", "", *[getattr(settings, name) for name in KNOBS]]
+
+
+def whole(run: Run) -> list[Step]:
+    """A run's steps, as they are on disk."""
+    return [run.step(index) for index in range(len(run.steps))]
+
+
+def read(steps: list[Step]) -> list[tuple]:
+    """What two equal steps have in common, whether from memory or from disk."""
+    return [(s.index, s.text, s.image_tokens, s.reward, s.settings, s.probabilities) for s in steps]
 
 
 def event(**data: Any) -> gr.EventData:

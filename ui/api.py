@@ -1,29 +1,44 @@
 """The one public endpoint: a whole search without a session, for scripts (`gradio_client`) and agents (MCP)."""
 
-import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
-from gradio.utils import get_upload_folder
 
 from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
-from ui.engines.base import TOLD, Engine, Job
-from ui.session import Session
-from ui.shared_state import SharedState
+from milr_core.export.recipe import setting
+from ui.engines.base import TOLD, Job, run
+from ui.shared_state import SharedState, check_texts
+from ui.waiting_list import Turn
 
 MOST_STEPS = 64
 """Of one call: nobody can stop it but its caller."""
 
+LOOK_SECONDS = 0.05
+"""Between two looks at the search that a call waits for."""
 
-def build_api(shared: SharedState) -> Callable[..., Iterator[dict[str, Any]]]:
+OWN = ("text_ratio", "image_ratio", "lr", "guidance")
+"""Settings of which 0 means the model's own."""
+
+
+def add_endpoints(shared: SharedState) -> None:
+    """To the page under construction: `/search_image`, and for agents a tool of that name whose answer begins with
+    the picture."""
+    steps = build_api(shared)
+    steps.__name__ = "search_image_steps"
+    gr.api(steps, api_name="search_image", concurrency_limit=None)
+    gr.api(build_tool(shared), api_name="search_image_picture", concurrency_limit=None)
+
+
+def build_api(shared: SharedState) -> Callable[..., AsyncIterator[dict[str, Any]]]:
     """The endpoint's function for this app's model."""
 
-    def search_image(
+    async def search_image(
+        request: gr.Request,
         prompt: str,
         critic: str = "oracle",
         observer: str = "",
@@ -36,7 +51,7 @@ def build_api(shared: SharedState) -> Callable[..., Iterator[dict[str, Any]]]:
         lr: float = 0.0,
         guidance: float = 0.0,
         temperature: float = 1.0,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> AsyncIterator[dict[str, Any]]:
         """Reason about a prompt, draw it, and search for a drawing that a critic likes better (MILR).
 
         Answers after every step with {"steps": [{"index", "text", "reward", "parts", "reason", "observed", "best",
@@ -57,55 +72,104 @@ def build_api(shared: SharedState) -> Callable[..., Iterator[dict[str, Any]]]:
             guidance: Weight of classifier-free guidance, up to 50; 0 takes the model's own setting.
             temperature: Of sampling image tokens, 0 to 10.
         """
+        given = {
+            "steps": steps, "seed": seed, "threshold": threshold, "strategy": strategy, "text_ratio": text_ratio,
+            "image_ratio": image_ratio, "lr": lr, "guidance": guidance, "temperature": temperature,
+        }  # fmt: skip
         try:
-            for name, text in (("prompt", prompt), ("critic", critic), ("observer", observer)):
-                if not isinstance(text, str):  # gradio passes on whatever JSON it was sent
-                    raise InputError(f"{name} is text; got {text!r}.")
-            settings = SearchSettings(
-                strategy=strategy, steps=steps, seed=seed, threshold=threshold, temperature=temperature,
-                text_ratio=text_ratio or None, image_ratio=image_ratio or None, lr=lr or None,
-                guidance=guidance or None,
-            )  # fmt: skip
-            if settings.steps > MOST_STEPS:
-                raise InputError(f"One call makes {MOST_STEPS} steps at most; got {steps}.")
-            shared.check_steps(settings.steps)
-            observers = (observer,) if observer else ()
-            engine = shared.engine
-            yield from _search(shared, engine, engine.check(Job(prompt, settings, critic, observers)))
+            job = await asyncio.to_thread(_checked, shared, prompt, critic, observer, given)
+            async for answer in _search(shared, job, shared.admit_call(request)):
+                yield answer
         except TOLD as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     return search_image
 
 
-@dataclass
-class Call:
-    """What visitors wait for while a call computes. left: its steps to come at most."""
+def build_tool(shared: SharedState) -> Callable[..., Any]:
+    """The same for an agent, which is shown the picture before the figures."""
+    endpoint = build_api(shared)
 
-    left: int
+    async def search_image(
+        request: gr.Request,
+        prompt: str,
+        critic: str = "oracle",
+        observer: str = "",
+        steps: int = 8,
+        seed: int = 0,
+        threshold: float = 0.9,
+        strategy: str = "joint",
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Reason about a prompt, draw it, and search for a drawing that a critic likes better (MILR).
+
+        Answers with the best picture, and with the steps of the search: texts, rewards, and the run as a file.
+
+        Args:
+            prompt: What to draw, for example "two red circles left of a blue square".
+            critic: Who scores the image, a name such as oracle or self, or a mixture such as 0.7*oracle+0.3*self.
+            observer: A critic that scores every step as well and is never listened to; empty for none.
+            steps: Steps of search at most after step 0; 0 to 64.
+            seed: Same seed, same machine: same run.
+            threshold: The search stops at a score above this, 0 to 1.
+            strategy: What a step moves: joint, alt, t2v, text or image.
+        """
+        asked = endpoint(request, prompt, critic, observer, steps, seed, threshold, strategy)
+        *_, last = [answer async for answer in asked]
+        return last.pop("image"), last
+
+    return search_image
 
 
-def _search(shared: SharedState, engine: Engine, job: Job) -> Iterator[dict]:
-    control = SearchControl()
-    folder = Path(get_upload_folder()) / "milr-api" / secrets.token_hex(16)
-    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt)
-    steps, caller = [], Session(active=Call(job.settings.steps + 1))
-    shared.line.serve(caller)
+def _checked(shared: SharedState, prompt: str, critic: str, observer: str, given: dict[str, Any]) -> Job:
+    """The job that is asked for. Raises as `Engine.check` does, and InputError for what is not allowed here."""
+    check_texts(prompt=prompt, critic=critic, observer=observer)
+    values = {name: None if name in OWN and not value else setting(name, value) for name, value in given.items()}
+    if values["steps"] > MOST_STEPS:
+        raise InputError(f"One call makes {MOST_STEPS} steps at most; got {values['steps']}.")
+    shared.check_steps(values["steps"])
+    shared.check_critics(critic, *([observer] if observer else []))
+    return shared.engine.check(Job(prompt, SearchSettings(**values), critic, (observer,) if observer else ()))
+
+
+async def _search(shared: SharedState, job: Job, caller: str) -> AsyncIterator[dict]:
+    """The steps of a job, made in a turn of the line like those of a visitor."""
+    engine, control, steps = shared.engine, SearchControl(), []
+    folder, problem = shared.storage.room(), []
+    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt, job.settings, job.observers)
+
+    def work() -> Iterator[None]:
+        try:
+            for step in run(engine, job, control):
+                bundle.append(step.state)
+                shared.took(step.cost.seconds)
+                steps.append(replace(step, state=None))
+                yield
+        except Exception as error:
+            problem.append(error)
+
+    turn = Turn(work, lambda: job.settings.steps + 1 - len(steps), caller)
+    shared.line.join(turn)
     try:
-        for step in engine.reason(job, control):
-            bundle.append(step.state)
-            steps.append(step)
-            shared.took(step.cost.seconds)
-            caller.active.left -= 1
-            yield _told(steps)
-        images = [folder / "run" / record["image"] for record in bundle.records]
+        told = 0
+        while shared.line.holds(turn):
+            if told < len(steps):
+                told += 1
+                yield _told(steps[:told])
+            else:
+                await asyncio.sleep(LOOK_SECONDS)
+        for count in range(told + 1, len(steps) + 1):
+            yield _told(steps[:count])
+        if problem:
+            raise problem[0]
+        image = bundle.image_path(steps[-1].best)
+        packed = await asyncio.to_thread(bundle.to_zip, folder / "run.zip")
         yield _told(steps) | {
-            "image": FileData(path=str(images[steps[-1].best]), orig_name="best.png").model_dump(),
-            "bundle": FileData(path=str(bundle.to_zip(folder / "run.zip")), orig_name="run.zip").model_dump(),
+            "image": FileData(path=str(image), orig_name="best.png").model_dump(),
+            "bundle": FileData(path=str(packed), orig_name="run.zip").model_dump(),
         }
-    finally:
+    finally:  # whoever called has gone, or has it all
         control.stop()
-        shared.line.leave(caller)
+        shared.line.leave(turn)
 
 
 def _told(steps: list) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-COMPUTES: dict[str, Any] = {
-    "concurrency_id": "search",
+WATCHES: dict[str, Any] = {
+    "concurrency_limit": None,
     "show_progress": "hidden",
     "api_visibility": "private",
     "trigger_mode": "multiple",
 }
-"""What computes: as many at a time as the engine can, whoever asked."""
+"""What shows a search while others compute it: a page each, which waits for nobody."""
 
 ASKS: dict[str, Any] = {
     "concurrency_limit": None,
@@ -17,6 +17,9 @@ ASKS: dict[str, Any] = {
     "preprocess": False,
 }
 """A press that may hand out a ticket. The browser sees a State's change only in answers that came through the queue."""
+
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private"}
+"""What takes memory: the opening of a file."""
 
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """What computes nothing."""

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui.api import build_api
+from ui.api import add_endpoints
 from ui.engines.base import Engine
 from ui.engines.models import Models
 from ui.limits import Limits
 from ui.page import Page
 from ui.panels.model_picker import header
-from ui.panels.plot import PLOTLY
 from ui.session import Session
 from ui.shared_state import SharedState
 from ui.tabs.about import about
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
-from ui.tabs.results import PUBLISHED, build_results
+from ui.tabs.results import build_results
+from ui.visit import Visit
 
 DEFAULT_LIMITS = Limits()
 QUEUE_SECONDS = 0.02
@@ -54,21 +54,25 @@ def build_demo(
     seconds_a_step: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     models: Models | None = None,
+    sign_in: bool = False,
 ) -> gr.Blocks:
     """The page for an engine, with its queue; `critic` is the one chosen at first.
 
     seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
+    sign_in: whether a visitor may sign in to Hugging Face, whose accounts have more GPU time than nobody has.
     """
-    gr.set_static_paths([PLOTLY, PUBLISHED.with_suffix("")])
     shared = SharedState(engine, limits)
     shared.seconds_a_step = seconds_a_step
     if models is not None:
         models.use = shared.use
-    cleaned = (3600, 3600 * limits.cache_hours)
-    with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True, delete_cache=cleaned) as demo:
+    shared.keep_sweeping()
+    with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True) as demo:
         session = gr.State(Session(keep=limits.runs_kept))
+        visit = Visit(shared, session)
         top = gr.HTML(header(engine.facts, models), elem_id="header")
         told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True, render=False)
+        if sign_in:
+            gr.LoginButton("Sign in for the GPU quota of your account", size="sm", elem_id="sign-in")
         page = Page()
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Inspector", id="inspector"):
@@ -79,10 +83,9 @@ def build_demo(
                 build_results()
             with gr.Tab("About", id="about"):
                 told.render()
-        inspector.wire(demo, session)
+        inspector.wire(session, visit.wire(demo, page, inspector, compare))
         compare.wire(session, inspector, compare_tab, tabs)
-        gr.api(build_api(shared), api_name="search_image", concurrency_id="search", concurrency_limit=engine.at_once)
-        demo.unload(shared.unload)
-    demo.queue(max_size=limits.queue)
+        add_endpoints(shared)
+    demo.queue()  # searches wait in a line of ours: what passes through gradio's is answered at once
     demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = QUEUE_SECONDS
     return demo

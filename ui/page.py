@@ -20,7 +20,7 @@ from ui.panels.settings_table import build_settings, settings
 from ui.panels.stage import build_stage, other_step, picture
 from ui.panels.status import SLIDERS, build_status, in_force, notice, status
 from ui.panels.stepper import build_stepper, stepper
-from ui.session import IDLE, PAUSED, RUNNING, STOPPED, WAITING, Session
+from ui.session import FAILED, HELD, IDLE, PAUSED, RUNNING, WAITING, Session
 
 
 class Page:
@@ -65,14 +65,13 @@ class Page:
     def shown(self, session: Session, ahead: int | None = None, wait: float | None = None) -> Answer:
         """What steps are seen by."""
         run = session.shown
-        steps, planned, number = (run.steps, run.planned, run.number) if run else ([], None, 0)
-        gallery = tiles(steps, [url(p) for p in run.paths], run.flags) if run else []
-        others = [(other.number, other.steps) for other in session.runs if other is not run and other.steps]
+        steps, planned, number = (list(run.steps), run.planned, run.number) if run else ([], None, 0)
+        others = [(other.number, list(other.steps)) for other in session.runs if other is not run and other.steps]
         figure = reward_figure(steps, planned, others, run.title if run and others else "score")
         return {
             **self.step(session),
-            self.stepper: stepper(number, steps, planned, session.looked_at),
-            self.gallery: {"run": number, "tiles": gallery},
+            self.stepper: stepper(number, steps, planned, session.looked_at, session.pinned is None),
+            self.gallery: {"run": number, "tiles": tiles(steps, url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),
             self.status: status(session.phase, steps, planned, ahead, wait) + elsewhere(session),
@@ -85,15 +84,17 @@ class Page:
         if run is None or at < 0:
             return {
                 self.stage: {}, self.reasoning: reasoning(None), self.score: score(None), self.flags: "",
-                self.settings: settings([], 0),
+                self.settings: settings([], None),
             }  # fmt: skip
-        step, other = run.steps[at], other_step(run.steps, at, session.against, session.against_step)
+        other = other_step(run.steps, at, session.against, session.against_step)
+        step, before = run.step(at), run.step(other)
+        images = url(run.steps[at].image), url(run.steps[other].image)
         return {
-            self.stage: picture(run.steps, at, other, [url(p) for p in run.paths], run.prompt),
-            self.reasoning: reasoning(step, run.steps[other] if other != at else None),
-            self.score: score(step, run.steps[-1].best, run.critic),
-            self.flags: flagged(run.flags[at]),
-            self.settings: settings(run.steps, at, run.prompt, run.critic, run.model["id"]),
+            self.stage: picture(step, before, images, run.prompt),
+            self.reasoning: reasoning(step, before if other != at else None),
+            self.score: score(step, run.best, run.critic),
+            self.flags: flagged(run.steps[at].flags),
+            self.settings: settings(run.steps, step, run.prompt, run.critic, run.model["id"]),
         }
 
     def beside(self, session: Session) -> Answer:
@@ -108,14 +109,14 @@ class Page:
         busy = session.busy
         waiting = session.search is not None and session.search.phase == WAITING
         running = session.search is not None and session.search.phase == RUNNING
-        held = not busy and session.phase in (PAUSED, STOPPED)
+        held = not busy and session.phase in HELD
         forkable = not busy and session.shown is not None and session.shown.newest >= 0
         return {
             self.run: gr.update(interactive=not busy),
             self.pause: gr.update(visible=not held, interactive=running),
             self.resume: gr.update(visible=held),
             self.one_step: gr.update(interactive=not busy),
-            self.stop: gr.update(visible=not waiting, interactive=running or session.phase == PAUSED),
+            self.stop: gr.update(visible=not waiting, interactive=running or session.phase in (PAUSED, FAILED)),
             self.leave: gr.update(visible=waiting),
             self.fork: gr.update(interactive=forkable),
             self.clock: gr.update(active=waiting),

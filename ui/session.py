@@ -1,37 +1,67 @@
-"""What belongs to one visitor: runs, and which step of which is looked at. Knows nothing about gradio."""
+"""What belongs to one visit: runs, and which step of which is looked at. Knows nothing about gradio.
+
+A visit outlives its connections. Its runs are on disk; in memory stays of each step what plot, gallery and lists show.
+"""
 
 import shutil
+import threading
+import time
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from milr_core import InputError, SearchControl, SearchSettings, State, Step, Trajectory
+from milr_core import Cost, InputError, Score, SearchControl, SearchSettings, State, Step, Trajectory
 from milr_core.diagnostics import Flag, flags
-from milr_core.trajectory import stamp
+from milr_core.record import MadeBy
 from ui.engines.base import Job, Options
+from ui.waiting_list import Turn
 
-IDLE, WAITING, RUNNING, PAUSED, STOPPED, FINISHED = "idle", "waiting", "running", "paused", "stopped", "finished"
-"""Phases: no search yet, in the line, computing, held, ended by the visitor or an error, ended itself."""
+IDLE, WAITING, RUNNING, PAUSED = "idle", "waiting", "running", "paused"
+STOPPED, FAILED, FINISHED, REPLAYED = "stopped", "failed", "finished", "replayed"
+"""Phases: no search yet, in the line, computing, held; ended by the visitor, by an error, by itself; loaded from a
+bundle."""
+
+HELD = (PAUSED, STOPPED, FAILED)
+"""Phases from which a search can be resumed."""
 
 NO_OBSERVER = "none"
 """What stands in the field of a held-out critic where nobody watches."""
 
-REPLAYED = "replayed"
-"""Phase of a run that was loaded from a bundle."""
+AT_HAND = 4
+"""Whole steps of a run that are kept in memory: those looked at last, for the others are on disk."""
 
-FAST = 1
-"""Of zlib's levels: a third of the time of the usual one, for a fifth more bytes."""
+
+@dataclass(frozen=True)
+class Outline:
+    """What of a step stays in memory. Names are those of `Step`; of what others observed only the value is kept.
+
+    image: its file. flags: what there is to say about it.
+    """
+
+    index: int
+    reward: float
+    best: int
+    settings: SearchSettings
+    cost: Cost
+    observed: dict[str, Score]
+    method: str
+    image: str = ""
+    flags: tuple[Flag, ...] = ()
+
+    @classmethod
+    def of(cls, step: Step, image: str = "", found: tuple[Flag, ...] = ()) -> "Outline":
+        seen = {name: Score(score.value, {}, "") for name, score in step.observed.items()}
+        return cls(step.index, step.reward, step.best, step.settings, step.cost, seen, step.method, image, found)
 
 
 @dataclass
 class Run:
     """One search: what was asked, what came of it, and the hand on it.
 
-    number: from 1, in the session. origin: where it comes from, in words. model: `id` and `weights_hash`.
+    number: from 1, in the visit. origin: where it comes from, in words. model: `id` and `weights_hash`.
     critic, observers: names or mixtures. options: the visitor's own, for those that ask a service. changes: live
-    settings moved since it began; they survive a pause.
-    paths, flags: each step's image, and what there is to say about it. bundle: where the states of steps without one
-    can be read, if anywhere.
+    settings moved since it began; they survive a pause. bundle: the steps on disk.
     """
 
     prompt: str
@@ -46,10 +76,10 @@ class Run:
     phase: str = IDLE
     control: SearchControl = field(default_factory=SearchControl)
     changes: dict[str, Any] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    flags: list[list[Flag]] = field(default_factory=list)
+    steps: list[Outline] = field(default_factory=list)
     bundle: Trajectory | None = None
+    _at_hand: OrderedDict[int, Step] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def planned(self) -> SearchSettings:
@@ -75,6 +105,11 @@ class Run:
         return len(self.steps) - 1
 
     @property
+    def best(self) -> int:
+        """Index of the best step; -1 before the first."""
+        return self.steps[-1].best if self.steps else -1
+
+    @property
     def left(self) -> int:
         """Steps to come at most."""
         return self.planned.steps - self.newest
@@ -84,26 +119,46 @@ class Run:
         return f"run {self.number}"
 
     def state(self, index: int) -> State:
-        """What step `index` goes on from.
+        """What step `index` goes on from, read from disk.
 
         Raises:
-            InputError: a recorded run whose states were left out.
+            InputError: a recorded run whose states were left out, or files that are damaged.
         """
-        state = self.steps[index].state
-        if state is not None:
-            return state
-        if not (self.bundle.folder / self.bundle.records[index]["state"]).is_file():
+        if not self.bundle.has_state(index):
             raise InputError("This run was recorded without its latents, so it can be looked at but not continued.")
         return self.bundle.state(index)
 
+    def step(self, index: int) -> Step:
+        """A whole step, without the state behind it. Raises InputError where its files are damaged."""
+        with self._lock:  # steps are added by one thread and looked at by others
+            if index not in self._at_hand:
+                self._keep(self.bundle.step(index))
+            self._at_hand.move_to_end(index)
+            return self._at_hand[index]
+
+    def _keep(self, step: Step) -> None:
+        with self._lock:
+            self._at_hand[step.index] = step
+            while len(self._at_hand) > AT_HAND:
+                self._at_hand.popitem(last=False)
+
     def add(self, step: Step) -> None:
-        """The next step; its image is written once, with its settings inside."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"step-{step.index:04d}.png"
-        step.image.save(path, pnginfo=stamp(self.prompt, self.model, step.settings.as_dict()), compress_level=FAST)
-        self.steps.append(step)
-        self.paths.append(str(path))
-        self.flags.append(flags(self.steps, step.index))
+        """The next step, written to disk."""
+        if self.bundle is None:
+            made_by, method = MadeBy(**self.model), step.method
+            asked = self.critic, self.prompt, self.settings, self.observers
+            self.bundle = Trajectory.create(self.folder, made_by, *asked, method=method)
+        self.see(step, self.bundle.append(step.state))
+
+    def see(self, step: Step, image: Path) -> None:
+        """The next step, which is on disk."""
+        step = replace(step, state=None)
+        before = [self.step(i) for i in dict.fromkeys((0, step.index - 1))] if step.index else []
+        found = tuple(flags([*before, step], len(before)))
+        if self.steps and step.settings == self.steps[-1].settings:  # the same object: a run holds one or two of them
+            step = replace(step, settings=self.steps[-1].settings)
+        self._keep(step)
+        self.steps.append(Outline.of(step, str(image), found))
 
     def change(self, **values: Any) -> None:
         """Move live settings, in force from the next step.
@@ -114,42 +169,39 @@ class Run:
         self.control.change(**values)
         self.changes |= values
 
-    def copy(self, phase: str) -> "Run":
-        """The same steps, as a run that can be gone on with without this one."""
-        lists = {"steps": list(self.steps), "paths": list(self.paths), "flags": list(self.flags)}
-        return replace(self, phase=phase, control=SearchControl(), changes={}, **lists)
+    def fork(self, index: int, folder: Path, **new: Any) -> "Run":
+        """A run of its own with the steps up to `index`. new: fields in which it differs.
 
-    def fork(self, index: int, settings: SearchSettings, folder: Path) -> "Run":
-        """A new run with the steps up to `index`, to go on under other settings."""
-        return replace(
-            self,
-            settings=settings,
-            folder=folder,
-            origin=f"from step {index} of {self.title}",
-            phase=IDLE,
-            control=SearchControl(),
-            changes={},
-            steps=self.steps[: index + 1],
-            paths=self.paths[: index + 1],
-            flags=self.flags[: index + 1],
-        )
+        Raises:
+            InputError: the states of these steps are not there.
+        """
+        fresh = {"control": SearchControl(), "changes": {}, "steps": [], "bundle": None, "_at_hand": OrderedDict()}
+        made = replace(self, **fresh, folder=folder, **new)
+        for at in range(index + 1):
+            made.add(self.state(at).step)
+        return made
 
 
 @dataclass
 class Session:
-    """One visitor's page.
+    """One visit.
 
-    shown: the run looked at. active: what waits or computes, a run or a comparison. ticket: number of the latest
-    request to compute; an older one that reaches the front of the line is void. single: compute one step only.
-    wanted: "pause" or "stop" once the visitor asked for it. pinned: the step looked at; None follows the newest.
-    against, against_step: what that step is compared with. notice: what went wrong last, in words. keep: runs at most;
-    beyond them the oldest goes. searches: started so far. touched: when, last. model: hash of the weights that the
-    page's controls are set for, where it follows them. models_version: of `Models`, as the page shows it.
+    key: the secret by which its browser comes back to it. shown: the run looked at. active: what waits or computes, a
+    run or a comparison; turn: its place in the line. ticket: number of the latest request to compute. single: compute
+    one step only. wanted: "pause" or "stop" once the visitor asked for it. pinned: the step looked at; None follows
+    the newest. against, against_step: what that step is compared with. notice: what went wrong last, in words.
+    keep: runs at most; beyond them the oldest goes. searches: started so far. touched: when anything was computed,
+    last; heard: when a page of it was. asked: what the controls said when a run was begun last, by name.
+    link: the query of the address that it was opened with, once that was used. model: hash of the weights that the
+    page's controls are set for, where it follows them. model_problem: why the model that it asked for was not
+    loaded. models_version: of `Models`, as the page shows it.
     """
 
+    key: str = ""
     runs: list[Run] = field(default_factory=list)
     shown: Run | None = None
     active: Any = None
+    turn: Turn | None = None
     comparison: Any = None
     ticket: int = 0
     single: bool = False
@@ -163,8 +215,12 @@ class Session:
     rooms: int = 0
     keep: int = 12
     searches: int = 0
-    touched: float = 0.0
+    touched: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    asked: dict[str, Any] = field(default_factory=dict)
+    link: str = ""
     model: str = ""
+    model_problem: str = ""
     models_version: int = -1
 
     @property
@@ -188,23 +244,32 @@ class Session:
         return newest if self.pinned is None else min(self.pinned, newest)
 
     def room(self, folder: Path) -> Path:
-        """A folder of its own for something new, in the session's."""
+        """A folder of its own for something new, in the visit's."""
         self.folder, self.rooms = self.folder or folder, self.rooms + 1
         return self.folder / str(self.rooms)
 
     def begin(self, run: Run) -> None:
-        """Put a new run beside the others and look at it. The oldest goes where there are too many."""
+        """Put a new run beside the others and look at it. The oldest goes, from the disk too, where there are too
+        many."""
         self.begun += 1
         run.number = self.begun
         self.runs.append(run)
+        for old in self.runs[: -self.keep]:
+            shutil.rmtree(old.folder, ignore_errors=True)
         del self.runs[: -self.keep]
         self.shown, self.pinned, self.notice = run, None, ""
 
     def show(self, number: int) -> None:
-        """Look at another run, where there is one of that number."""
+        """Look at another run, where there is one of that number; at its best step, unless more are being made."""
         for run in self.runs:
             if run.number == number and run is not self.shown:
                 self.shown, self.pinned = run, None
+                self.rest()
+
+    def rest(self) -> None:
+        """Look at the best step of a run that has come to its end."""
+        if self.pinned is None and self.shown and self.shown.phase in (FINISHED, REPLAYED):
+            self.look_at(self.shown.best)
 
     def ask(self, what: Any, single: bool = False) -> int:
         """A new ticket: `what` goes on once its turn comes."""
@@ -225,7 +290,7 @@ class Session:
         self.pinned = None if index >= newest else max(0, index)
 
     def revoke(self) -> None:
-        """Whatever computes or waits for this session is void."""
+        """Whatever computes or waits for this visit is void."""
         self.ticket += 1
         if self.active is not None:
             self.active.control.stop()
@@ -233,8 +298,8 @@ class Session:
             self.active = None
 
     def close(self) -> None:
-        """The visitor left: end the search, free what was held."""
+        """The visit is over: end the search, free what was held."""
         self.revoke()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-        self.runs, self.shown, self.comparison = [], None, None
+        self.runs, self.shown, self.comparison, self.folder = [], None, None, None

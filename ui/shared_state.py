@@ -1,22 +1,25 @@
-"""What all visitors share: the engine, the waiting list, and how long a step takes here."""
+"""What all visitors share: the engine, the waiting list, their visits, and how long a step takes here."""
 
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
-from milr_core import InputError, SearchSettings, Step
+from milr_core import InputError, SearchSettings, Step, free_bytes
+from milr_core.critics import critic_class
 from milr_core.settings import KNOBS, check
-from ui.engines.base import TOLD, Engine, Job, Options
-from ui.limits import Limits
+from ui.engines.base import TOLD, Engine, Job, Options, singles
+from ui.limits import LONGEST_NAME, LONGEST_PROMPT, Limits
 from ui.redraw_pace import Pace
 from ui.session import NO_OBSERVER, Run, Session
+from ui.storage import Storage
+from ui.waiting_list import Turn, WaitingList
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,14 @@ DEFAULT_LIMITS = Limits()
 
 RECENT = 0.3
 """Weight of the newest step in the mean of seconds a step."""
+
+SWEEP_SECONDS = 30.0
+"""Between two looks at who has gone and what is too old."""
+
+FIELDS = ("prompt", "critic", "observer", "key", "url", "judge", *KNOBS)
+"""What handlers take of the controls, in their order."""
+
+SECRET = ("key", "url")
 
 
 def broke_off(error: Exception, what: str) -> str:
@@ -34,67 +45,74 @@ def broke_off(error: Exception, what: str) -> str:
     return f"{what} broke off: {type(error).__name__}: {error}"
 
 
-class WaitingList:
-    """The sessions that compute or wait to, in order. All that anyone learns of the others is how many are ahead, and
-    for about how long."""
+def visitor(request: gr.Request | None) -> str:
+    """Whose share of the line a request takes: an address. Behind a proxy on a private one, what that says of it."""
+    if request is None or request.request is None or request.client is None:
+        return ""
+    host, forwarded = request.client.host or "", request.headers.get("x-forwarded-for", "")
+    return forwarded.split(",")[-1].strip() or host
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[Session] = []
 
-    def join(self, session: Session) -> None:
-        with self._lock:
-            if not any(other is session for other in self._waiting):
-                self._waiting.append(session)
-
-    def serve(self, session: Session) -> None:
-        """Someone who computes already, whatever the order in which others came: a call of the endpoint."""
-        with self._lock:
-            self._waiting.insert(0, session)
-
-    def leave(self, session: Session) -> None:
-        with self._lock:
-            self._waiting = [other for other in self._waiting if other is not session]
-
-    def before(self, session: Session) -> list[Session]:
-        """The sessions ahead of this one."""
-        with self._lock:
-            at = next((i for i, other in enumerate(self._waiting) if other is session), 0)
-            return self._waiting[:at]
-
-    def ahead(self, session: Session) -> int:
-        """How many there are."""
-        return len(self.before(session))
-
-    @property
-    def empty(self) -> bool:
-        return not self._waiting
+def check_texts(**texts: Any) -> None:
+    """Raise InputError for what is no text, or longer than anything that is asked for."""
+    for name, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise InputError(f"{name} is text; got {repr(text)[:40]}.")
+        most = LONGEST_PROMPT if name == "prompt" else LONGEST_NAME
+        if text and len(text) > most:
+            raise InputError(f"{name} has {len(text)} characters, and {most} are taken.")
 
 
 class SharedState:
-    """Shared by every session; all else belongs to one. pace: makes that of a turn."""
+    """Shared by every visit; all else belongs to one. pace: makes that of a page's updates."""
 
     def __init__(self, engine: Engine, limits: Limits = DEFAULT_LIMITS, pace: Callable[[], Pace] = Pace):
         self.engine, self.limits, self.pace = engine, limits, pace
-        self.line = WaitingList()
+        self.line = WaitingList(engine.at_once, limits.queue, limits.share)
+        self.storage = Storage(limits.cache_hours, limits.disk)
         self.seconds_a_step: float | None = None
-        self._sessions: dict[str, Session] = {}
+        self.started: Counter[str] = Counter()
+        self._fitting: set[str] = set()
+        self._visits: dict[str, Session] = {}
+        self._lock = threading.Lock()
 
     def use(self, engine: Engine) -> None:
         """From now on. What computes already goes on where it began."""
         self.engine, self.seconds_a_step = engine, None
+        self.line.at_once = engine.at_once
 
-    def asked(self, prompt: str, critic: str, observer: str, key: str, url: str, judge: str, *knobs: Any) -> Job:
-        """The controls' values, in the order of `Controls.asked`, all checked before anyone waits for them.
+    # What is asked for
+
+    def asked(self, *controls: Any) -> Job:
+        """The controls' values, in the order of `FIELDS`, all checked before anyone waits for them.
 
         Raises:
             InputError, CriticError, EngineError: any of them cannot be used, or no engine answers.
         """
-        given = {name: check(name, value) for name, value in zip(KNOBS, knobs, strict=True)}
+        said = dict(zip(FIELDS, controls, strict=True))
+        check_texts(**{name: said[name] for name in FIELDS[:6]})
+        given = {name: check(name, said[name]) for name in KNOBS}
         self.check_steps(given["steps"])
-        options = {k: v.strip() for k, v in (("key", key), ("base_url", url), ("judge", judge)) if v and v.strip()}
-        observers = () if observer in (None, "", NO_OBSERVER) else (observer,)
-        return self.engine.check(Job(prompt, SearchSettings(**given), critic, observers, Options(options)))
+        named = (("key", "key"), ("base_url", "url"), ("judge", "judge"))
+        options = {name: said[field].strip() for name, field in named if said[field] and said[field].strip()}
+        observers = () if said["observer"] in (None, "", NO_OBSERVER) else (said["observer"],)
+        self.check_critics(said["critic"], *observers)
+        return self.engine.check(
+            Job(said["prompt"], SearchSettings(**given), said["critic"], observers, Options(options))
+        )
+
+    def check_critics(self, *named: str) -> None:
+        """Raise InputError for a critic that this page does not offer, or whose weights do not fit here."""
+        for single in (single for name in named for single in singles(name)):
+            if self.limits.critics and single not in self.limits.critics:
+                raise InputError(f"This page offers the critics {', '.join(self.limits.critics)}; not '{single}'.")
+            takes = sum(weights.gigabytes for weights in critic_class(single).about.weights)
+            if not takes or single in self._fitting:  # nothing, or what is loaded by now
+                continue
+            free = free_bytes(self.engine.facts.device) / 1e9
+            if takes > free:
+                raise InputError(f"The critic {single} takes {takes:.1f} GB, and {free:.1f} are free: choose another.")
+            self._fitting.add(single)
 
     def check_steps(self, steps: int) -> None:
         """Raise InputError for more of them than this page allows."""
@@ -107,10 +125,11 @@ class SharedState:
         made_by = self.engine.facts.made_by  # another model that comes now is noticed when the run's turn comes
         job = self.asked(*controls)
         session.searches += 1
+        session.asked = {n: v for n, v in zip(FIELDS, controls, strict=True) if n not in SECRET}
         return Run(job.prompt, job.settings, self.folder(session), made_by, job.critic, job.observers, job.options)
 
     def admit(self, session: Session) -> None:
-        """Raise InputError if a session may not start another search, or its controls are set for another model."""
+        """Raise InputError if a visit may not start another search, or its controls are set for another model."""
         facts = self.engine.facts
         if session.model not in ("", facts.weights_hash):
             raise InputError(
@@ -121,6 +140,16 @@ class SharedState:
             raise InputError(
                 f"This session has started its {self.limits.searches} searches, which is all that this page allows."
             )
+        self.storage.check()
+
+    def admit_call(self, request: gr.Request | None) -> str:
+        """Who calls the endpoint. Raises InputError if it may not start another search."""
+        caller = visitor(request)
+        if 0 < self.limits.searches <= self.started[caller]:
+            raise InputError(f"{self.limits.searches} searches from one address are all that this page allows.")
+        self.storage.check()
+        self.started[caller] += 1
+        return caller
 
     def engine_for(self, run: Run) -> Engine:
         """What goes on with a run.
@@ -136,19 +165,46 @@ class SharedState:
             )
         return engine
 
-    def register(self, request: gr.Request, session: Session) -> None:
-        """Remember whose session it is, for when the tab is closed; clear those that have done nothing for long."""
-        session.touched = now = time.monotonic()
-        self._sessions[request.session_hash] = session
-        minutes = self.limits.idle_minutes
-        for other in list(self._sessions.values()):
-            if other is not session and not other.busy and other.runs and now - other.touched > 60 * minutes:
-                other.close()
-                other.notice = f"Nothing was computed here for {minutes} minutes, so the runs were cleared."
+    # Turns
 
-    def folder(self, session: Session) -> Path:
-        """A new folder in the session's own; its name cannot be guessed."""
-        return session.room(Path(get_upload_folder()) / "milr" / secrets.token_hex(16))
+    def queue(
+        self,
+        request: gr.Request | None,
+        session: Session,
+        what: Any,
+        work: Callable[[int], Iterator[None]],
+        single: bool = False,
+    ) -> int:
+        """A ticket for a run or a comparison, which waits in the line from now on. work: computes it.
+
+        Raises:
+            InputError: there is no place.
+        """
+        before = what.phase
+        ticket = session.ask(what, single)
+        turn = Turn(lambda: work(ticket), lambda: what.left, visitor(request))
+        session.turn = turn
+        try:
+            self.line.join(turn)
+        except InputError:
+            session.active, session.turn, what.phase = None, None, before
+            raise
+        return ticket
+
+    def leave(self, session: Session) -> None:
+        """Give up a place in the line, or a turn that has begun; what was computed before stays."""
+        session.revoke()
+        if session.turn:
+            self.line.leave(session.turn)
+
+    def ahead(self, session: Session) -> int:
+        return self.line.ahead(session.turn)
+
+    def wait(self, session: Session) -> float | None:
+        """Seconds until a visit's turn, if every search ahead takes all of its steps; None where it is not known."""
+        if self.seconds_a_step is None:
+            return None
+        return sum(max(turn.left(), 1) for turn in self.line.before(session.turn)) * self.seconds_a_step
 
     def keep(self, run: Run, step: Step) -> None:
         """Add a step to a run; note how long it took."""
@@ -159,16 +215,53 @@ class SharedState:
         before = self.seconds_a_step
         self.seconds_a_step = seconds if before is None else before + RECENT * (seconds - before)
 
-    def wait(self, session: Session) -> float | None:
-        """Seconds until a session's turn, if every search ahead takes all of its steps; None where it is not known."""
-        if self.seconds_a_step is None:
-            return None
-        left = sum(max(other.active.left, 1) for other in self.line.before(session) if other.active is not None)
-        return left * self.seconds_a_step
+    # Visits
 
-    def unload(self, request: gr.Request) -> None:
-        """The tab was closed."""
-        session = self._sessions.pop(request.session_hash, None)
-        if session:
-            session.close()
-            self.line.leave(session)
+    def arrive(self, key: Any, session: Session) -> Session:
+        """The visit that a browser's key is of, or a new one. session: what a page begins with."""
+        with self._lock:
+            known = self._visits.get(key) if isinstance(key, str) else None
+            visit = known or session
+            visit.key = visit.key or secrets.token_urlsafe(32)
+            self._visits[visit.key] = visit
+        visit.heard = time.monotonic()
+        return visit
+
+    def register(self, session: Session) -> None:
+        """Something is computed for a visit; one whose page did not say that it has arrived is known from now on."""
+        session.touched = time.monotonic()
+        self.arrive(session.key, session)
+
+    def folder(self, session: Session) -> Path:
+        """A new folder in the visit's own."""
+        return session.room(self.storage.room())
+
+    def sweep(self) -> None:
+        """End the searches of visitors who have gone, and forget who has been away, or done nothing, for long."""
+        now = time.monotonic()
+        for session in list(self._visits.values()):
+            away, idle = now - session.heard, now - session.touched
+            if away > self.limits.grace and session.busy:
+                self.leave(session)
+            if not session.busy and idle > 60 * self.limits.idle_minutes:
+                if session.runs:
+                    session.notice = (
+                        f"Nothing was computed here for {self.limits.idle_minutes} minutes, so the runs were cleared."
+                    )
+                session.close()
+                if away > self.limits.grace:
+                    self._visits.pop(session.key, None)
+        self.storage.sweep(s.folder for s in list(self._visits.values()) if s.folder)
+
+    def keep_sweeping(self) -> None:
+        """In a thread, for as long as the process lives; the first time at once."""
+
+        def go_on() -> None:
+            while True:
+                try:
+                    self.sweep()
+                except OSError:  # of the folder; the next time may be better
+                    logger.exception("The files of visitors could not be looked through.")
+                time.sleep(SWEEP_SECONDS)
+
+        threading.Thread(target=go_on, name="milr-sweep", daemon=True).start()

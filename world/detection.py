@@ -1,10 +1,10 @@
 """Finding things in a picture: reads pixels only, never tokens, plan or prompt.
 
-What stands off from the ground is looked at through windows of one place each: first those of the nine places, then, where
-nothing known is there, windows around it. A window is compared with all things in all colors at a quarter of the
-resolution, by one matrix product, and the nearest few are told apart at half of it. A thing is recognised where it fits as
-a whole and none of its quarters is clearly more like a quarter of something else: an image token is a quarter, so that one
-wrong token spoils one of them.
+What stands off from the ground is looked at through windows of one place each: first those of the nine places, then,
+where nothing known is there, windows around it. A window is compared with all things in all colors at a quarter of the
+resolution, by one matrix product, and the nearest few are told apart at half of it. A thing is recognised where it fits
+as a whole and none of its quarters is clearly more like a quarter of something else: an image token is a quarter, so
+that one wrong token spoils one of them.
 """
 
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def _quarters(halves: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _halves() -> tuple[np.ndarray, np.ndarray]:
-    """All things in all tints at half resolution: (T, 32, 32, 3) uint8; and what of a pixel is ground, (nouns, 32, 32, 1)."""
+    """All things in all tints at half resolution, (T, 32, 32, 3) uint8; how bare a pixel is, (nouns, 32, 32, 1)."""
     halves = np.empty((len(NOUNS) * len(TINTS), CELL // 2, CELL // 2, 3), dtype=np.uint8)
     for index in range(len(halves)):
         noun, tint = divmod(index, len(TINTS))
@@ -213,7 +213,9 @@ class _Reader:
         inside = ((rows >= 0) & (rows < IMAGE_SIZE))[:, None] & ((columns >= 0) & (columns < IMAGE_SIZE))
         rows, columns = (np.clip(i, 0, IMAGE_SIZE - 1)[s] for i, s in ((rows, np.s_[:, None]), (columns, np.s_[None])))
         labels = self.labels[rows // 2, columns // 2]
-        alone = np.where((inside & ((labels == label) | (labels == 0)))[..., None], self.rgb[rows, columns], self.ground)
+        alone = np.where(
+            (inside & ((labels == label) | (labels == 0)))[..., None], self.rgb[rows, columns], self.ground
+        )
         near, corner = slice(None, -1), np.array([REACH, REACH])
         for stride in (3, 1):
             corners = corner + stride * _AROUND
@@ -225,7 +227,7 @@ class _Reader:
         return self._told(halves[best], self._distances(halves[best : best + 1])[0], at)
 
     def _distances(self, halves: np.ndarray, of: slice | np.ndarray = slice(None)) -> np.ndarray:
-        """(n, 4, t) mean squared distances of each quarter of windows from that of things, by default all and ground."""
+        """(n, 4, t) mean squared distances of windows' quarters from those of things, by default all and ground."""
         quarters = _quarters(halves)
         crossed = self.quarters[:, of] @ quarters.transpose(0, 2, 1)  # (4, t, n)
         squared = self.norms[:, of, None] - 2 * crossed + (quarters**2).sum(-1)[:, None]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from milr_core.critics.base import About, Critic, Score
+from milr_core.critics.base import FOUND, IGNORED, MISSED, About, Box, Critic, Score
 from world.detection import Detection, detect
 from world.nouns import plural
 from world.phrases import NUMBERS, Prompt, with_article
@@ -17,8 +17,6 @@ from world.scene import IMAGE_SIZE
 SPECKS_ALLOWED = 200 / IMAGE_SIZE**2  # share of the image that specks may cover in all
 POSITION_MARGIN = 0.1  # GenEval: of the two extents together
 POSITION_COSINE = 0.5  # GenEval: of the offset, along an axis
-FOUND, MISSED, IGNORED = "found", "missed", "ignored"
-"""States of a box: what was asked for; asked for otherwise (another color, place or number); anything else."""
 
 
 def relations(a: Sequence[float], b: Sequence[float]) -> set[str]:
@@ -81,7 +79,9 @@ def _weigh(found: Sequence[Detection], specks: float, spec: dict[str, Any]) -> _
     nouns = {c["class"]: sum(d["count"] for d in include if d["class"] == c["class"]) for c in include}
     for noun, count in nouns.items():
         there = sum(d.noun == noun for d in found)
-        verdict.note(_counted(count, noun), min(there, count) / count, f"expected {_counted(count, noun)}, found {there}")
+        verdict.note(
+            _counted(count, noun), min(there, count) / count, f"expected {_counted(count, noun)}, found {there}"
+        )
     for clause, group in zip(include, groups, strict=True):
         if "color" in clause:
             share = min(len(group), clause["count"]) / clause["count"]
@@ -118,17 +118,15 @@ def _in_words(found: Sequence[Detection], verdict: _Verdict) -> tuple[str, list[
     return words + (f" Also drew: {_listed(extras)}." if extras else ""), extras
 
 
-def _boxes(found: Sequence[Detection], verdict: _Verdict, include: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What to draw on the picture, as `milr_core.critics.base` names it."""
+def _boxes(found: Sequence[Detection], verdict: _Verdict, include: Sequence[dict[str, Any]]) -> tuple[Box, ...]:
+    """What to draw on the picture. A thing belongs to the clause that took it, or else to the first about its noun."""
     boxes = []
     for d in found:
-        index = verdict.asked.get(d)
-        if index is None:
-            index = next((i for i, clause in enumerate(include) if clause["class"] == d.noun), None)
+        about = (i for i, clause in enumerate(include) if clause["class"] == d.noun)
+        index = verdict.asked.get(d, next(about, None))
         state = FOUND if d in verdict.asked else IGNORED if index is None else MISSED
-        corners = dict(zip(("x0", "y0", "x1", "y1"), d.box, strict=True))
-        boxes.append({"label": d.name, **corners, "state": state, "words": "" if index is None else _said(include[index])})
-    return boxes
+        boxes.append(Box(d.name, *d.box, state, "" if index is None else _said(include[index])))
+    return tuple(boxes)
 
 
 def judge(image: Image.Image, spec: dict[str, Any], strict: bool = False) -> Score:
@@ -136,7 +134,7 @@ def judge(image: Image.Image, spec: dict[str, Any], strict: bool = False) -> Sco
 
     As in GenEval, things that nobody asked for do not make a picture wrong unless a clause excludes them; with `strict`
     they do. What is begun and not finished always does.
-    raw: `correct` (the verdict), `strict_correct`, `detections`, `also_drew`, `boxes`.
+    raw: `correct` (the verdict), `strict_correct`, `detections`, `also_drew`.
     """
     found, specks = detect(image)
     verdict = _weigh(found, specks, spec)
@@ -153,9 +151,8 @@ def judge(image: Image.Image, spec: dict[str, Any], strict: bool = False) -> Sco
         "strict_correct": by_rules and not extras,
         "detections": [asdict(d) for d in found],
         "also_drew": extras,
-        "boxes": _boxes(found, verdict, spec["include"]),
     }
-    return Score(value, verdict.parts, reason, raw)
+    return Score(value, verdict.parts, reason, raw, boxes=_boxes(found, verdict, spec["include"]))
 
 
 class Oracle(Critic):

@@ -1,4 +1,4 @@
-"""python -m milr_core reason | critics | score | convert: the library from a shell."""
+"""python -m milr_core reason | critics | score | convert | export: the library from a shell."""
 
 import logging
 import sys
@@ -6,36 +6,52 @@ import time
 
 from transformers.utils import logging as transformers_logging
 
-from milr_core.cli import convert, critics, reason, score
+from milr_core.cli import convert, critics, export, reason, score
 from milr_core.cli.arguments import Parser
+from milr_core.cli.output import discard_output, say, write_any_character
 from milr_core.errors import CriticError, InputError
 
-BAD_INPUT, FAILED = 2, 1
+BAD_INPUT, FAILED, CLOSED = 2, 1, 141  # as a shell reports a process that a closed pipe ended
 
 
 def parser() -> Parser:
     top = Parser(prog="python -m milr_core", description="Test-time latent reasoning for text-to-image generation.")
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser)
-    for command in (reason, critics, score, convert):
+    for command in (reason, critics, score, convert, export):
         command.add(commands)
     return top
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 a critic failed (steps so far are kept), 2 bad input, 130 interrupted."""
+    """Exit codes: 0 done, 1 a critic or the disk failed (steps so far are kept), 2 bad input, 130 interrupted, 141 when
+    nobody reads the output any more.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
+    write_any_character()
     started = time.monotonic()
     command = ""
     try:
         args = parser().parse_args(argv)
         command = args.command
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except InputError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error))
         return BAD_INPUT
-    except CriticError as error:
+    except BrokenPipeError:
+        discard_output()
+        return CLOSED
+    except (CriticError, OSError) as error:
+        problem = str(error)
+        if isinstance(error, OSError) and error.strerror:  # a full disk, a file-size limit
+            problem = f"{error.strerror}{f': {error.filename}' if error.filename else ''}."
+        try:
+            sys.stdout.flush()
+        except OSError:  # standard output is where it happened
+            discard_output()
         kept = f" The steps so far are kept ({time.monotonic() - started:.0f} s)." if command == "reason" else ""
-        sys.stderr.write(f"{error}{kept}\n")
+        say(f"{problem}{kept}")
         return FAILED

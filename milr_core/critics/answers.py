@@ -8,7 +8,7 @@ from pathlib import Path
 
 from milr_core.errors import InputError
 
-KEPT = 10_000  # in memory
+KEPT = 2_000  # in memory
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, answer TEXT NOT NULL)"
 WAIT = 60.0  # seconds for another process that writes
 
@@ -21,16 +21,17 @@ class Answers:
     """
 
     def __init__(self, path: str | Path | None = None):
-        self.path = None if path is None else Path(path)
+        self.path: Path | None = None
         self._memory: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
-        if self.path is not None:
+        if path is not None:
             try:
+                self.path = Path(path)
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with closing(self._open()) as disk, disk:
                     disk.execute(_TABLE)
-            except (OSError, sqlite3.Error) as error:
-                raise InputError(f"A judge's answers cannot be kept in {self.path}: {error}.") from error
+            except (OSError, TypeError, sqlite3.Error) as error:
+                raise InputError(f"A judge's answers cannot be kept in {path}: {error}.") from error
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(str(self.path), timeout=WAIT)

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 logger = logging.getLogger(__name__)
 
-REFUSING = (400, 405, 406, 415, 422, 500, 501)
-"""Statuses of servers that do not take a parameter; a refusal also names it."""
+REFUSING = (200, 400, 405, 406, 415, 422, 500, 501)
+"""Statuses of servers that do not take a parameter, errors under 200 among them; a refusal also names it."""
 
 FORMS = ("json_schema", "json_object", "words")
 _OF_FORMS = ("response_format", "json_schema", "json schema", "json_object", "json mode", "structured output", "schema")

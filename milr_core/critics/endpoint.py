@@ -24,7 +24,10 @@ URLS, HOSTS = "MILR_JUDGE_URLS", "MILR_JUDGE_HOSTS"
 _INTERNET = ipaddress.ip_network(
     "2000::/3"
 )  # all that is routed in IPv6; what embeds IPv4 lies elsewhere, but for 6to4
-_SERVICES = frozenset(("168.63.129.16",))  # public in form, answered by the cloud's own machines (Azure)
+_SERVICES = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24")))
+"""Public in form, and answered by a cloud's own machines, or by relays."""
+
+_HOST = re.compile(r"[\w.:-]+")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def check_endpoint(url: str, policy: Policy) -> None:
         address = httpx2.URL(url if len(url) <= LONGEST else "")
     except (httpx2.InvalidURL, TypeError, ValueError):
         address = httpx2.URL("")
-    if address.scheme not in ("http", "https") or not address.host:
+    named = _HOST.fullmatch(address.host) and 0 < (address.port or 1) < 1 << 16
+    if address.scheme not in ("http", "https") or not named:
         raise InputError("The judge's base URL begins with http:// or https:// and names a host.")
     if address.userinfo:
         raise InputError("The judge's base URL holds a password: give it as the key instead.")
@@ -107,7 +111,9 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and (ip not in _INTERNET or ip.sixtofour or ip.teredo):
         return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and str(ip) not in _SERVICES
+    return (
+        ip.is_global and not ip.is_multicast and not ip.is_reserved and not any(ip in network for network in _SERVICES)
+    )
 
 
 def checked(found: Iterable[Any], host: str) -> list[str]:

@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 from PIL import Image
 
+from milr_core.critics import failures
 from milr_core.critics.answers import Answers
 from milr_core.critics.base import NOTHING, Critic, Usage
 from milr_core.critics.budget import Budget
@@ -28,13 +30,14 @@ from milr_core.critics.dialect import REFUSING, Dialect, known, remember
 from milr_core.critics.endpoint import PUBLIC, Policy, check_endpoint, home
 from milr_core.critics.prices import DEFAULT_JUDGE, listing
 from milr_core.critics.replies import Answer, Failed, Filled, Reply, Unreadable, read_reply, shortened, words_of_error
-from milr_core.critics.transport import JudgeClient, hint
+from milr_core.critics.transport import JudgeClient
 from milr_core.errors import CriticError, InputError
 
 NO_KEY = "none"  # said to endpoints that take none
 ASKED_AGAIN = 1  # times, after an answer that is not the JSON asked for
 POLL_SECONDS = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds before the second try; and that an endpoint may ask for at most
+LONGEST_NAME = 200  # characters of a model
 MOST = 10**9  # of any number in the options
 OPTIONS = {
     "key": "of the endpoint; default: OPENAI_API_KEY, which goes to the environment's endpoint alone",
@@ -81,8 +84,8 @@ class Judge:
     """
 
     judge: str
-    key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
+    key: str = field(default="", repr=False)
+    base_url: str = ""
     timeout: float = 60.0
     retries: int = 3
     max_calls: int | None = 200
@@ -93,17 +96,17 @@ class Judge:
     output_price: float | None = None
     temperature: float | None = 0.0
     extra_body: dict[str, Any] | None = None
-    answers: str | Answers | None = field(default=None, repr=False)
+    answers: str | Path | None = None
     policy: Policy | None = None
     poll: Callable[[], None] = field(default=lambda: None, repr=False)
-    operators: bool = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         self.base_url = str(self.base_url or home())
-        self.policy = self.policy or Policy.of_environment()
-        if not isinstance(self.policy, Policy):
+        policy = self.policy or Policy.of_environment()
+        if not isinstance(policy, Policy):
             raise InputError("policy is an endpoint.Policy; on a command line, set MILR_JUDGE_URLS.")
-        check_endpoint(self.base_url, self.policy)
+        check_endpoint(self.base_url, policy)
+        self._pinned = policy.pinned(self.base_url)
         self._take_key()
         for name in ("timeout", "max_dollars"):
             _number(name, getattr(self, name), float)
@@ -113,13 +116,17 @@ class Judge:
             _number(name, getattr(self, name), kind, zero=True)
         if self.timeout is None or self.retries is None or self.max_output_tokens is None:
             raise InputError("timeout, retries and max_output_tokens are numbers.")
+        if not isinstance(self.extra_body, (dict, type(None))):
+            raise InputError(f"extra_body is an object with further fields; got {shortened(repr(self.extra_body))}.")
+        if len(self.judge) > LONGEST_NAME:
+            raise InputError(f"The name of a judge has at most {LONGEST_NAME} characters.")
         listed = listing(self.judge) if self.base_url == PUBLIC else None
         if listed:
             self.input_price = listed.input if self.input_price is None else self.input_price
             self.output_price = listed.output if self.output_price is None else self.output_price
         if self.max_dollars is not None and None in (self.input_price, self.output_price):
             raise InputError(f"max_dollars needs the price of '{self.judge}': give input_price and output_price.")
-        self.answers = self.answers if isinstance(self.answers, Answers) else Answers(self.answers)
+        self._kept = Answers(self.answers)
         self.budget = Budget(self.max_calls, self.max_tokens, self.max_dollars)
         self._plain = Dialect(effort=listed.effort if listed else None)
 
@@ -127,9 +134,9 @@ class Judge:
         """The environment's key, and what else it says of its owner, go nowhere but to its own endpoint; a key that
         is given is another owner's.
         """
-        self.operators = self.operators and not self.key and self.base_url == home()
-        if self.operators:
-            self.key = os.environ.get("OPENAI_API_KEY")
+        self._operators = not self.key and self.base_url == home()
+        if self._operators:
+            self.key = os.environ.get("OPENAI_API_KEY", "")
         self.key = str(self.key or ("" if self.base_url == PUBLIC else NO_KEY)).strip()
         if not self.key.isascii() or not self.key.isprintable():
             raise InputError("The judge's key has characters that no key has. Copy it again.")
@@ -140,9 +147,8 @@ class Judge:
 
     def client(self) -> JudgeClient:
         """Raises InputError where the environment's proxies or certificates do not allow one."""
-        assert self.policy is not None and self.base_url is not None
-        theirs = None if self.operators else self.key
-        return JudgeClient(self.timeout, self._sent, theirs, self.policy.pinned(self.base_url))
+        theirs = None if self._operators else self.key
+        return JudgeClient(self.timeout, self._sent, theirs, self._pinned)
 
     def _sent(self) -> None:
         self.budget.spent += Usage(calls=1)
@@ -161,7 +167,7 @@ class Judge:
         """
         pngs = [_png(question.image) for question in questions]
         names = [self._name(q, png, schema) for q, png in zip(questions, pngs, strict=True)]
-        there = {name: schema.model_validate_json(kept) for name in names if (kept := self.answers.get(name))}
+        there = {name: schema.model_validate_json(kept) for name in names if (kept := self._kept.get(name))}
         new = {n: (q, png) for n, q, png in zip(names, questions, pngs, strict=True) if n not in there}
         paid: dict[str, Usage] = {}
         if new:
@@ -207,17 +213,17 @@ class Judge:
             self.client() as http,
             openai.AsyncOpenAI(api_key=self.key, base_url=self.base_url, max_retries=0, http_client=http) as client,
         ):
-            asked = {
-                name: asyncio.ensure_future(self._ask(client, question, png, schema, allowed))
-                for name, (question, png) in new.items()
-            }
+
+            async def one(name: str) -> None:
+                there[name], paid[name] = await self._ask(client, *new[name], schema, allowed)
+                self._kept.put(name, there[name].model_dump_json())  # at once: another of the batch may yet fail
+
+            asked = [asyncio.ensure_future(one(name)) for name in new]
             try:
-                for name, answer in zip(asked, await asyncio.gather(*asked.values()), strict=True):
-                    there[name], paid[name] = answer
-                    self.answers.put(name, answer[0].model_dump_json())
+                await asyncio.gather(*asked)
             finally:
-                for one in asked.values():
-                    one.cancel()
+                for task in asked:
+                    task.cancel()
 
     async def _ask(
         self, client: openai.AsyncOpenAI, question: Question, png: bytes, schema: type[Filled], allowed: int
@@ -227,7 +233,7 @@ class Judge:
         content = [{"type": "text", "text": question.text}, {"type": "image_url", "image_url": {"url": image}}]
         extra = self.extra_body or {}
         dialect = known(self.base_url, self.judge, self._plain)
-        sent = unreadable = failures = 0
+        sent = unreadable = failed = 0
         usage = NOTHING
         while True:
             request = dialect.request(
@@ -250,9 +256,9 @@ class Judge:
                 if less and sent < allowed:
                     dialect = less
                     continue
-                failures += 1
-                pause = error.pause if error.pause is not None else min(FIRST_PAUSE * 2 ** (failures - 1), 8.0)
-                if not _passing(error) or failures > self.retries or sent >= allowed or pause > LONGEST_PAUSE:
+                failed += 1
+                pause = error.pause if error.pause is not None else min(FIRST_PAUSE * 2 ** (failed - 1), 8.0)
+                if not failures.passing(error) or failed > self.retries or sent >= allowed or pause > LONGEST_PAUSE:
                     raise CriticError(self._said(error, sent)) from None
                 await asyncio.sleep(pause)
 
@@ -261,13 +267,19 @@ class Judge:
         try:
             # The client's own time-out is between bytes: an endpoint that drips has to end as well.
             raw = await asyncio.wait_for(client.chat.completions.with_raw_response.create(**request), self.timeout)
-        except (openai.APITimeoutError, asyncio.TimeoutError):
-            raise Failed(TIMED_OUT, f"did not answer within {self.timeout:g} s") from None
+        except (TimeoutError, openai.APITimeoutError):
+            raise Failed(failures.TIMED_OUT, f"did not answer within {self.timeout:g} s") from None
         except openai.APIConnectionError as error:
-            raise Failed(NOT_CONNECTED, str(error.__cause__ or error)) from None
+            raise Failed(failures.NOT_CONNECTED, str(error.__cause__ or error)) from None
         except openai.APIStatusError as error:
             words, code = words_of_error(error.response.content)
-            raise Failed(error.status_code, words, code, _asked_pause(error.response.headers)) from None
+            raise Failed(error.status_code, words, code, failures.asked_pause(error.response.headers)) from None
+        except (CriticError, InputError):
+            raise
+        except Exception as error:
+            raise CriticError(
+                f"The judge {self._who} failed: {type(error).__name__}: {self._clean(str(error))}."
+            ) from None
         return read_reply(raw.http_response.content)
 
     def _read(self, reply: Reply, schema: type[Filled]) -> Filled:
@@ -300,6 +312,9 @@ class Judge:
         """One line without the key, whoever put it there."""
         return shortened(text if self.key == NO_KEY else text.replace(self.key, "[key]")).rstrip(".")
 
+    def _said(self, error: Failed, sent: int) -> str:
+        return failures.said(error, self._who, self._clean(error.words), sent, self.base_url, self.judge)
+
     def _not_read(self, error: Unreadable, times: int) -> str:
         said = f"'{self._clean(str(error))}'" if str(error) else "nothing"
         return (
@@ -307,80 +322,14 @@ class Judge:
             f"It said: {said}. Check base_url, which usually ends in /v1, or use a model with structured output."
         )
 
-    def _said(self, error: Failed, sent: int) -> str:
-        who, words = self._who, self._clean(error.words)
-        after = f"after {sent} tr{'y' if sent == 1 else 'ies'}"
-        if _gone(error):
-            ended = listing(self.judge) if self.base_url == PUBLIC else None
-            since = f", which is shut down as of {ended.ends}" if ended and ended.ends else ""
-            what = f"There is no judge {who}{since} ({error.status}, {after}): {words}."
-            other = f", such as {DEFAULT_JUDGE}" if self.base_url == PUBLIC else ", and check base_url"
-            return f"{what} Set the option judge, or OPENAI_MODEL, to a model that is there{other}."
-        match error.status:
-            case s if s == TIMED_OUT:
-                return f"The judge {who} {words}, {after}. Try later, or raise timeout."
-            case s if s == NOT_CONNECTED:
-                reason = hint(httpx2.URL(self.base_url), error.words)
-                failed = f"The connection to the judge {who} failed {after}: {words}."
-                return f"{failed} Check base_url and the network.{reason}"
-            case 429 if not _unpaid(error):
-                wait_for = "" if error.pause is None else f" It asks to wait {error.pause:.0f} s."
-                return f"The judge {who} turns requests away {after} (429): {words}.{wait_for} Wait, or raise retries."
-            case 401:
-                return f"The judge {who} does not take the key (401): {words}. Check OPENAI_API_KEY, or the key given."
-            case 403:
-                return f"The judge {who} does not allow it (403): {words}. Check the key and what it may use."
-            case status if 300 <= status < 400:
-                return (
-                    f"The judge {who} sends requests elsewhere ({status}), where they do not follow. Correct base_url."
-                )
-            case 200:
-                return f"The judge {who} answered with an error {after}: {words}."
-            case status:
-                return f"The judge {who} failed {after} ({status}): {words}."
-
-
-TIMED_OUT, NOT_CONNECTED = -1, -2
-"""In place of a status, where there was no reply."""
-
-
-def _passing(error: Failed) -> bool:
-    """Whether another try may help."""
-    waiting = error.status == 429 and not _unpaid(error)
-    return error.status in (TIMED_OUT, NOT_CONNECTED, 408, 409) or waiting or error.status >= 500
-
-
-def _unpaid(error: Failed) -> bool:
-    return error.code == "insufficient_quota" or "current quota" in error.words.lower()
-
-
-def _gone(error: Failed) -> bool:
-    words = error.words.lower()
-    missing = any(
-        said in words for said in ("not exist", "not found", "deprecated", "shut down", "no longer", "retired")
-    )
-    return (
-        error.status == 404
-        or error.code == "model_not_found"
-        or (error.status in (400, 410) and "model" in words and missing)
-    )
-
-
-def _asked_pause(headers: httpx2.Headers) -> float | None:
-    """Seconds that a server asks to wait."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) / unit)
-        except (KeyError, ValueError):  # not given, or a date: then the pause is ours
-            continue
-    return None
-
 
 class Judged(Critic):
     """A critic that asks a judge; options are `OPTIONS`."""
 
-    def __init__(self, judge: str | None = None, default_judge: str = DEFAULT_JUDGE, **options: Any):
-        self.judge = Judge(str(judge or os.environ.get("OPENAI_MODEL") or default_judge), **options)
+    default_judge = DEFAULT_JUDGE
+
+    def __init__(self, judge: str | None = None, **options: Any):
+        self.judge = Judge(str(judge or os.environ.get("OPENAI_MODEL") or self.default_judge), **options)
 
     def load(self) -> None:
         """Raises InputError where the environment does not let a judge be asked; nothing is sent."""

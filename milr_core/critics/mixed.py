@@ -148,8 +148,8 @@ class Mixed(Critic):
     ) -> tuple[Box, ...]:
         if said is not None:
             pair = [next((d for d in found if d.name == name), None) for name in (said.first, said.second)]
-            first, second = (d and at_side(d, image) for d in pair)
-            right = bool(first and second) and position_score(said.place, first.box, second.box) > 0
+            there = [at_side(one, image) for one in pair if one is not None]
+            right = len(there) == 2 and position_score(said.place, there[0].box, there[1].box) > 0
             return pair_boxes(said, pair, found, image, right)
         states, words = {}, {}
         for thing in wanted:

@@ -96,7 +96,10 @@ def without_adjectives(prompt: str) -> str:
     kept, tokens = [], re.findall(r"[\w'-]+|[^\w\s]", prompt)
     words = [token.lower() for token in tokens]
     for i, token in enumerate(tokens):
-        after = words[i + 1] if i + 1 < len(words) else "."
+        next_words = words[i + 1 : i + 3]
+        if next_words[:1] == [","] and next_words[-1] in ADJECTIVES:  # "soft, fluffy pillow"
+            next_words = next_words[1:]
+        after = next_words[0] if next_words else "."
         modifies = after[0].isalnum() and after not in _BREAKS and after not in _ARTICLES
         if not (words[i] in ADJECTIVES and modifies):
             kept.append(token)

@@ -97,7 +97,7 @@ class Unified(Critic):
         },
     )
 
-    def __init__(self, source: str | None = None, release: str | float | None = None, device: str | None = None):
+    def __init__(self, source: str | None = None, device: str | None = None, release: str | float | None = None):
         self.judge = UnifiedRewardModel(source, device)
         self.release = str(release or ("2.0" if "2.0" in self.judge.source else "1.0"))
         if self.release not in QUESTIONS:

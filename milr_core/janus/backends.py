@@ -1,20 +1,28 @@
-"""What runs the layers of a `LanguageStack`, chosen once at load by what device and model can take.
+"""What runs a model, chosen once at load by what device and model can take.
 
+The layers of a `LanguageStack`:
 - `OnnxRuntime`: on a CPU, a model of moderate size in float32.
 - `CudaRuntime`: on CUDA.
 - `EagerRuntime`: everywhere else; and where layers are quantised or wait in main memory.
 
-All compute the same: a runtime is a matter of speed.
+Image tokens to pixels: `OnnxDecoder` on a CPU, where the decoder is of moderate size; transformers' own elsewhere.
+
+All compute the same: it is a matter of speed.
 """
 
+from collections.abc import Callable
+
 import torch
-from transformers import LlamaModel
+from torch import Tensor
+from transformers import JanusVQVAE, LlamaModel
 
 from milr_core.janus.cuda_graph import CudaRuntime
 from milr_core.janus.onnx_backend import OnnxRuntime
+from milr_core.janus.onnx_decoder import OnnxDecoder, drawable
 from milr_core.janus.transformer import EagerRuntime, FusedLayer, LanguageStack
 
 MOST_ONNX_BYTES = 1 << 28  # the weights are held three times; in larger models the operations hide their own cost
+MOST_DECODER_BYTES = 1 << 26  # held three times too, which what is said of a model's memory leaves room for
 
 
 def language_stack(llama: LlamaModel) -> LanguageStack:
@@ -33,3 +41,9 @@ def _fastest(stack: LanguageStack) -> EagerRuntime:
     size = 4 * sum(w.numel() for layer in fused for w in (layer.qkv, layer.out, layer.gate_up, layer.down))
     fits = stack.dtype == torch.float32 and stack.head_size % 16 == 0 and size <= MOST_ONNX_BYTES
     return OnnxRuntime(stack) if stack.device.type == "cpu" and fits else EagerRuntime(stack)
+
+
+def pixel_decoder(vqmodel: JanusVQVAE) -> Callable[..., Tensor]:
+    """The fastest way from (n, N) image tokens to (n, 3, H, W) pixels."""
+    size = sum(weight.nbytes for weight in vqmodel.decoder.parameters())
+    return OnnxDecoder(vqmodel) if size <= MOST_DECODER_BYTES and drawable(vqmodel) else vqmodel.decode

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import JanusConfig, JanusForConditionalGeneration, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
@@ -43,6 +43,14 @@ def pro_config(hidden: int, layers: int, heads: int, mlp: int) -> JanusConfig:
     )
 
 
+def parts_of(config: JanusConfig) -> tuple[LlamaConfig, JanusVisionConfig, JanusVQVAEConfig]:
+    """A configuration's language model, vision tower and VQ model: what `JanusConfig` has made of what it was given."""
+    return cast(
+        tuple[LlamaConfig, JanusVisionConfig, JanusVQVAEConfig],
+        (config.text_config, config.vision_config, config.vq_config),
+    )
+
+
 def shapes_of(config: JanusConfig) -> Mapping[str, tuple[int, ...]]:
     """Every parameter's name and shape. Nothing is allocated."""
     return _shapes(config.to_json_string(use_diff=False))
@@ -76,10 +84,15 @@ def bytes_of(config: JanusConfig, kind: str) -> int:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that is offered by name. label: for people. sizes: hidden, layers, heads, MLP; None: it is embedded."""
+    """A model that is offered by name.
+
+    label: for people. licence: of the weights, and what it asks of who uses them or passes them on. sizes: hidden,
+    layers, heads, MLP; None: it is embedded.
+    """
 
     name: str
     label: str
+    licence: str
     sizes: tuple[int, int, int, int] | None = None
 
     @property
@@ -101,15 +114,19 @@ class ModelInfo:
         return {kind: bytes_of(self.config, kind) / 1e9 for kind in (*DTYPES, *QUANTIZATIONS)}
 
 
+DEEPSEEK_LICENCE = (
+    "DeepSeek Model License: its use restrictions pass on to whoever gets the weights or models made from them"
+)
+
 READERS = {"world": "world.prompts:read"}
 """Who reads prompts for a checkpoint, by the name that its milr.json gives: a file names none that is not here."""
 
 MODELS: dict[str, ModelInfo] = {
     info.name: info
     for info in (
-        ModelInfo("janus-shapes", "Janus-Shapes (embedded, no download)"),
-        ModelInfo("deepseek-community/Janus-Pro-1B", "Janus-Pro 1B", (2048, 24, 16, 5632)),
-        ModelInfo("deepseek-community/Janus-Pro-7B", "Janus-Pro 7B", (4096, 30, 32, 11008)),
+        ModelInfo("janus-shapes", "Janus-Shapes (embedded, no download)", "Apache-2.0"),
+        ModelInfo("deepseek-community/Janus-Pro-1B", "Janus-Pro 1B", DEEPSEEK_LICENCE, (2048, 24, 16, 5632)),
+        ModelInfo("deepseek-community/Janus-Pro-7B", "Janus-Pro 7B", DEEPSEEK_LICENCE, (4096, 30, 32, 11008)),
     )
 }
 

@@ -19,7 +19,7 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 
 from milr_core.errors import InputError
 from milr_core.janus import deepseek
-from milr_core.janus.catalog import config_from, read_config, shapes_of
+from milr_core.janus.catalog import config_from, parts_of, read_config, shapes_of
 from milr_core.janus.progress import Loading, Progress, silent
 from milr_core.janus.weights import NAMED, read_tensors, weight_files, write_weights
 
@@ -175,19 +175,19 @@ def _write_files(source: Path, target: Path, config: JanusConfig) -> None:
         tokenizer.pad_token = PAD if PAD in ids else tokenizer.eos_token
     processor_config = _json(source / "processor_config.json")
     images = _json(source / "preprocessor_config.json")
-    side = images.get("image_size", config.vision_config.image_size)
+    text, vision, _ = parts_of(config)
+    side = images.get("image_size", vision.image_size)
     kept = ("do_normalize", "image_mean", "image_std", "min_size", "rescale_factor")
     processor = JanusProcessor(
         JanusImageProcessorPil(size={"height": side, "width": side}, **{k: images[k] for k in kept if k in images}),
         tokenizer,
         chat_template=CHAT_TEMPLATE,
         use_default_system_prompt=True,
-        num_image_tokens=processor_config.get("num_image_tokens", config.vision_config.num_image_tokens),
+        num_image_tokens=processor_config.get("num_image_tokens", vision.num_image_tokens),
     )
     processor.save_pretrained(target)
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, ids.get(PAD, tokenizer.pad_token_id)
-    config.text_config.bos_token_id, config.text_config.eos_token_id = bos, eos
-    config.text_config.pad_token_id = pad
+    text.bos_token_id, text.eos_token_id, text.pad_token_id = bos, eos, pad
     config.image_token_id = ids[TAGS["image_token"]]
     config.architectures = ["JanusForConditionalGeneration"]
     config.save_pretrained(target)

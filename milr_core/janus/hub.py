@@ -1,6 +1,7 @@
 """Checkpoints from the Hugging Face hub: fetched once, with progress, and with errors that say what to do."""
 
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
@@ -49,8 +50,9 @@ def fetch(name: str, progress: Progress = silent) -> Path:
 
 
 def _snapshot(name: str, patterns: list[str], progress: Progress = silent) -> Path:
+    bar: Any = _bar_for(name, progress)  # the hub's hints ask for a bar of asyncio's, and its code for any tqdm
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, tqdm_class=_bar_for(name, progress)))
+        return Path(snapshot_download(name, allow_patterns=patterns, tqdm_class=bar))
     except (InputError, Stopped):
         raise  # from `progress`: someone does not want to wait
     except Exception as error:  # each network library has its own

@@ -16,7 +16,8 @@ from torch import Tensor
 from transformers import JanusForConditionalGeneration, JanusProcessor
 
 from milr_core.errors import InputError
-from milr_core.janus.backends import language_stack
+from milr_core.janus.backends import language_stack, pixel_decoder
+from milr_core.janus.catalog import parts_of
 from milr_core.janus.decode import guided
 from milr_core.janus.description import PROMPT, description_of
 from milr_core.janus.finite import check_finite
@@ -36,18 +37,20 @@ class Janus:
     def __init__(self, name: str, folder: Path, device: str | torch.device, dtype: torch.dtype, **options: Any):
         """options: of transformers' `from_pretrained`; where they place or quantise the weights, this does not."""
         self.name, self.folder = name, folder
-        self.processor = JanusProcessor.from_pretrained(folder)
-        hf = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype, **options)
+        # Their classes' hints leave out what they take from the checkpoint's files.
+        self.processor: Any = JanusProcessor.from_pretrained(folder)
+        hf: Any = JanusForConditionalGeneration.from_pretrained(folder, dtype=dtype, **options)
         self.hf = (hf if "device_map" in options else hf.to(device)).eval()
         self.hf.requires_grad_(False)
         if torch.device(device).type == "cpu":
             self.hf.model.vqmodel.float()  # convolutions in 16 bits take minutes on a CPU without instructions for them
         self.device, self.dtype = torch.device(device), dtype
         self.stack = language_stack(self.hf.model.language_model)
+        self._decode_pixels = pixel_decoder(self.hf.model.vqmodel)
         self.embed = self.hf.get_input_embeddings()
         self.num_image_tokens: int = self.hf.model.vision_model.config.num_image_tokens
         with torch.no_grad():
-            codes = torch.arange(self.hf.config.vq_config.num_embeddings, device=device)
+            codes = torch.arange(parts_of(self.hf.config)[2].num_embeddings, device=device)
             self.image_embeddings = self.hf.prepare_embeddings_for_image_generation(codes)  # [V, D]
         tokenizer = self.processor.tokenizer
         self.end_token: int = tokenizer.eos_token_id
@@ -112,7 +115,8 @@ class Janus:
         Raises:
             InputError: it has one, and this is no prompt that it can draw.
         """
-        return self._reader(prompt)
+        read = self._reader(prompt)
+        return Reading(read.text, tuple(read.notes))  # without what a world's own reading holds beside them
 
     def check_prompt(self, prompt: str) -> str:
         """The prompt, stripped.
@@ -184,8 +188,7 @@ class Janus:
     @torch.no_grad()
     def images_of(self, tokens: Tensor) -> list[Image.Image]:
         """(n, N) image tokens -> n RGB images of the model's own size."""
-        # Channels first: the only order that the PIL image processor's normalisation reads right.
-        pixels = self.hf.decode_image_tokens(tokens).float().cpu().permute(0, 3, 1, 2)
+        pixels = self._decode_pixels(tokens).float().cpu()
         check_finite(pixels, "image decoder", self.hf.model.vqmodel.dtype)
         return self.processor.postprocess(list(pixels), return_tensors="PIL.Image.Image")["pixel_values"]
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 import torch
 from transformers import JanusConfig
 
-from milr_core.janus.catalog import ALIASES, MODELS, bytes_of, config_from, local_folder, read_config, shapes_of
+from milr_core.janus.catalog import (
+    ALIASES,
+    MODELS,
+    bytes_of,
+    config_from,
+    local_folder,
+    parts_of,
+    read_config,
+    shapes_of,
+)
 from milr_core.janus.devices import default_dtype, device_named
 from milr_core.janus.hub import fetch_config
 
@@ -58,7 +67,7 @@ def memory_needed(
 
 def memory_of(config: JanusConfig, device: str, dtype: torch.dtype, quantization: str | None = None) -> Memory:
     """As `memory_needed`, of a configuration."""
-    text, vision, vq = config.text_config, config.vision_config, config.vq_config
+    text, vision, vq = parts_of(config)
     weights = bytes_of(config, quantization or str(dtype).removeprefix("torch."))
     if torch.device(device).type == "cpu":  # there the VQ model computes in float32
         weights += (4 - dtype.itemsize) * parameters_of(config, "model.vqmodel.")
@@ -66,7 +75,8 @@ def memory_of(config: JanusConfig, device: str, dtype: torch.dtype, quantization
         text.max_position_embeddings, PROMPT + TEXT + vision.num_image_tokens
     )
     head = text.hidden_size // text.num_attention_heads
-    cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head * positions * dtype.itemsize
+    key_heads = text.num_key_value_heads or text.num_attention_heads
+    cache = 2 * text.num_hidden_layers * key_heads * head * positions * dtype.itemsize
     tables = vq.num_embeddings * text.hidden_size + 2 * text.max_position_embeddings * head
     maps = MAPS * vq.base_channels * max(vq.channel_multiplier[:2]) * vision.image_size**2
     layer = parameters_of(config, FIRST_LAYER)  # twice there while it is fused

@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from milr_core.janus.transformer import Cache, EagerRuntime, LanguageStack
+from milr_core.janus.transformer import Cache, EagerRuntime, FusedLayer, LanguageStack
 
 FEW = 8  # positions at once up to which one thread is as fast as two, and leaves the other to what comes next
 
@@ -25,9 +25,9 @@ class OnnxRuntime(EagerRuntime):
         super().__init__(stack)
         graph = _graph(stack)
         self._process = os.getpid()
-        self._few = self._many = _session(graph, 1)
+        self._few = self._many = onnx_session(graph, 1)
         if torch.get_num_threads() > 1:
-            self._many = _session(graph, torch.get_num_threads())
+            self._many = onnx_session(graph, torch.get_num_threads())
 
     def session(self, positions: int) -> onnxruntime.InferenceSession:
         """A forked process has no threads but its own: there the session that needs no others runs everything."""
@@ -100,7 +100,7 @@ class _Bound:
         return self._hidden.clone()
 
 
-def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+def onnx_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Threads that wait for the next call by spinning take the core from torch: pixels then take twice as long.
@@ -111,7 +111,7 @@ def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
 
 def _graph(stack: LanguageStack) -> bytes:
     """The layers as an ONNX model, in ONNX Runtime's fused operations. Weights are its constants."""
-    size = stack.final_norm.numel()
+    size, layers = stack.final_norm.numel(), [layer for layer in stack.layers if isinstance(layer, FusedLayer)]
     cached = ["rows", stack.kv_heads, "capacity", stack.head_size]
     nodes, constants = [], []
 
@@ -142,12 +142,12 @@ def _graph(stack: LanguageStack) -> bytes:
     inputs = [value("x", ["rows", "new", size])]
     inputs += [value("last", ["rows"], TensorProto.INT32), value("total", [], TensorProto.INT32)]
     outputs = [value("hidden", ["rows", "new", size])]
-    first = constant("attention_norm.0.weight", stack.layers[0].attention_norm)
+    first = constant("attention_norm.0.weight", layers[0].attention_norm)
     nodes.append(
         helper.make_node("SimplifiedLayerNormalization", ["x", first], ["attention_norm.0"], axis=-1, epsilon=stack.eps)
     )
     x, normed = "x", "attention_norm.0"
-    for i, layer in enumerate(stack.layers):
+    for i, layer in enumerate(layers):
         caches = [f"key.{i}", f"value.{i}"]
         inputs += [value(name, cached) for name in caches]
         outputs += [value(f"{name}.out", cached) for name in caches]
@@ -166,8 +166,8 @@ def _graph(stack: LanguageStack) -> bytes:
         fused("QuickGelu", [gate], [f"silu.{i}"], alpha=1.0)  # x * sigmoid(x)
         nodes.append(helper.make_node("Mul", [f"silu.{i}", up], [f"mlp.{i}"]))
         down = multiply(f"mlp.{i}", f"down.{i}", layer.down)
-        last = i + 1 == len(stack.layers)
-        weight = stack.final_norm if last else stack.layers[i + 1].attention_norm
+        last = i + 1 == len(layers)
+        weight = stack.final_norm if last else layers[i + 1].attention_norm
         x, normed = add_and_norm(x, down, "hidden" if last else f"attention_norm.{i + 1}", weight)
     graph = helper.make_graph(nodes, "layers", inputs, outputs, constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]

@@ -13,7 +13,7 @@ import torch
 from transformers import BitsAndBytesConfig, JanusConfig
 
 from milr_core.errors import InputError
-from milr_core.janus.catalog import MODELS, QUANTIZATIONS
+from milr_core.janus.catalog import MODELS, QUANTIZATIONS, parts_of
 from milr_core.janus.devices import free_bytes
 from milr_core.janus.memory import FIRST_LAYER, memory_of, parameters_of
 
@@ -43,7 +43,7 @@ def placement_of(
     need, free = memory_of(config, device, dtype, quantization).peak, free_bytes(device)
     if need <= free:
         return Placement(quantized(quantization, dtype, device) if quantization else {})
-    layers, fix = config.text_config.num_hidden_layers, ""
+    layers, fix = parts_of(config)[0].num_hidden_layers, ""
     if torch.device(device).type == "cuda" and not quantization:
         size = parameters_of(config, FIRST_LAYER) * dtype.itemsize
         waiting = -(-(need + size - free) // size)  # one more: the layer that is being used
@@ -92,12 +92,13 @@ def quantized(quantization: str, dtype: torch.dtype, device: str) -> dict[str, A
 def _too_large(
     name: str, config: JanusConfig, device: str, dtype: torch.dtype, quantization: str | None, need: int, free: int
 ) -> str:
+    choices: list[tuple[str, JanusConfig, torch.dtype, str | None]]
     choices = [("dtype bfloat16", config, torch.bfloat16, quantization)] if dtype == torch.float32 else []
     if torch.device(device).type == "cuda":
         choices += [(f"quantization {bits}", config, dtype, bits) for bits in QUANTIZATIONS if bits != quantization]
     smaller = [info for info in reversed(MODELS.values()) if info.name != name]
     choices += [(info.name, info.config, dtype, None) for info in smaller]
-    fits = [said for said, other, *how in choices if memory_of(other, device, *how).peak <= min(free, need)]
+    fits = [said for said, other, kind, bits in choices if memory_of(other, device, kind, bits).peak <= min(free, need)]
     return f"{name} needs {need / 1e9:.1f} GB on {device}, and {free / 1e9:.1f} GB are free. " + (
         f"What fits: {', '.join(fits)}." if fits else "Nothing smaller fits either: free some memory."
     )

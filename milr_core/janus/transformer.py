@@ -7,11 +7,13 @@ Shapes: B rows, S new positions, D hidden size, H heads, K key/value heads, E he
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlamaModel
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -32,7 +34,7 @@ def _fuse(*linears: nn.Linear) -> Tensor:
 class FusedLayer:
     """q, k and v are one projection, gate and up another."""
 
-    def __init__(self, layer: nn.Module, eps: float):
+    def __init__(self, layer: LlamaDecoderLayer, eps: float):
         attention, mlp = layer.self_attn, layer.mlp
         self.qkv = _fuse(attention.q_proj, attention.k_proj, attention.v_proj)
         self.out = attention.o_proj.weight
@@ -59,7 +61,7 @@ class FusedLayer:
 class CalledLayer:
     """The same, through the layer's modules, whatever these do to find or unpack their weights."""
 
-    def __init__(self, layer: nn.Module):
+    def __init__(self, layer: LlamaDecoderLayer):
         self.layer = layer
 
     def attention_in(self, x: Tensor) -> Tensor:
@@ -73,11 +75,15 @@ class CalledLayer:
         return self.layer.mlp(self.layer.post_attention_layernorm(x))
 
 
-def layer_of(layer: nn.Module, eps: float) -> FusedLayer | CalledLayer:
+def layer_of(layer: LlamaDecoderLayer, eps: float) -> FusedLayer | CalledLayer:
     """A `LlamaDecoderLayer`, fused where its weights are plain ones."""
     linears = [module for name, module in layer.named_modules() if name.endswith("_proj")]
-    plain = all(type(one) is nn.Linear and one.bias is None and not one.weight.is_meta for one in linears)
-    return FusedLayer(layer, eps) if plain else CalledLayer(layer)
+    return FusedLayer(layer, eps) if all(map(_plain, linears)) else CalledLayer(layer)
+
+
+def _plain(module: nn.Module) -> bool:
+    """Whether it is a linear layer with its weights here, and nothing else."""
+    return type(module) is nn.Linear and module.bias is None and not module.weight.is_meta
 
 
 class Cache:
@@ -118,11 +124,13 @@ class LanguageStack:
         config = llama.config
         if config.hidden_act != "silu":
             raise ValueError(f"the language model's activation is {config.hidden_act}; only silu is decoded")
-        self.layers = [layer_of(layer, config.rms_norm_eps) for layer in llama.layers]
+        layers = cast(list[LlamaDecoderLayer], list(llama.layers))
+        self.layers = [layer_of(layer, config.rms_norm_eps) for layer in layers]
         self.final_norm = llama.norm.weight
         self.eps = config.rms_norm_eps
-        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_size = llama.layers[0].self_attn.head_dim
+        self.heads: int = config.num_attention_heads
+        self.kv_heads: int = config.num_key_value_heads or self.heads
+        self.head_size: int = layers[0].self_attn.head_dim
         self.max_positions = config.max_position_embeddings
         self.dtype, self.device = self.final_norm.dtype, self.final_norm.device
         everywhere = torch.arange(self.max_positions, device=self.device).unsqueeze(0)

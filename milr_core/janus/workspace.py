@@ -65,7 +65,9 @@ class Workspace:
         self, prompt: str, text: str, uniform: Tensor, forced: Tensor, settings: SearchSettings, poll: Poll
     ) -> tuple[Tensor, Tensor]:
         """Draw n images at once: tokens (n, N), latents (n, N, 2, D). uniform, forced: (n, N)."""
-        model = self.model
+        model, guidance = self.model, settings.guidance
+        if guidance is None:
+            raise ValueError("the settings leave guidance to the model: resolve them first")
         count, length = forced.shape
         cache, first = self.prefilled("image", model.image_ids(prompt, text), length)
         if count > 1:
@@ -74,7 +76,7 @@ class Workspace:
         return decode_images(
             model.stack,
             model.image_embeddings,
-            lambda z: model.image_head(z, settings.guidance),
+            lambda z: model.image_head(z, guidance),
             cache,
             first.expand(count, -1, -1),
             uniform,

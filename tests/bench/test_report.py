@@ -48,6 +48,22 @@ def test_a_report_says_what_was_run_and_shows_costs_and_held_out_critics(tmp_pat
     assert (folder / "figures/categories.html").exists() and (folder / "figures/plotly.min.js").exists()
 
 
+def test_what_could_not_be_made_is_said_above_the_table(tmp_path, record):
+    rows = [
+        row for row in two_methods(record, [1.0] * 12, [0.6] * 12) if (row["item"], row["method"]) != ("3", "joint")
+    ]
+    folder = make_run(tmp_path / "a", record, rows)
+    made = {"item": "4", "method": "joint", "seed": 0, "error": "made later"}
+    lost = {"item": "3", "method": "joint", "seed": 0, "error": "The judge \x1b[31mfailed."}
+    elsewhere = {"item": "99", "method": "joint", "seed": 0, "error": "of another limit"}
+    lines = [json.dumps(line) for line in (made, {**lost, "error": "first"}, lost, elsewhere)]
+    (folder / "failures.jsonl").write_text("\n".join([*lines, '{"item": "3", "me']))
+    text = write_report(folder, static=False)
+    said = "**1 records could not be made and are in none of these figures** (joint 1)"
+    assert text.index(said) < text.index("| method") and "The first, 3 by joint, seed 0: The judge  [31mfailed." in text
+    assert "made later" not in text and "of another limit" not in text
+
+
 def test_it_says_plainly_where_search_does_not_beat_best_of_n(tmp_path, record):
     wins = [1.0 if i % 2 else 0.5 for i in range(12)]  # right where the plan is wrong, wrong where it is right
     loses = [0.5 if i % 2 else 1.0 for i in range(12)]

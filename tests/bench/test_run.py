@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,13 +89,39 @@ def _children():
     return found
 
 
+def test_a_batch_gives_the_records_of_one_prompt_after_another(tiny_folder, alone):
+    setup, all_jobs = jobs(tiny_folder)
+    queue = Queue(all_jobs, 4)
+    assert [len(queue.next()[0]) for _ in range(2)] == [4, 2] and queue.next() is None
+    together = plain(list(here(replace(setup, batch=4), all_jobs)))
+    assert {r["item"] for r in together[:4]} != {together[0]["item"]}, "several prompts at once"
+
+    def of(records):
+        return {(r["item"], r["method"], r["seed"]): (r["text"], r["best"], r["rollouts"]) for r in records}
+
+    assert of(together) == of(alone)
+    rewards = {(r["item"], r["method"], r["seed"]): r["rewards"] for r in alone}
+    for record in together:
+        expected = rewards[record["item"], record["method"], record["seed"]]
+        assert record["rewards"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_failure_in_a_batch_is_its_own_record(tiny_folder, alone):
+    setup, (first, *_) = jobs(tiny_folder)
+    wrong = replace(first, item=Item("x", "a red zeppelin", "prompts", 9))
+    results = list(here(replace(setup, batch=2), [first, wrong]))
+    assert {r.item.id for r in results if r.error} == {"x"} and len(results) == 2 * len(METHODS.split(","))
+    assert all("zeppelin" in r.error for r in results if r.error)
+
+
 def test_a_job_over_which_workers_keep_dying_is_given_up(tiny_folder):
     _, (job, *_) = jobs(tiny_folder)
     queue = Queue([job])
     first, tries = queue.next()
-    assert list(queue.back(first, tries, {"base", "step0"}, "exit -9")) == []
+    arrived = {(job.item.id, job.seed, name) for name in ("base", "step0")}
+    assert list(queue.back(first, tries, arrived, "exit -9")) == []
     again, tries = queue.next()
-    assert [m.name for m in again.methods] == ["text", "best-of-n-early"] and tries == 2
+    assert [m.name for m in again[0].methods] == ["text", "best-of-n-early"] and tries == 2
     failures = list(queue.back(again, 3, set(), "exit -9"))
     assert [r.method for r in failures] == ["text", "best-of-n-early"] and "exit -9" in failures[0].error
     assert queue.next() is None

@@ -82,13 +82,15 @@ def visit(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> Ite
     """Open the page as another visitor. No console error may have come up by the end."""
     contexts, errors = [], []
 
-    def open_page(width: int = 1440, query: str = "") -> Page:
+    def open_page(width: int = 1440, query: str = "", strict: bool = True) -> Page:
+        """strict: whether an error in the console fails the test; the network's absence is one."""
         context = browser.new_context(viewport={"width": width, "height": 900})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        if strict:
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{app_url}{query}")
         page.get_by_role("button", name="Run", exact=True).wait_for()
         return page

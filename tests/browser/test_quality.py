@@ -200,7 +200,7 @@ def test_a_remote_critic_costs_what_was_said_and_its_key_stays_here(
     service.replies = [alignment(4), alignment(7), failing(500, "the judge fell over")]
     button(page, "Run").click()
     expect(page.locator(NOTICE).get_by_role("alert")).to_contain_text("500", timeout=60_000)
-    expect(page.locator(STATUS)).to_contain_text("Paused: step 1 of 3, score 0.70")
+    expect(page.locator(STATUS)).to_contain_text("Failed after step 1 of 3, score 0.70")
     expect(page.locator(TILES)).to_have_count(2)
     service.replies = [alignment(8)]
     button(page, "Resume").click()

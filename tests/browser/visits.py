@@ -23,9 +23,9 @@ def fill_number(page: Page, knob: str, value: str) -> None:
     field.blur()
 
 
-def prepared(visit: Visit, steps: int, prompt: str = PROMPT, width: int = 1440) -> Page:
+def prepared(visit: Visit, steps: int, prompt: str = PROMPT, width: int = 1440, strict: bool = True) -> Page:
     """A page that a link has set up for a run of exactly that many steps: no score passes a threshold of 1."""
-    page = visit(width=width, query=f"?prompt={prompt}&steps={steps}&threshold=1&seed=1")
+    page = visit(width=width, query=f"?prompt={prompt}&steps={steps}&threshold=1&seed=1", strict=strict)
     expect(page.get_by_label("Prompt")).to_have_value(prompt.replace("+", " "))
     expect(page.locator("#estimate")).to_contain_text(re.compile(rf"step 0 and {steps} steps? of search"))
     return page

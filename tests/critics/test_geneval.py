@@ -246,7 +246,7 @@ def test_what_it_cannot_parse_it_says(prompt):
         ({"include": [{"class": "cat", "count": True}]}, "count"),
         ({"include": [{"class": "cat", "count": 10**310}]}, "count"),
         ({"include": [{"class": ["cat"], "count": 1}]}, "class"),
-        ({"include": [{"class": "cat", "count": 1}], "tag": {}}, "tag"),
+        ({"include": [{"class": "cat", "count": 1}], "tag": {"x": 1}}, "tag"),
         ({"include": [{"class": "cat", "count": 1, "color": "cyan"}]}, "color"),
         ({"include": [{"class": "cat", "count": 1, "position": ["left of", 0]}]}, "position"),
         (

@@ -209,9 +209,9 @@ def test_it_drives_a_whole_search_on_the_embedded_model(endpoint, embedded, tmp_
         run.append(step.state)
         assert step.cost.judge_calls == 1 and step.cost.judge_input_tokens == 120 and step.cost.judge_dollars > 0
         assert KEY.encode() not in pickle.dumps(step.state)
-    assert [r["reward"] for r in run.records] == [0.3, 0.6, 0.5] and run.records[2]["best"] == 1
+    assert run.values == [0.3, 0.6, 0.5] and run.record(2).best == 1
     saved = Trajectory.open(run.folder).state(1)
-    assert saved.cost.judge_output_tokens == 30 and saved.spent.calls == 2 and saved.spent.input_tokens == 240
+    assert saved.step.cost.judge_output_tokens == 30 and saved.spent.calls == 2 and saved.spent.input_tokens == 240
     with pytest.raises(CriticError, match="2 of 2 requests"):
         next(
             reason(embedded, critic(endpoint, max_calls=2), "", state=saved)

@@ -127,9 +127,9 @@ SAID = {
     "moved": (raw(302, b"", headers=[("Location", "http://127.0.0.1:1/secret")]), "elsewhere.*302", 1),
     "damaged": (raw(200, b"\x1f\x8b123456789", headers=[("Content-Encoding", "gzip")]), "damaged", 1),
     "brotli": (raw(200, b"x", headers=[("Content-Encoding", "br")]), "packed as 'br'", 1),
-    "bomb": (raw(200, gzip.compress(bytes(LARGEST_REPLY + 1)), headers=[("Content-Encoding", "gzip")]), "4 MiB", 1),
-    "flood": (raw(200, b" " * (LARGEST_REPLY + 1)), "larger than 4 MiB", 1),
-    "flood of an error": (raw(500, b" " * (LARGEST_REPLY + 1)), "larger than 4 MiB", 1),
+    "bomb": (raw(200, gzip.compress(bytes(LARGEST_REPLY + 1)), headers=[("Content-Encoding", "gzip")]), "1 MiB", 1),
+    "flood": (raw(200, b" " * (LARGEST_REPLY + 1)), "larger than 1 MiB", 1),
+    "flood of an error": (raw(500, b" " * (LARGEST_REPLY + 1)), "larger than 1 MiB", 1),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from milr_core import Critic, CriticError, InputError, Score, SearchSettings, Trajectory, best_of_n, reason
 from milr_core.cli import main
+from milr_core.trajectory import LINES
 
 PROMPT = "two red circles left of a blue square"
 SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=3, seed=3, guidance=2.0)
@@ -72,22 +73,21 @@ def test_a_bundle_keeps_what_was_observed_and_needs_nothing_to(tiny, redness, tm
     without = Trajectory.create(tmp_path / "without", tiny, "redness", PROMPT)
     for step in reason(tiny, redness, PROMPT, SETTINGS, observers=[Blueness()]):
         with_one.append(step.state)
-        assert Trajectory.open(with_one.folder).state(step.index).observed == step.observed
+        assert Trajectory.open(with_one.folder).state(step.index).drawn.observed == step.observed
     for step in reason(tiny, redness, PROMPT, SETTINGS):
         without.append(step.state)
-    assert "observed" not in without.records[0]
-    assert Trajectory.open(without.folder).state(2).observed == {}
+    assert without.record(0).observed == {}
+    assert Trajectory.open(without.folder).state(2).drawn.observed == {}
 
 
 @pytest.mark.parametrize("observed", [[], {"x": 1}, {"x": {"value": 1.0}}, {"x": {"value": "1", "parts": {}}}])
 def test_a_damaged_observation_is_refused(tiny, redness, tmp_path, observed):
     bundle = Trajectory.create(tmp_path / "run", tiny, "redness", PROMPT)
     bundle.append(next(reason(tiny, redness, PROMPT, SETTINGS)).state)
-    path = bundle.folder / "trajectory.json"
-    data = json.loads(path.read_text())
-    data["steps"][0]["observed"] = observed
-    path.write_text(json.dumps(data))
-    with pytest.raises(InputError, match="damaged|expected an object"):
+    path = bundle.folder / LINES
+    header, line = path.read_text().splitlines()
+    path.write_text(f"{header}\n{json.dumps(json.loads(line) | {'observed': observed})}\n")
+    with pytest.raises(InputError, match="no valid observed"):
         Trajectory.open(bundle.folder)
 
 

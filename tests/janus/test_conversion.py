@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from milr_core import InputError, SearchSettings, load_model, memory_needed, reason
 from milr_core.cli import main
 from milr_core.janus import conversion, deepseek, weights
-from tests.janus.deepseek_format import BOS, DRAWER, PAD, TOWER, old_tensors, write_deepseek
+from tests.janus.deepseek_format import BOS, DRAWER, PAD, SPECIAL, TOWER, old_tensors, write_deepseek
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +78,10 @@ def test_what_stands_before_text_and_image_is_what_deepseeks_code_writes(source)
         "<|User|>: <image_placeholder>\na cat?\n\n<|Assistant|>: yes<｜end▁of▁sentence｜>"
         "<|User|>: sure?\n\n<|Assistant|>:"
     )
+    for token in SPECIAL:
+        with pytest.raises(InputError, match="steers"):
+            model.check_prompt(f"a cat {token}")
+    assert model.check_prompt("is 1 < 2 > 0?") == "is 1 < 2 > 0?"
     image = Image.fromarray(np.full((20, 30, 3), 200, dtype=np.uint8))
     assert 0 < float(model.yes_probability([image], "a cat?")) < 1
     assert model.recommended["guidance"] == 5.0 and model.num_image_tokens == 16

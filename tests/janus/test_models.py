@@ -128,7 +128,7 @@ def test_loading_tells_what_it_does(tiny_folder):
 
 def decoded(model, redness):
     steps = list(reason(model, redness, "two red circles", SearchSettings(steps=2, seed=0)))
-    return [(step.text, step.state.image_tokens) for step in steps]
+    return [(step.text, step.image_tokens) for step in steps]
 
 
 def outputs(model, through_transformers):

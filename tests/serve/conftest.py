@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from milr_core import SearchControl, SearchSettings
-from ui.engines.base import Job
+from ui.engines.base import Job, run
 from ui.engines.local import LocalEngine
 
 PROMPT = "two red circles left of a blue square"
@@ -20,7 +20,7 @@ def alone(embedded):
     engine, threads = LocalEngine(embedded), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return list(engine.reason(engine.check(Job(PROMPT, LONG, "oracle")), SearchControl()))
+        return list(run(engine, engine.check(Job(PROMPT, LONG, "oracle")), SearchControl()))
     finally:
         torch.set_num_threads(threads)
 
@@ -34,7 +34,8 @@ def identical(ours, theirs):
     assert said(ours) == said(theirs)
     for a, b in zip(ours, theirs, strict=True):
         assert a.image.tobytes() == b.image.tobytes() and a.state.random.equal(b.state.random)
-        assert a.state.rollout_text.equal(b.state.rollout_text) and a.state.rollout_image.equal(b.state.rollout_image)
-        for name in ("text_latents", "image_latents") if a.index else ():
-            mine, other = getattr(a.state, name), getattr(b.state, name)
+        assert a.state.drawn.text_hidden.equal(b.state.drawn.text_hidden)
+        assert a.state.drawn.image_hidden.equal(b.state.drawn.image_hidden)
+        for kind in a.state.latents.keys() | b.state.latents.keys():
+            mine, other = a.state.latents[kind], b.state.latents[kind]
             assert mine.values.equal(other.values) and mine.positions.equal(other.positions)

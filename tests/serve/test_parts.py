@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -25,7 +26,7 @@ from serve.sticky import COOKIE, StickyRouter
 from tests.serve.conftest import LONG, PROMPT, identical
 from tests.ui_helpers import Studio
 from ui.api import build_api
-from ui.engines.base import EngineError, Job
+from ui.engines.base import EngineError, Job, run
 from ui.limits import Limits
 from ui.session import Session
 
@@ -43,7 +44,7 @@ def engine(handle):
 def test_sliders_and_stop_act_on_replicas(engine, alone):
     job, control = engine.check(Job(f"  {PROMPT} ", LONG, "oracle")), SearchControl()
     assert job.prompt == PROMPT and job.settings.lr is not None
-    steps = engine.reason(job, control)
+    steps = run(engine, job, control)
     made = [next(steps), next(steps)]
     control.change(lr=0.3)
     made.append(next(steps))
@@ -51,12 +52,14 @@ def test_sliders_and_stop_act_on_replicas(engine, alone):
     identical(made[:2], alone[:2])
     threading.Timer(0.05, control.stop).start()
     assert len(list(steps)) <= 2, "a stop acts within a token"
-    best = list(engine.best_of_n(engine.check(Job(PROMPT, LONG, "oracle")), 3, SearchControl()))
+    best = list(
+        run(engine, engine.check(Job(PROMPT, replace(LONG, steps=2), "oracle", method="best-of-n")), SearchControl())
+    )
     assert [s.index for s in best] == [0, 1, 2] and best[0].image_tokens == alone[0].image_tokens
     with pytest.raises(InputError, match="zeppelin"):
         engine.check(Job("a red zeppelin", LONG, "oracle"))
     with pytest.raises(InputError, match="There is no critic 'nobody'"):
-        list(engine.reason(Job(PROMPT, LONG, "nobody"), SearchControl()))
+        list(run(engine, Job(PROMPT, LONG, "nobody"), SearchControl()))
 
 
 def test_a_replica_that_goes_away_is_told_and_the_search_goes_on_exactly(handle, engine, alone):
@@ -112,7 +115,7 @@ def test_no_replica_that_answers_is_told_wherever_a_search_begins(handle, engine
         compared = studio.compared(session, ["joint"], critic="oracle")
         assert "No replica of the model answers" in compared["compare_notice"] and not session.busy
         with pytest.raises(gr.Error, match="No replica of the model answers"):
-            list(build_api(studio.shared)(PROMPT))
+            asyncio.run(anext(build_api(studio.shared)(None, PROMPT)))
 
 
 def test_a_page_says_once_which_replica_it_is(engine):

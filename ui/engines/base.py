@@ -1,16 +1,20 @@
 """Where a search is computed: the page's handlers know an `Engine`, and not whether it is in this process.
 
-What goes in and comes out can be pickled: a `Job`, a `State`; and `Step`s whose tensors are in main memory and whose
-tokens have their probabilities.
+The loop, and what goes in and comes out, are those of `milr_core.engine`: a `Job`, a `State`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from milr_core import CriticError, InputError, Janus, SearchControl, SearchSettings, State, Step
-from milr_core.critics import critic_names, is_remote
-from milr_core.critics import options_for as options_by_critic
+from milr_core import CriticError, InputError, Janus
+from milr_core.critics import is_remote
+from milr_core.engine import Engine as StepEngine
+from milr_core.engine import Job, Options, options_for, run, singles
+
+__all__ = [
+    "TOLD", "Engine", "EngineError", "Job", "ModelFacts", "Options", "options_for", "paid", "run", "singles",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,26 +41,6 @@ class ModelFacts:
         return {"id": self.name, "weights_hash": self.weights_hash}
 
 
-class Options(dict[str, str]):
-    """A visitor's own options of critics that ask a service: `key`, `base_url`, `judge`. Never shown."""
-
-    __hash__ = object.__hash__  # of this object: two visitors' options are two, whatever is in them
-
-    def __repr__(self) -> str:
-        return "Options(…)"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to search for. critic, observers: names or mixtures."""
-
-    prompt: str
-    settings: SearchSettings
-    critic: str
-    observers: tuple[str, ...] = ()
-    options: Options = field(default_factory=Options)
-
-
 class EngineError(RuntimeError):
     """An engine could not go on: no machine, no quota. The message says what to do; the steps so far stay."""
 
@@ -65,12 +49,11 @@ TOLD = (InputError, CriticError, EngineError)
 """Errors whose message is written for the visitor."""
 
 
-class Engine(Protocol):
-    """Computes searches for one model, `at_once` of them at the same time.
+class Engine(StepEngine, Protocol):
+    """Computes searches for one model, `at_once` of them at the same time; `milr_core.engine.run` is the loop over it.
 
-    Steps that were yielded stay valid whatever comes after. `control` works from another thread as in `milr_core`: a
-    stop acts after the token, live settings from the next step; an engine that cannot be reached while it computes
-    says in its own words what acts later. A generator that is closed ends its search.
+    An engine that cannot be reached while it computes says in its own words what of the control acts later; its `step`
+    raises EngineError as well.
     """
 
     facts: ModelFacts
@@ -86,27 +69,7 @@ class Engine(Protocol):
             InputError, CriticError, EngineError: it cannot be done; says what to do.
         """
 
-    def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        """As `milr_core.reason`. Raises as that does, and EngineError."""
-
-    def best_of_n(self, job: Job, n: int, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        """As `milr_core.best_of_n`. Raises as that does, and EngineError."""
-
-
-def singles(name: str | None) -> list[str]:
-    """The critics in a name or a mixture; none while it cannot be read."""
-    try:
-        return critic_names(name or "")
-    except InputError:
-        return []
-
 
 def paid(names: Sequence[str]) -> int:
     """How many of these critics, or of those mixed in them, ask a judge over the network at every step."""
     return sum(is_remote(single) for name in names for single in singles(name))
-
-
-def options_for(name: str, options: Mapping[str, str]) -> dict[str, Any]:
-    """A visitor's options as `load_critic` takes them: by critic for a mixture, none where nobody asks a service."""
-    asking = [single for single in singles(name) if is_remote(single)]
-    return options_by_critic(name, dict.fromkeys(asking, options)) if options and asking else {}

@@ -132,8 +132,9 @@ class Models:
             raise InputError(f"This page offers {', '.join(self._names)}; '{name}' is not among them.")
         return self._names[name]
 
-    def load(self, name: str, busy: bool = False) -> None:
-        """Begin to load. busy: whether anybody searches or waits to.
+    def load(self, name: str, busy: bool = False, told: Callable[[str], None] | None = None) -> None:
+        """Begin to load. busy: whether anybody searches or waits to. told: takes why it failed, where somebody asked;
+        else everybody is told.
 
         Raises:
             InputError: not offered, loaded already, or it has to wait.
@@ -151,13 +152,13 @@ class Models:
                 )
             self.problem = ""
             self._tell(Loading("load", None, f"Loading {name}"))
-        self.thread = threading.Thread(target=self._load, args=(name, source), daemon=True)
+        self.thread = threading.Thread(target=self._load, args=(name, source, told), daemon=True)
         self.thread.start()
 
     def _tell(self, said: Loading | None) -> None:
         self.said, self.version = said, self.version + 1
 
-    def _load(self, name: str, source: str) -> None:
+    def _load(self, name: str, source: str, told: Callable[[str], None] | None) -> None:
         try:
             self.use(self._make(source, self._tell))
             self.loaded = name
@@ -165,7 +166,11 @@ class Models:
             if not isinstance(error, InputError):
                 logger.exception("Loading %s failed.", source)
             said = str(error).replace(source, name) or type(error).__name__
-            self.problem = f"{name} was not loaded, and {self.loaded} stays. {said}"
+            said = f"{name} was not loaded, and {self.loaded} stays. {said}"
+            if told:
+                told(said)
+            else:
+                self.problem = said
         finally:
             self._tell(None)
             gc.collect()  # the model before, unless somebody's search still runs on it

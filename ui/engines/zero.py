@@ -11,18 +11,16 @@ The model is loaded before the page opens, in the main thread, where the package
 import math
 import os
 import pickle
-import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 import torch
 
-from milr_core import CriticError, InputError, SearchControl, State, Step
-from milr_core.errors import Stopped
-from ui.engines.base import EngineError, Job
+from milr_core import CriticError, InputError, SearchControl, State
+from ui.engines.base import EngineError, Job, run
 from ui.engines.local import LocalEngine
 
 MOST_STEPS = 32
@@ -74,28 +72,21 @@ class Calls:
     asked: tuple[int, ...]
 
 
-class ZeroEngine:
-    """Searches of as many steps a call as fit. The work is a `LocalEngine`'s, in the other process.
+@dataclass
+class Call:
+    """A call that is under way: what for, the states still to come, and the newest that it gave."""
 
-    lend: `spaces.GPU`, or what does as it does. factor: seconds of quota for a second asked of this machine's card.
-    """
+    job: Job
+    made: Generator[State, None, None]
+    after: State | None
 
-    def __init__(self, local: LocalEngine, lend: Lend, factor: float = 1.0, whole_card: bool = False):
-        self.local, self.facts, self.at_once = local, local.facts, local.at_once
-        self.check = local.check
-        self.seconds_a_step = UNKNOWN
-        self.factor = 2.0 if whole_card else factor
-        self._lock, self._process = threading.Lock(), os.getpid()
-        self._call = lend(duration=seconds_of, size="xlarge" if whole_card else None)(self._work)
 
-    def cost(self, steps: int) -> str:
-        calls = self.calls(steps + 1)
-        count = len(calls.steps)
-        took = (steps + 1) * self.seconds_a_step + count * STARTING_SECONDS
-        return (
-            f"About {self.factor * took:.0f} s of GPU quota in {count} call{'s' * (count > 1)}; a call asks for up to "
-            f"{max(calls.asked)} s, which must be left. {QUOTA}"
-        )
+@dataclass
+class Quota:
+    """What calls are planned by. factor: seconds of quota for a second asked of this machine's card."""
+
+    factor: float
+    seconds_a_step: float = UNKNOWN
 
     def calls(self, steps: int) -> Calls:
         """How so many steps, step 0 among them, are made with what is known now."""
@@ -117,88 +108,92 @@ class ZeroEngine:
         """Whole seconds to ask for, for a call of so many steps."""
         return max(LEAST, min(self.most, math.ceil(MARGIN * (STARTING_SECONDS + steps * self.seconds_a_step))))
 
-    def reason(self, job: Job, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        def left(state: State | None, job: Job) -> int:
-            if state is None:
-                return job.settings.steps + 1
-            return 0 if state.finished(job.settings) else job.settings.steps - state.index
+    def took(self, seconds: float, weight: float = RECENT) -> None:
+        """A step's seconds were measured; the first ones count alone."""
+        weight = 1.0 if self.seconds_a_step == UNKNOWN else weight
+        self.seconds_a_step += weight * (seconds - self.seconds_a_step)
 
-        return self._calls(job, None, control, state, left)
 
-    def best_of_n(self, job: Job, n: int, control: SearchControl, state: State | None = None) -> Iterator[Step]:
-        def left(state: State | None, job: Job) -> int:
-            if state is None:
-                return n
-            return 0 if state.score.value > job.settings.threshold else n - state.index - 1
+class ZeroEngine:
+    """Searches of as many steps a call as fit. The work is a `LocalEngine`'s, in the other process.
 
-        return self._calls(job, n, control, state, left)
+    lend: `spaces.GPU`, or what does as it does. factor: as of `Quota`. whole_card: at twice the quota.
+    """
 
-    def _calls(
-        self,
-        job: Job,
-        n: int | None,
-        control: SearchControl,
-        state: State | None,
-        left: Callable[[State | None, Job], int],
-    ) -> Iterator[Step]:
-        try:
-            while True:
-                control.poll()
-                now = replace(job, settings=control.in_force(job.settings))
-                count = min(self.steps_a_call, left(state, now))
-                if count <= 0:
-                    return
-                with closing(self._lent(now, n, state, count)) as steps:
-                    for step in steps:
-                        state = step.state
-                        yield step
-                        # A GPU that waits for somebody is paid for; and a moved slider acts with the next call.
-                        if control.paused or control.stopped or control.in_force(job.settings) != now.settings:
-                            break
-        except Stopped:
-            return
+    def __init__(self, local: LocalEngine, lend: Lend, factor: float = 1.0, whole_card: bool = False):
+        self.local, self.facts, self.at_once = local, local.facts, local.at_once
+        self.check = local.check
+        self.quota = Quota(2.0 if whole_card else factor)
+        self._process = os.getpid()
+        self._under_way: WeakKeyDictionary[SearchControl, Call] = WeakKeyDictionary()
+        self._call = lend(duration=seconds_of, size="xlarge" if whole_card else None)(self._work)
 
-    def _lent(self, job: Job, n: int | None, state: State | None, count: int) -> Generator[Step, None, None]:
-        """The steps of one call, `count` at most.
+    def cost(self, steps: int) -> str:
+        calls = self.quota.calls(steps + 1)
+        count = len(calls.steps)
+        took = (steps + 1) * self.quota.seconds_a_step + count * STARTING_SECONDS
+        return (
+            f"About {self.quota.factor * took:.0f} s of GPU quota in {count} call{'s' * (count > 1)}; a call asks for "
+            f"up to {max(calls.asked)} s, which must be left. {QUOTA}"
+        )
+
+    def step(self, job: Job, state: State | None, control: SearchControl) -> State | None:
+        """As of `Engine`: the next state of the call that is under way, or the first of a new one."""
+        now, under_way = job.under(control), self._under_way.get(control)
+        # A GPU that waits for somebody is paid for; and a moved slider acts with the next call.
+        if under_way and (control.paused or control.stopped or under_way.after is not state or under_way.job != now):
+            self.leave(control)
+        control.poll()
+        if under_way := self._under_way.get(control):
+            under_way.after = next(under_way.made, None)
+            if under_way.after:
+                return under_way.after
+        self.leave(control)
+        now = job.under(control)
+        if state is not None and now.strategy.finished(state, now.settings):
+            return None
+        left = now.settings.steps - (-1 if state is None else state.index)
+        made = self._lent(now, state, max(1, min(self.quota.steps_a_call, left)))
+        following = next(made)
+        self._under_way[control] = Call(now, made, following)
+        return following
+
+    def leave(self, control: SearchControl) -> None:
+        """Give the GPU back, where a call is under way."""
+        if call := self._under_way.pop(control, None):
+            call.made.close()
+
+    def _lent(self, job: Job, state: State | None, count: int) -> Generator[State, None, None]:
+        """The states of one call, `count` at most.
 
         Raises:
             What the search raises there. EngineError: the GPU was not lent, or taken away.
         """
         bare = state and replace(state, probabilities=None)  # as the search itself hands it on
-        answers = self._call(pickle.dumps((job, n, bare, count)), self.duration(count))
+        answers = self._call(pickle.dumps((job, bare, count)), self.quota.duration(count))
         try:
             for answer in answers:
                 made = pickle.loads(answer)
                 if isinstance(made, Exception):
                     raise made
-                self._took(made.cost.seconds)
-                yield made.step
+                self.quota.took(made.step.cost.seconds)
+                yield made
         except gr.Error as error:  # what `spaces` raises: no quota, no GPU, or a call that was ended
             said = str(error.message).strip().rstrip(".")
             if "abort" in said:  # it took longer than was asked for: ask for more the next time
-                self._took(2 * self.seconds_a_step, 1.0)
+                self.quota.took(2 * self.quota.seconds_a_step, 1.0)
             raise EngineError(f"{error.title}: {said}. The steps so far stay; resume to go on.") from error
         finally:
             answers.close()
-
-    def _took(self, seconds: float, weight: float = RECENT) -> None:
-        with self._lock:
-            weight = 1.0 if self.seconds_a_step == UNKNOWN else weight
-            self.seconds_a_step += weight * (seconds - self.seconds_a_step)
 
     def _work(self, call: bytes, seconds: int) -> Iterator[bytes]:
         """In the other process: up to `count` states, or the search's own exception last."""
         if os.getpid() != self._process:
             torch.set_num_threads(1)  # a forked process has no others
             self.local.judges.forked()
-        job, n, state, count = pickle.loads(call)
-        control = SearchControl()
+        job, state, count = pickle.loads(call)
         try:
-            if n is None:
-                steps = self.local.reason(job, control, state)
-            else:
-                steps = self.local.best_of_n(job, n, control, state)
-            for _, step in zip(range(count), steps, strict=False):
+            for _, step in zip(range(count), run(self.local, job, SearchControl(), state), strict=False):
                 yield pickle.dumps(step.state)
         except (InputError, CriticError) as error:
             yield pickle.dumps(error)

@@ -26,7 +26,7 @@ def _row(row: Row, url: Callable[[str], str], winner: bool, running: bool) -> st
     last = run.steps[-1]
     best = run.steps[last.best]
     alt = f"Best image of {row.method}, score {best.reward:.2f}"
-    image = f'<img src="{escape(url(run.paths[last.best]))}" alt="{escape(alt)}" width="96" height="96">'
+    image = f'<img src="{escape(url(best.image))}" alt="{escape(alt)}" width="96" height="96">'
     star = ' <span class="badge">★ best</span>' if winner else ""
     figures = (
         f"{run.steps[0].reward:.2f}",

@@ -2,6 +2,7 @@
 
 import math
 import random
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -9,7 +10,7 @@ import gradio as gr
 from milr_core import InputError, SearchSettings
 from milr_core.critics import CRITICS
 from milr_core.settings import KNOBS, PRESETS, Knob, check, recommended_settings
-from ui.engines.base import paid
+from ui.engines.base import paid, singles
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
 from ui.page import Page
 from ui.panels.status import SLIDERS, estimate, notice
@@ -82,7 +83,9 @@ class Controls:
         steps.maximum, steps.value = min(steps.maximum, most), min(steps.value, most)
 
     def _critics(self, critic: str) -> None:
-        named = [(f"{name}: {what}", name) for name, what in CRITICS.items()]
+        offered = self.shared.limits.critics or CRITICS
+        # Bare names, the shorter first: what is typed chooses the first that contains it, and an exact name must win.
+        named = sorted((name for name in CRITICS if name in offered), key=len)
         with gr.Accordion("Critic", open=False, elem_id="critics"):
             self.critic = gr.Dropdown(
                 named, value=critic, label="Critic", allow_custom_value=True, elem_id="critic",
@@ -95,6 +98,7 @@ class Controls:
                 info="Scores every step as well, and the search never hears it: where it falls while the score rises, "
                 "the score is being exploited. Fixed once a run has begun.",
             )  # fmt: skip
+            self.about = gr.HTML(described(critic), elem_id="about-critics", padding=False)
         with gr.Group(visible=False, elem_id="paid") as self.paid:
             self.key = gr.Textbox(
                 "", label="API key", type="password", elem_id="api-key",
@@ -129,7 +133,7 @@ class Controls:
     @property
     def expecting(self) -> dict[str, Any]:
         """A listener's arguments, to make the estimate anew."""
-        return {"fn": self.expect, "inputs": self.weighed, "outputs": [self.estimate, self.paid], **TYPED}
+        return {"fn": self.expect, "inputs": self.weighed, "outputs": [self.estimate, self.paid, self.about], **TYPED}
 
     def expect(self, steps: float | None, *judges: str) -> Answer:
         """What a run will take, and whether the fields for a service's key are needed."""
@@ -138,6 +142,7 @@ class Controls:
         return {
             self.estimate: estimate(most, self.shared.seconds_a_step, asked_for_money, cost),
             self.paid: gr.update(visible=asked_for_money > 0),
+            self.about: described(*judges),
         }
 
     def move_slider(self, session: Session, *values: Any) -> Answer:
@@ -180,6 +185,12 @@ def preset_values(name: str, recommended: dict[str, Any]) -> dict[str, Any]:
     own = recommended_settings(recommended)
     chosen = own if name == OWN else SearchSettings(**PRESETS[name]).resolve(recommended)
     return {knob: getattr(chosen, knob) for knob in KNOBS if knob in PRESETS["paper"]}
+
+
+def described(*judges: str | None) -> str:
+    """What the chosen critics are, each once."""
+    names = dict.fromkeys(name for judge in judges for name in singles(judge))
+    return "".join(f'<p class="hint"><b>{name}</b>: {escape(CRITICS[name])}</p>' for name in names)
 
 
 def random_seed() -> int:

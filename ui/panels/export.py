@@ -1,24 +1,22 @@
 """Files of a run: the bundle, the trajectory as an animation, its settings as text; and a link to start it again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
-from milr_core import InputError, Step, Trajectory
+from milr_core import InputError, Trajectory
 from milr_core.critics import parse
-from milr_core.trajectory import MadeBy
+from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
 from ui.page import Page
 from ui.panels.controls import Controls, restored
-from ui.panels.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.panels.status import notice
-from ui.session import NO_OBSERVER, REPLAYED, Run, Session
+from ui.session import NO_OBSERVER, Outline, Run, Session
 from ui.shared_state import SharedState
 
 SIDE, BAR = 384, 30
@@ -29,7 +27,7 @@ FRAMES = 60
 """At most: of a longer run steps at equal distances are shown, and the best."""
 
 
-def filmed(steps: Sequence[Step]) -> list[Step]:
+def filmed(steps: Sequence[Outline]) -> list[Outline]:
     """The steps of an animation."""
     if len(steps) <= FRAMES:
         return list(steps)
@@ -37,13 +35,14 @@ def filmed(steps: Sequence[Step]) -> list[Step]:
     return [steps[i] for i in sorted(at)]
 
 
-def animation(steps: Sequence[Step], file: Path) -> Path:
+def animation(steps: Sequence[Outline], file: Path) -> Path:
     """An animated WebP, a frame a step with its score, resting on the last."""
     font = ImageFont.load_default(size=16)
     frames = []
     for step in filmed(steps):
         frame = Image.new("RGB", (SIDE, SIDE + BAR), "white")
-        frame.paste(step.image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+        with Image.open(step.image) as image:
+            frame.paste(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
         best = ", best so far" if step.best == step.index else ""
         ImageDraw.Draw(frame).text((8, SIDE + 5), f"step {step.index}: {step.reward:.2f}{best}", "black", font)
         frames.append(frame)
@@ -52,24 +51,9 @@ def animation(steps: Sequence[Step], file: Path) -> Path:
     return file
 
 
-def bundle(run: Run, folder: Path) -> Trajectory:
-    """The run on disk, with all that is needed to go on from any of its steps; a recorded run as it was.
-
-    Raises:
-        InputError: a fork of a recorded run that lacks the states of some steps.
-    """
-    if run.phase == REPLAYED:
-        return run.bundle
-    states = [replace(run.state(i), probabilities=step.probabilities) for i, step in enumerate(run.steps)]
-    made = Trajectory.create(folder, MadeBy(run.model["id"], run.model["weights_hash"]), run.critic, run.prompt)
-    for state in states:
-        made.append(state)
-    return made
-
-
 def zipped(made: Trajectory, folder: Path) -> list[Path]:
     """The bundle as a zip; beside one that is too large for this page to open again, one without latents."""
-    whole = all((made.folder / record["state"]).is_file() for record in made.records)
+    whole = all(made.has_state(index) for index in range(len(made)))
     files = [made.to_zip(folder / "run.zip", states=whole)]
     if whole and files[0].stat().st_size > LARGEST_FILE:
         files.append(made.to_zip(folder / "run-without-latents.zip", states=False))
@@ -80,10 +64,7 @@ def written(run: Run, made: Recipe, folder: Path) -> tuple[list[Path], str]:
     """The files of a run in a new folder, and what there is to say about the bundle."""
     (folder / "settings.json").write_text(as_json(made), encoding="utf-8")
     files, said = [folder / "settings.json", animation(run.steps, folder / "trajectory.webp")], ""
-    try:
-        zips = zipped(bundle(run, folder / "run"), folder)
-    except InputError as error:
-        return files, str(error)
+    zips = zipped(run.bundle, folder)
     if len(zips) > 1:
         said = (
             f"{zips[0].name} has {zips[0].stat().st_size >> 20} MiB, and this page opens {LARGEST_FILE >> 20} at most. "
@@ -132,7 +113,7 @@ class Export:
         waiting = {"show_progress": "full", "show_progress_on": self.files}
         self.prepare.click(self.press_prepare, session, shown, **AT_ONCE | waiting)
         linked = [self.prompt, controls.critic, controls.observer, *controls.knobs.values(), self.page.notice]
-        opened(self.restore, None, linked, **AT_ONCE).then(**controls.expecting)
+        opened(self.restore, session, linked, **AT_ONCE).then(**controls.expecting)
 
     def press_prepare(self, request: gr.Request, session: Session) -> Answer:
         """Files, texts and link for the run shown."""
@@ -154,17 +135,25 @@ class Export:
             notices: notice(said),
         }
 
-    def restore(self, request: gr.Request) -> Answer:
-        """Prompt, critic, observer and the knobs from the page's own address."""
+    def restore(self, request: gr.Request, session: Session) -> Answer:
+        """Prompt, critic, observer and the knobs from the page's own address, or as they were when the visit began its
+        latest run with this address."""
+        link = str(request.request.url.query) if request.request else ""
+        if session.asked and link == session.link:
+            return self._filled(session.asked)
+        session.link = link
         try:
-            found = from_query(str(request.request.url.query)) if request.request else {}
+            found = from_query(link)
             self.shared.check_steps(found.get("steps", 0))
             for name in (found.get("critic"), found.get("observer")):
                 if name and name != NO_OBSERVER:
                     parse(name)
         except InputError as error:
             return {self.page.notice: notice(f"{error} The link was not used.")}
+        return self._filled(found)
+
+    def _filled(self, found: dict[str, Any]) -> Answer:
         controls = self.controls
         fields = {"prompt": self.prompt, "critic": controls.critic, "observer": controls.observer, **controls.knobs}
-        given = {name: value for name, value in found.items() if value not in (None, "")}
+        given = {name: value for name, value in found.items() if name in fields and value not in (None, "")}
         return {fields[name]: restored(name, value) for name, value in given.items()} or gr.skip()

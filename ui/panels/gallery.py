@@ -1,14 +1,13 @@
 """The gallery: one tile for each step of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
-from milr_core import Step
-from milr_core.diagnostics import Flag
 from ui.panels.flags import SYMBOL, WARNING
 from ui.panels.scripted import LABELLED, scripted
+from ui.session import Outline
 
 TEMPLATE = '<ol aria-label="Steps"></ol><p class="empty">One tile for each step appears here.</p>'
 
@@ -17,16 +16,16 @@ def build_gallery() -> gr.HTML:
     return scripted(__file__, TEMPLATE, {"run": 0, "tiles": []}, label="Trajectory", elem_id="strip", **LABELLED)
 
 
-def tiles(steps: Sequence[Step], urls: Sequence[str], found: Sequence[Sequence[Flag]]) -> list[dict[str, Any]]:
+def tiles(steps: Sequence[Outline], address: Callable[[str], str]) -> list[dict[str, Any]]:
     """One tile for each step. An earlier tile stays equal when steps are added, but for its best flag, so that only the
-    new one travels."""
+    new one travels. address: where the browser finds a file."""
     best = steps[-1].best if steps else -1
     return [
         {
-            "image": url,
+            "image": address(step.image),
             "score": f"{step.reward:.2f}",
             "best": step.index == best,
-            "flags": [[SYMBOL.get(flag.kind, WARNING), flag.kind] for flag in flags],
+            "flags": [[SYMBOL.get(flag.kind, WARNING), flag.kind] for flag in step.flags],
         }
-        for step, url, flags in zip(steps, urls, found, strict=True)
+        for step in steps
     ]

@@ -1,5 +1,6 @@
 """Which model is loaded for everybody, how far the loading of another one is, and the choice of one."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -52,17 +53,25 @@ class ModelPicker:
             self.load = gr.Button("Load", size="sm", elem_id="load-model")
             self.refused = gr.HTML("", elem_id="model-notice", padding=False)
 
-    def wire(self, demo: gr.Blocks, session: gr.State) -> gr.events.Dependency:
-        """What happens first when a page is opened."""
-        follows = [self.header, self.about, self.accordion, self.model, self.load, *self.controls.knobs.values()]
+    def wire(self, session: gr.State, opened: Callable[..., gr.events.Dependency]) -> gr.events.Dependency:
+        """What happens when a page is opened, for which `opened` takes it."""
+        follows = [
+            self.header,
+            self.about,
+            self.accordion,
+            self.model,
+            self.load,
+            self.refused,
+            *self.controls.knobs.values(),
+        ]
         # The clock asks for one number, and all the outputs are touched only where it is another one.
         version = gr.Number(self.models.version, visible=False)
         gr.Timer(SECONDS).tick(lambda: self.models.version, None, version, **AT_ONCE)
         version.change(self.tick, session, follows, **AT_ONCE)
-        self.model.change(self.look, self.model, self.needs, **AT_ONCE)
-        pressed = self.load.click(self.press_load, self.model, [self.needs, self.refused], **AT_ONCE)
+        self.model.change(self.look, [session, self.model], [self.needs, self.refused], **AT_ONCE)
+        pressed = self.load.click(self.press_load, [session, self.model], [self.needs, self.refused], **AT_ONCE)
         pressed.then(self.tick, session, follows, **AT_ONCE)
-        return demo.load(self.arrive, session, follows, **AT_ONCE)
+        return opened(self.arrive, session, follows, **AT_ONCE)
 
     def arrive(self, session: Session) -> Answer:
         """The page was made for the model that was loaded first: bring it up to date."""
@@ -83,6 +92,7 @@ class ModelPicker:
             self.about: about(facts.can_draw),
             self.accordion: gr.update(visible=len(self.models.choices) > 1),
             self.load: gr.update(interactive=idle),
+            self.refused: notice(session.model_problem),
         }
         if session.model != facts.weights_hash:
             choice["value"], session.model = self.models.loaded, facts.weights_hash
@@ -92,17 +102,24 @@ class ModelPicker:
             answer |= {knobs[name]: restored(name, values[name]) for name in knobs if name in self._recommended}
         return answer | {self.model: gr.update(**choice)}
 
-    def look(self, name: str) -> str:
-        """What the chosen model needs, before it is loaded."""
+    def look(self, session: Session, name: str) -> Answer:
+        """What the chosen model needs, before it is loaded; why the one before failed is no news any more."""
+        session.model_problem = ""
         try:
-            return "" if name == self.models.loaded else f"<p>{self.models.needs(name).words}</p>"
+            words = "" if name == self.models.loaded else f"<p>{self.models.needs(name).words}</p>"
         except InputError as error:
-            return notice(str(error))
+            words = notice(str(error))
+        return {self.needs: words, self.refused: ""}
 
-    def press_load(self, name: str) -> Answer:
+    def press_load(self, session: Session, name: str) -> Answer:
         """What the model needs, which is no news once it is loaded, and under the button why it is not."""
+
+        def told(problem: str) -> None:
+            session.model_problem = problem
+
+        told("")
         try:
-            self.models.load(name, busy=not self.shared.line.empty)
+            self.models.load(name, not self.shared.line.empty, told)
         except InputError as error:
             return {self.refused: notice(str(error))}
         return {self.needs: "", self.refused: ""}

@@ -13,9 +13,10 @@ from typing import Any
 import gradio as gr
 import plotly
 
-from milr_core import SearchSettings, Step
-from ui.panels.scripted import LABELLED, scripted, url
+from milr_core import SearchSettings
+from ui.panels.scripted import FILES, LABELLED, scripted
 from ui.panels.settings_table import changes
+from ui.session import Outline
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
@@ -38,7 +39,7 @@ the plot. More is read at the pointer."""
 
 
 def build_plot() -> gr.HTML:
-    head = f'<script src="{url(PLOTLY)}"></script>'
+    head = f'<script src="{FILES}/plotly/{PLOTLY.name}"></script>'
     return scripted(__file__, TEMPLATE, reward_figure([], None) | {"run": 0}, label="Reward", head=head, **LABELLED)
 
 
@@ -49,9 +50,9 @@ def _line(name: str, x: list[int], y: list[float], color: str, **line: Any) -> d
 
 
 def reward_figure(
-    steps: Sequence[Step],
+    steps: Sequence[Outline],
     planned: SearchSettings | None,
-    others: Sequence[tuple[int, Sequence[Step]]] = (),
+    others: Sequence[tuple[int, Sequence[Outline]]] = (),
     name: str = "score",
 ) -> dict[str, Any]:
     """{"data", "layout", "summary"}: two for Plotly.react, and the same in words.
@@ -149,7 +150,7 @@ def tick(count: int) -> int:
     return next((d for d in (1, 2, 5, 10, 20, 50, 100) if count / d <= 10), 200)
 
 
-def summary(steps: Sequence[Step]) -> str:
+def summary(steps: Sequence[Outline]) -> str:
     if not steps:
         return "Score by step: no step yet."
     listed = ", ".join(f"{step.reward:.2f}" for step in steps)

@@ -1,14 +1,14 @@
 """Recorded runs: a visitor's file, or one of the shipped examples, looked at without any model."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 
 from milr_core import InputError, Trajectory
-from milr_core.replay import replay
-from ui.events import AT_ONCE, Answer
+from ui.events import AT_ONCE, ONE_AT_A_TIME, Answer
 from ui.limits import LARGEST_RUN
 from ui.page import Page
 from ui.session import REPLAYED, Run, Session
@@ -30,14 +30,16 @@ def recorded(file: str | Path, folder: Path) -> Run:
         InputError: anything that is not a run bundle, or too much of one.
     """
     bundle = Trajectory.from_zip(file, folder / "bundle", LARGEST_RUN)
-    steps = replay(bundle)
-    made_by = {name: str(bundle.model.get(name, "?"))[:200] for name in ("id", "weights_hash")}
+    if not len(bundle):
+        raise InputError("The run bundle has 0 steps: there is nothing to see in it.")
+    settings = bundle.step(len(bundle) - 1).settings
+    made_by = {name: value[:200] for name, value in bundle.model.model_dump().items()}
     run = Run(
-        bundle.prompt, steps[-1].settings, folder, made_by, bundle.critic[:200], origin="recorded",
+        bundle.prompt, settings, folder, made_by, bundle.critic[:200], origin="recorded",
         phase=REPLAYED, bundle=bundle,
     )  # fmt: skip
-    for step in steps:
-        run.add(step)
+    for step in bundle.steps():
+        run.see(step, bundle.image_path(step.index))
     return run
 
 
@@ -58,34 +60,36 @@ class RecordedRuns:
 
     def wire(self, session: gr.State) -> None:
         everything = self.page.everything
-        self.open.upload(self.open_file, [session, self.open], everything, **AT_ONCE)
+        self.open.upload(self.open_file, [session, self.open], everything, **ONE_AT_A_TIME)
         for button, file in self.examples:
             button.click(self.open_example(file), session, everything, **AT_ONCE)
 
-    def open_file(self, request: gr.Request, session: Session, file: str | None) -> Answer:
+    def open_file(self, session: Session, file: str | None) -> Answer:
         """Look at a run in a zip."""
         session.notice = ""
         if file:
             folder = self.shared.folder(session)
             try:
-                run = recorded(file, folder)
-                self.shared.register(request, session)
-                session.begin(run)
+                self.shared.storage.check()
+                session.begin(recorded(file, folder))
+                session.rest()
+                self.shared.register(session)
             except InputError as error:
+                shutil.rmtree(folder, ignore_errors=True)
                 said = str(error).replace(f"{folder}/bundle/", "").replace(f"{folder}/bundle", "The file")
                 session.notice = said.replace(str(file), "The file")
+            finally:
+                self.shared.storage.delete(file)
         return self.page.whole(session)
 
     def open_example(self, name: str) -> Callable[..., Answer]:
         """A handler that opens one shipped run, at the last step of which there is something to say."""
 
-        def open_shipped(request: gr.Request, session: Session) -> Answer:
-            answer = self.open_file(request, session, str(SHIPPED / name))
+        def open_shipped(session: Session) -> Answer:
+            answer = self.open_file(session, str(SHIPPED / name))
             if session.notice:
                 return answer
-            session.look_at(
-                max((i for i, said in enumerate(session.shown.flags) if said), default=session.shown.newest)
-            )
+            session.look_at(max((step.index for step in session.shown.steps if step.flags), default=session.shown.best))
             return self.page.whole(session)
 
         return open_shipped

@@ -1,30 +1,36 @@
-"""Run, Pause, Resume, Step, Stop, Leave and Fork; and `drive`, which computes, one visitor at a time.
+"""Run, Pause, Resume, Step, Stop, Leave and Fork; `compute`, which makes the steps; `watch`, which shows them.
 
-`press_…` answer at once. `drive` holds the queue while steps are made and never while a search is paused: pausing ends
-it, resuming starts another from the last state, which continues exactly.
+`press_…` answer at once: one that wants computing takes a place in the line. Whoever's turn it is computes in a thread
+of the line's and never while a search is paused: pausing ends the turn, resuming takes another, which goes on exactly
+from the last state.
 
-An answer outside the queue can reach the browser after a later one of `drive`, so while `drive` runs such an answer
-holds only what belongs to its own control.
+An answer outside the queue can reach the browser after a later one of `watch`, so while that runs such an answer holds
+only what belongs to its own control.
 """
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import gradio as gr
 
 from milr_core import InputError
 from ui.engines.base import TOLD
-from ui.events import ASKS, AT_ONCE, COMPUTES, LATEST, Answer
+from ui.engines.base import run as steps_of
+from ui.events import ASKS, AT_ONCE, LATEST, WATCHES, Answer
 from ui.page import Page
 from ui.panels.controls import Controls
 from ui.panels.status import status
-from ui.session import FINISHED, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
+from ui.session import FAILED, FINISHED, HELD, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
 from ui.shared_state import SharedState, broke_off
+
+LOOK_SECONDS = 0.05
+"""Between two looks of a page at the search that it shows."""
 
 
 class RunButtons:
-    """A press that wants computing hands out a ticket; the ticket's change, not the press, then waits in the queue."""
+    """A press that wants computing hands out a ticket, whose change makes the page watch."""
 
     def __init__(self, shared: SharedState, page: Page):
         self.shared, self.page = shared, page
@@ -33,8 +39,8 @@ class RunButtons:
     def wire(self, session: gr.State, prompt: gr.Textbox, controls: Controls) -> gr.events.Dependency:
         """What happens when a search has ended or is held."""
         page, asked = self.page, [session, prompt, *controls.asked]
-        computes = COMPUTES | {"concurrency_limit": self.shared.engine.at_once}
-        drive = self.ticket.change(self.drive, [self.ticket, session], [self.phase, *page.of_the_run], **computes)
+        shown = [self.phase, *page.of_the_run]
+        watch = self.ticket.change(self.watch, [self.ticket, session], shown, **WATCHES)
         self.phase.change(page.pressed, session, page.of_the_phase, **LATEST, **AT_ONCE)
         begun = [self.ticket, *page.everything]
         gr.on([page.run.click, prompt.submit], self.press_run, asked, begun, **ASKS)
@@ -48,9 +54,9 @@ class RunButtons:
             said = f"() => '{said} after the token it is at.'"
             button.click(None, None, page.status, js=said, api_visibility="private")
             button.click(press, session, page.everything, **AT_ONCE)
-        page.leave.click(self.press_leave, session, page.everything, cancels=drive, **AT_ONCE)
+        page.leave.click(self.press_leave, session, page.everything, **AT_ONCE)
         page.clock.tick(self.tick, session, page.status, **AT_ONCE)
-        return drive
+        return watch
 
     def press_run(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """Start a new search beside the ones before."""
@@ -58,14 +64,14 @@ class RunButtons:
 
     def press_step(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """One step of the paused search, or step 0 of a new one."""
-        if session.phase == PAUSED and not session.busy:
-            return self._queue(session, session.shown, single=True)
+        if session.phase in (PAUSED, FAILED) and session.shown.steps and not session.busy:
+            return self._queue(request, session, session.shown, single=True)
         return self._begin(request, session, True, controls)
 
-    def press_resume(self, session: Session) -> Answer:
-        if session.busy or session.phase not in (PAUSED, STOPPED):
+    def press_resume(self, request: gr.Request, session: Session) -> Answer:
+        if session.busy or session.phase not in HELD:
             return gr.skip()
-        return self._queue(session, session.shown, single=False)
+        return self._queue(request, session, session.shown, single=False)
 
     def press_fork(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """Go on from the step looked at, under the settings of the controls, as a run of its own."""
@@ -76,30 +82,29 @@ class RunButtons:
         except TOLD as error:
             return self.page.refuse(session, error)
         session.searches += 1
-        self.shared.register(request, session)
         session.begin(fork)
-        return self._queue(session, fork, single=False)
+        return self._queue(request, session, fork, single=False)
 
     def _forked(self, session: Session, *controls: Any) -> Run:
         """Raises as `SharedState.admit` and `asked` do, and InputError for a fork that leaves nothing to search."""
         source, at = session.shown, session.looked_at
         self.shared.admit(session)
         self.shared.engine_for(source)
-        source.state(at)
         job = self.shared.asked(source.prompt, *controls)
         if job.critic != source.critic:
             raise InputError(
                 f"{source.title.capitalize()} was scored by {source.critic}, and scores of two critics are not "
                 f"compared. Choose {source.critic} as the critic to fork it, or start a new run."
             )
-        fork = source.fork(at, job.settings, self.shared.folder(session))
-        fork.observers, fork.options = job.observers, job.options
-        if fork.complete:
+        last = source.steps[at]
+        if last.index >= job.settings.steps or last.reward > job.settings.threshold:
             raise InputError(
                 f"From step {at} these settings leave nothing to search: its score is above the threshold, or it is "
                 "the last step. Raise τ or K, or choose an earlier step."
             )
-        return fork
+        origin = f"from step {at} of {source.title}"
+        asked = {"settings": job.settings, "observers": job.observers, "options": job.options}
+        return source.fork(at, self.shared.folder(session), origin=origin, phase=IDLE, **asked)
 
     def _begin(self, request: gr.Request, session: Session, single: bool, controls: tuple[Any, ...]) -> Answer:
         if session.search:
@@ -110,14 +115,16 @@ class RunButtons:
             run = self.shared.begun(session, *controls)
         except TOLD as error:
             return self.page.refuse(session, error)
-        self.shared.register(request, session)
         session.begin(run)
-        return self._queue(session, run, single)
+        return self._queue(request, session, run, single)
 
-    def _queue(self, session: Session, run: Run, single: bool) -> Answer:
-        ticket, line = session.ask(run, single), self.shared.line
-        line.join(session)
-        return {self.ticket: ticket, **self.page.whole(session, line.ahead(session), self.shared.wait(session))}
+    def _queue(self, request: gr.Request, session: Session, run: Run, single: bool) -> Answer:
+        self.shared.register(session)
+        try:
+            ticket = self.shared.queue(request, session, run, lambda ticket: self.compute(ticket, session), single)
+        except InputError as error:
+            return self.page.refuse(session, error)
+        return {self.ticket: ticket, **self.page.whole(session, self.shared.ahead(session), self.shared.wait(session))}
 
     def press_pause(self, session: Session) -> Answer:
         """The search ends after the token it is at; `drive` then shows the page."""
@@ -136,59 +143,63 @@ class RunButtons:
     def press_leave(self, session: Session) -> Answer:
         """Give up the place in the line, or a turn that has just begun; what was computed before stays."""
         if session.search:
-            session.revoke()
-            self.shared.line.leave(session)
+            self.shared.leave(session)
         return self.page.whole(session)
 
     def tick(self, session: Session) -> str:
         """While waiting: the place in the line, again."""
         if session.phase != WAITING:
             return gr.skip()
-        return status(WAITING, [], None, self.shared.line.ahead(session), self.shared.wait(session))
+        return status(WAITING, [], None, self.shared.ahead(session), self.shared.wait(session))
 
-    def drive(self, ticket: int, session: Session) -> Iterator[Answer]:
-        """Make steps until the search ends, is held, or its ticket is revoked.
-
-        The phase, whose change brings the buttons, and what is shown of the steps, at a pace.
-        """
+    def compute(self, ticket: int, session: Session) -> Iterator[None]:
+        """Make steps until the search ends, is held, or its ticket is revoked; in a turn of the line."""
         run = session.active
-        if session.ticket != ticket or not isinstance(run, Run) or run.phase != WAITING:
-            yield gr.skip()
+        if session.ticket != ticket or not isinstance(run, Run):
             return
-        run.phase, message, pace = RUNNING, "", self.shared.pace()
-        yield self._shown(run, session)
+        run.phase, message = RUNNING, ""
+        yield
         try:
             engine = self.shared.engine_for(run)
             state = run.state(run.newest) if run.steps else None
-            for step in engine.reason(run.job, run.control, state):
+            for step in steps_of(engine, run.job, run.control, state):
                 if session.ticket != ticket:
                     return
                 self.shared.keep(run, step)
                 if session.single:
                     break
-                if pace.due:
-                    with pace.update():
-                        yield self._shown(run, session)
+                yield
         except Exception as error:  # shown; the steps so far stay, and none is made up
             message = broke_off(error, "The search")
-        finally:
-            self.shared.line.leave(session)
-            session.touched = time.monotonic()
-            if session.ticket == ticket:
-                run.phase = STOPPED  # unless it gets to the next lines: the tab was closed at a yield
+        session.touched = time.monotonic()
         if session.ticket != ticket:
             return
-        session.notice, session.active, run.phase = message, None, phase_after(session, run, bool(message))
-        yield self._shown(run, session)
+        session.notice, run.phase, session.active = message, phase_after(session, run, bool(message)), None
+        if session.shown is run:
+            session.rest()
 
-    def _shown(self, run: Run, session: Session) -> Answer:
-        return {self.phase: run.phase, **self.page.shown(session)}
+    async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
+        """What is shown of a search while it waits and computes, at a pace. It computes nothing, so a page that goes
+        away takes nothing along."""
+        run, pace, before = session.active, self.shared.pace(), None
+        while session.ticket == ticket and run is not None and session.active is run:
+            seen = run.phase, len(run.steps)
+            if seen != before and (pace.due or before is None or before[0] != run.phase):
+                with pace.update():
+                    yield await asyncio.to_thread(self._shown, session)
+                before = seen
+            await asyncio.sleep(LOOK_SECONDS)
+        yield await asyncio.to_thread(self._shown, session)
+
+    def _shown(self, session: Session) -> Answer:
+        phase = session.active.phase if session.active else session.phase
+        return {self.phase: phase, **self.page.shown(session, self.shared.ahead(session), self.shared.wait(session))}
 
 
 def phase_after(session: Session, run: Run, failed: bool) -> str:
     """An error ends the turn but not the search: the steps so far stay, and resuming tries the next one again."""
     if failed:
-        return PAUSED if run.steps else STOPPED
+        return FAILED
     if run.complete:
         return FINISHED
     return STOPPED if session.wanted == "stop" else PAUSED

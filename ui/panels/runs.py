@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from milr_core.state import BEST_OF_N
 from ui.panels.scripted import scripted
 from ui.panels.words import best_value
 from ui.session import PAUSED, RUNNING, WAITING, Run
@@ -24,8 +25,8 @@ def runs(all_runs: list[Run], shown: Run | None) -> list[dict[str, Any]]:
 
 def about(run: Run) -> str:
     method = run.planned.strategy
-    if len(run.steps) > 1 and run.steps[-1].independent:
-        method = "best-of-n"
+    if run.steps and run.steps[-1].method == BEST_OF_N:
+        method = BEST_OF_N
     elif run.steps and run.planned.steps == 0:
         method = "step 0"
     best = f"best {best_value(run.steps):.2f}" if run.steps else run.phase

@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
+
+FILES = "milr"
+"""Path of the page's own files, in its address: not a path of the server's, which is nobody's business."""
 
 LABELLED: dict[str, Any] = {"show_label": True, "container": True, "padding": False}
 """Of a panel with a heading."""
@@ -20,6 +24,11 @@ def scripted(module: str, template: str, value: Any, **more: Any) -> gr.HTML:
     return gr.HTML(value, html_template=template, js_on_load=script(module), **more)
 
 
+def runs_folder() -> Path:
+    """Where files of visits lie: a folder of each, whose name cannot be guessed."""
+    return Path(get_upload_folder()) / "milr"
+
+
 def url(path: str | Path) -> str:
-    """Where the browser finds a file of this app's."""
-    return f"gradio_api/file={path}"
+    """Where the browser finds a file of a visit."""
+    return f"{FILES}/run/{Path(path).relative_to(runs_folder()).as_posix()}"

@@ -8,17 +8,18 @@ import gradio as gr
 from milr_core import Cost, Step
 from milr_core.settings import KNOBS
 from ui.panels.words import cost, number, since
+from ui.session import Outline
 
 
 def build_settings() -> gr.HTML:
-    return gr.HTML(settings([], 0), elem_id="settings", render=False)
+    return gr.HTML(settings([], None), elem_id="settings", render=False)
 
 
-def settings(steps: Sequence[Step], index: int, prompt: str = "", critic: str = "", model: str = "") -> str:
+def settings(steps: Sequence[Outline], step: Step | None, prompt: str = "", critic: str = "", model: str = "") -> str:
     """A table; each setting says since when it has been in force."""
-    if not steps:
+    if step is None:
         return '<p class="empty">The settings that each step was made with, and its cost, appear here.</p>'
-    step = steps[index]
+    index = step.index
     rows = [("Prompt", prompt, ""), ("Model", model, ""), ("Critic", critic, "")]
     rows += [("Held-out critic", name, "") for name in step.observed]
     for name, value in step.settings.as_dict().items():
@@ -35,7 +36,7 @@ def settings(steps: Sequence[Step], index: int, prompt: str = "", critic: str = 
     return f'<table class="settings"><tbody>{cells}</tbody></table>'
 
 
-def changes(steps: Sequence[Step]) -> list[tuple[int, list[str]]]:
+def changes(steps: Sequence[Outline]) -> list[tuple[int, list[str]]]:
     """Where settings were moved during a run: (step, ["λt, text: 0.2 → 0.5", …])."""
     moved = []
     for before, after in zip(steps, steps[1:], strict=False):

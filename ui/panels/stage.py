@@ -9,6 +9,7 @@ import gradio as gr
 from milr_core import Step
 from milr_core.diagnostics import changed_cells
 from ui.panels.scripted import scripted
+from ui.session import Outline
 from ui.tabs.about import DRAWING
 
 AGAINST = ("previous", "first", "best", "last", "a step")
@@ -48,7 +49,7 @@ def build_against() -> tuple[gr.Radio, gr.Number]:
     return against, step
 
 
-def other_step(steps: Sequence[Step], index: int, against: str, chosen: int = 0) -> int:
+def other_step(steps: Sequence[Outline], index: int, against: str, chosen: int = 0) -> int:
     """Index of the step that `index` is compared with; step 0 has itself for a previous one."""
     last = len(steps) - 1
     wanted = {"previous": index - 1, "first": 0, "best": steps[-1].best, "last": last}.get(against, chosen)
@@ -59,27 +60,26 @@ def image_alt(step: Step, prompt: str) -> str:
     return f"Step {step.index} for '{prompt}', score {step.reward:.2f}. {step.reason}"
 
 
-def picture(steps: Sequence[Step], index: int, other: int, urls: Sequence[str], prompt: str) -> dict[str, Any]:
+def picture(step: Step, other: Step, images: tuple[str, str], prompt: str) -> dict[str, Any]:
     """prompt, image, alt, name of the file, side of the token grid (0: no grid), and what overlays show of each cell.
 
-    An empty dictionary where there is no step yet.
+    images: addresses of both steps' images.
     """
-    if not steps:
-        return {}
-    step, before = steps[index], steps[other]
     cells = len(step.image_tokens)
     side = math.isqrt(cells)
     known = step.probabilities
     return {
-        "index": index,
+        "index": step.index,
         "prompt": prompt,
-        "image": urls[index],
+        "image": images[0],
         "alt": image_alt(step, prompt),
-        "file": f"milr-step-{index}.png",
+        "file": f"milr-step-{step.index}.png",
         "side": side if side * side == cells else 0,
         "prefix": step.image_positions,
-        "changed": changed_cells(step, before),
+        "changed": changed_cells(step, other),
         "probability": known.image if known else [],
         "entropy": known.image_entropy if known else [],
-        "other": {"index": other, "image": urls[other], "alt": image_alt(before, prompt)} if other != index else None,
+        "other": None
+        if other.index == step.index
+        else {"index": other.index, "image": images[1], "alt": image_alt(other, prompt)},
     }

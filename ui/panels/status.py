@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from milr_core import SearchSettings, Step
+from milr_core import SearchSettings
 from ui.panels.scripted import script
 from ui.panels.words import best_value, counted, number, seconds, since
-from ui.session import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING
+from ui.session import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
 
 SLIDERS = ("text_ratio", "image_ratio", "lr")
 """Live settings in sight at all times, each with the value in force beside it."""
@@ -21,7 +21,11 @@ def build_status(value: str, elem_id: str, **more: Any) -> gr.HTML:
 
 
 def status(
-    phase: str, steps: Sequence[Step], planned: SearchSettings | None, ahead: int | None = 0, wait: float | None = None
+    phase: str,
+    steps: Sequence[Outline],
+    planned: SearchSettings | None,
+    ahead: int | None = 0,
+    wait: float | None = None,
 ) -> str:
     """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known."""
     if phase == WAITING and ahead is None:
@@ -33,9 +37,11 @@ def status(
     if phase == IDLE or planned is None:
         return "Ready. Say what to draw, then press Run."
     if not steps:
-        return {RUNNING: "Reasoning and drawing step 0.", PAUSED: "Paused before step 0."}.get(
-            phase, "Stopped before step 0."
-        )
+        return {
+            RUNNING: "Reasoning and drawing step 0.",
+            PAUSED: "Paused before step 0.",
+            FAILED: "Failed at step 0: what to do is said below. Resume tries it again.",
+        }.get(phase, "Stopped before step 0.")
     last = steps[-1]
     where = f"step {last.index} of {max(planned.steps, last.index)}, score {last.reward:.2f}, best {last.best}"
     if phase == RUNNING:
@@ -43,6 +49,8 @@ def status(
     where = f"{where} ({best_value(steps):.2f})"
     if phase == REPLAYED:
         return f"A recorded run, nothing is computed: {where}."
+    if phase == FAILED:
+        return f"Failed after {where}: what to do is said below. Resume tries the next step again."
     if phase == FINISHED:
         why = ", all steps are done" if last.index >= planned.steps else ""
         if last.reward > planned.threshold:
@@ -55,7 +63,7 @@ def notice(message: str) -> str:
     return f'<div class="notice" role="alert">{escape(message)}</div>' if message else ""
 
 
-def in_force(name: str, steps: Sequence[Step], planned: SearchSettings | None) -> str:
+def in_force(name: str, steps: Sequence[Outline], planned: SearchSettings | None) -> str:
     """Beside a live slider: the value that the newest step was made with, and the one that comes next."""
     if planned is None:
         return ""

@@ -67,7 +67,10 @@ const take = () => {
     run = props.value.run;
     index = Math.min(props.value.index, Math.max(newest(), 0));
     pinned = index < newest();
-  } else if (!pinned && !timer) index = Math.max(newest(), 0);
+  } else if (!pinned && !timer) {
+    index = props.value.follow ? Math.max(newest(), 0) : props.value.index;
+    pinned = index < newest();
+  }
   index = Math.min(index, Math.max(newest(), 0));
   show();
 };

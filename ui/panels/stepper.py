@@ -5,8 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from milr_core import SearchSettings, Step
+from milr_core import SearchSettings
 from ui.panels.scripted import scripted
+from ui.session import Outline
 
 TEMPLATE = """<div class="bar">
 <button type="button" class="first" aria-label="First step">«</button>
@@ -23,13 +24,16 @@ def build_stepper() -> gr.HTML:
     return scripted(__file__, TEMPLATE, stepper(0, [], None, 0))
 
 
-def stepper(run: int, steps: Sequence[Step], planned: SearchSettings | None, index: int) -> dict[str, Any]:
+def stepper(
+    run: int, steps: Sequence[Outline], planned: SearchSettings | None, index: int, follow: bool = True
+) -> dict[str, Any]:
     """What the slider says of each step. run: its number, so that the slider knows another run from a longer one.
-    index: the step to begin with."""
+    index: the step to begin with, and to rest at where `follow` says that no newer one is waited for."""
     return {
         "run": run,
         "scores": [round(step.reward, 4) for step in steps],
         "best": steps[-1].best if steps else 0,
         "planned": max(planned.steps, len(steps) - 1) if planned else 0,
         "index": max(index, 0),
+        "follow": follow,
     }

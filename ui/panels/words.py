@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from milr_core import Cost, Step
+from milr_core import Cost
+from ui.session import Outline
 
 
 def number(value: Any) -> str:
@@ -30,11 +31,11 @@ def cost(spent: Cost) -> str:
     )
 
 
-def best_value(steps: Sequence[Step]) -> float:
+def best_value(steps: Sequence[Outline]) -> float:
     return steps[steps[-1].best].reward
 
 
-def since(steps: Sequence[Step], index: int, name: str) -> int:
+def since(steps: Sequence[Outline], index: int, name: str) -> int:
     """First step of the stretch up to `index` in which the setting had its present value."""
     first, value = index, getattr(steps[index].settings, name)
     while first > 0 and getattr(steps[first - 1].settings, name) == value:

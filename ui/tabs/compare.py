@@ -1,15 +1,18 @@
-"""The Compare tab: its controls, its handlers, and the drive that fills the table."""
+"""The Compare tab: its controls, its handlers, `compute`, which fills the table, and `watch`, which shows it."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import gradio as gr
 
+from milr_core import InputError
 from ui.engines.base import TOLD, paid
-from ui.events import ASKS, AT_ONCE, COMPUTES, LATEST, TYPED, Answer
+from ui.events import ASKS, AT_ONCE, LATEST, TYPED, WATCHES, Answer
 from ui.page import Page
 from ui.panels.compare_table import build_table, progress, quoted, table
+from ui.panels.run_buttons import LOOK_SECONDS
 from ui.panels.scripted import url
 from ui.panels.status import build_status, estimate, notice, status
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
@@ -36,13 +39,13 @@ class Compare:
         self.notice = gr.HTML("", elem_id="compare-notice")
         self.table = build_table().render()
         self.ticket, self.turn = gr.State(0), gr.State(0)
+        self.of_the_tab = list(self.shown(Session()))
 
     def wire(self, session: gr.State, inspector: Inspector, tab: gr.Tab, tabs: gr.Tabs) -> None:
         self.tabs, page = tabs, self.page
         prompt, controls = inspector.prompt, inspector.controls
-        shown = list(self.shown(Session()))
-        computes = COMPUTES | {"concurrency_limit": self.shared.engine.at_once}
-        self.ticket.change(self.drive, [self.ticket, session], [self.turn, *shown], **computes)
+        shown = self.of_the_tab
+        self.ticket.change(self.watch, [self.ticket, session], [self.turn, *shown], **WATCHES)
         self.turn.change(page.whole, session, page.everything, **LATEST, **AT_ONCE)
         self.clock.tick(self.said, session, self.status, **AT_ONCE)
         asked = [session, self.methods, prompt, *controls.asked]
@@ -60,7 +63,7 @@ class Compare:
         return {
             self.table: table(rows, url, phase == RUNNING),
             self.status: self.said(session),
-            self.notice: notice(message),
+            self.notice: notice(message or (made.message if made else "")),
             self.compare: gr.update(interactive=not busy),
             self.cancel: gr.update(interactive=busy),
             self.clock: gr.update(active=busy and phase == WAITING),
@@ -68,10 +71,10 @@ class Compare:
 
     def said(self, session: Session) -> str:
         """The status line of the tab."""
-        made, line = session.comparison, self.shared.line
+        made = session.comparison
         if made is None:
             return progress(IDLE, [], 0, "")
-        waiting = status(WAITING, [], None, line.ahead(session), self.shared.wait(session))
+        waiting = status(WAITING, [], None, self.shared.ahead(session), self.shared.wait(session))
         return progress(made.phase, made.rows, len(made.methods), waiting)
 
     def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
@@ -92,10 +95,13 @@ class Compare:
             template = self.shared.begun(session, *controls)
         except TOLD as error:
             return self.shown(session, str(error))
-        self.shared.register(request, session)
-        session.comparison = Comparison(template, [name for name in METHODS if name in methods])
-        ticket = session.ask(session.comparison)
-        self.shared.line.join(session)
+        self.shared.register(session)
+        made = Comparison(template, [name for name in METHODS if name in methods])
+        try:
+            ticket = self.shared.queue(request, session, made, lambda ticket: self.compute(ticket, session))
+        except InputError as error:
+            return self.shown(session, str(error))
+        session.comparison = made
         return {self.ticket: ticket, **self.shown(session)}
 
     def press_cancel(self, session: Session) -> Answer:
@@ -103,8 +109,7 @@ class Compare:
         made = session.comparison
         if made is not None and session.active is made:
             if made.phase == WAITING:
-                session.revoke()
-                self.shared.line.leave(session)
+                self.shared.leave(session)
                 made.phase = STOPPED
             else:
                 session.hold("stop")
@@ -115,46 +120,49 @@ class Compare:
         row = session.comparison.opened(event.method) if session.comparison else None
         if row is not None:
             if not any(run is row.opened for run in session.runs):
-                row.opened = row.run.copy(row.phase)
+                row.opened = row.run.fork(row.run.newest, self.shared.folder(session), phase=row.phase)
                 session.begin(row.opened)
             session.show(row.opened.number)
         return {self.tabs: gr.Tabs(selected="inspector"), **self.page.whole(session)}
 
-    def drive(self, ticket: int, session: Session) -> Iterator[Answer]:
-        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked.
-
-        Whose turn it is, whose change brings the Inspector up to date; and what the tab shows.
-        """
+    def compute(self, ticket: int, session: Session) -> Iterator[None]:
+        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked; in a
+        turn of the line."""
         made = session.active
-        if session.ticket != ticket or not isinstance(made, Comparison) or made.phase != WAITING:
-            yield gr.skip()
+        if session.ticket != ticket or not isinstance(made, Comparison):
             return
-        made.phase, message, pace = RUNNING, "", self.shared.pace()
+        made.phase, made.message = RUNNING, ""
         try:
             engine = self.shared.engine_for(made.template)
             for method in made.methods:
                 row = made.begin_row(method, self.shared.folder(session))
-                yield {self.turn: ticket, **self.shown(session)}
+                yield
                 for step in made.attempts(engine, row):
                     if session.ticket != ticket:
                         return
                     self.shared.keep(row.run, step)
-                    if pace.due:
-                        with pace.update():
-                            yield {self.turn: ticket, **self.shown(session)}
+                    yield
                 if made.control.stopped:
                     break
                 row.done = True
         except Exception as error:  # shown; the steps so far stay, and none is made up
-            message = broke_off(error, "The comparison")
-        finally:
-            self.shared.line.leave(session)
-            session.touched = time.monotonic()
-            if session.ticket == ticket:
-                made.phase = STOPPED
+            made.message = broke_off(error, "The comparison")
+        session.touched = time.monotonic()
         if session.ticket != ticket:
             return
         made.rows = [row for row in made.rows if row.run.steps]
         made.phase = FINISHED if sum(row.done for row in made.rows) == len(made.methods) else STOPPED
         session.active = None
-        yield {self.turn: 0, **self.shown(session, message)}
+
+    async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
+        """What the tab shows while a comparison waits and computes. Whose turn it is comes first: its change brings
+        the Inspector up to date."""
+        made, pace, before = session.active, self.shared.pace(), None
+        while session.ticket == ticket and made is not None and session.active is made:
+            seen = made.phase, len(made.rows), len(made.steps)
+            if seen != before and (pace.due or before is None or before[0] != made.phase):
+                with pace.update():
+                    yield {self.turn: ticket, **await asyncio.to_thread(self.shown, session)}
+                before = seen
+            await asyncio.sleep(LOOK_SECONDS)
+        yield {self.turn: 0, **await asyncio.to_thread(self.shown, session)}

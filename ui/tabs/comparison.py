@@ -1,13 +1,16 @@
 """One prompt and seed through every method: what is compared, and the loop that makes it. Without gradio."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from milr_core import Cost, SearchControl, Step
 from milr_core.settings import PRESETS
+from milr_core.state import BEST_OF_N, SEARCH
 from ui.engines.base import Engine
-from ui.session import FINISHED, IDLE, RUNNING, STOPPED, Run
+from ui.engines.base import run as steps_of
+from ui.session import FINISHED, IDLE, RUNNING, STOPPED, Outline, Run
 
 METHODS = {
     "step 0": "text-enhanced reasoning: no search",
@@ -46,16 +49,17 @@ class Row:
 @dataclass
 class Comparison:
     """All rows have the same prompt, critic and settings but for the strategy; Best-of-N draws as many images as a
-    search does at most. It waits and computes like a run."""
+    search does at most. It waits and computes like a run. message: why it broke off."""
 
     template: Run
     methods: list[str]
     rows: list[Row] = field(default_factory=list)
     phase: str = IDLE
+    message: str = ""
     control: SearchControl = field(default_factory=SearchControl)
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[Outline]:
         return [step for row in self.rows for step in row.run.steps]
 
     @property
@@ -82,23 +86,21 @@ class Comparison:
             settings=settings,
             folder=folder,
             origin="compared" if method in (settings.strategy, "step 0", "best-of-n") else f"compared: {method}",
+            control=self.control,
             steps=[],
-            paths=[],
-            flags=[],
+            _at_hand=OrderedDict(),
         )
         self.rows.append(Row(method, run))
         return self.rows[-1]
 
     def attempts(self, engine: Engine, row: Row) -> Iterator[Step]:
         """The steps of one method. All go on from the step 0 that another row has made: it is the same."""
-        run, first = row.run, next((r.run.steps[0] for r in self.rows[:-1] if r.run.steps), None)
+        run, first = row.run, next((r.run for r in self.rows[:-1] if r.run.steps), None)
         state = None
         if first is not None:
-            state = replace(first.state, settings=run.settings)  # under any of them step 0 is the same
+            state = replace(first.state(0), settings=run.settings)  # under any of them step 0 is the same
             yield state.step
             if state.finished(run.settings):
                 return
-        if row.method == "best-of-n":
-            yield from engine.best_of_n(run.job, run.settings.steps + 1, self.control, state)
-        else:
-            yield from engine.reason(run.job, self.control, state)
+        method = BEST_OF_N if row.method == "best-of-n" else SEARCH
+        yield from steps_of(engine, replace(run.job, method=method), self.control, state)

@@ -80,10 +80,11 @@ class Inspector:
         with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
             page.settings.render()
 
-    def wire(self, demo: gr.Blocks, session: gr.State) -> None:
-        opened: Callable[..., gr.events.Dependency] = demo.load
+    def wire(self, session: gr.State, arrived: gr.events.Dependency) -> None:
+        """arrived: what happens first when a page is opened."""
+        opened: Callable[..., gr.events.Dependency] = arrived.then
         if self.picker:
-            opened = self.picker.wire(demo, session).then
+            opened = self.picker.wire(session, opened).then
         page = self.page
         ended = self.search.wire(session, self.prompt, self.controls)
         self.controls.wire(session, ended)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui.panels.scripted import url
+from ui.panels.scripted import FILES
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "results.md"
 """Written by `python -m bench report`, with its pictures in a folder beside it; not in an installed package."""
@@ -25,7 +25,7 @@ FINDING = re.compile(r"\*\*[^*]+\*\*\W*\w.*")
 
 def build_results() -> gr.Markdown:
     text = PUBLISHED.read_text(encoding="utf-8") if PUBLISHED.is_file() else None
-    return gr.Markdown(results(text, lambda name: url(PUBLISHED.parent / name)), elem_id="results-page")
+    return gr.Markdown(results(text, lambda name: f"{FILES}/{name}"), elem_id="results-page")
 
 
 def findings(text: str) -> list[str]:

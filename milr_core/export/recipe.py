@@ -5,11 +5,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
 
-from milr_core import InputError, SearchSettings, Step
+from milr_core import InputError, SearchSettings
 from milr_core.settings import KNOBS, check
+from milr_core.state import BEST_OF_N, SEARCH
 
 PLAIN = ("prompt", "critic", "observer")
 
@@ -17,7 +18,20 @@ PLAIN = ("prompt", "critic", "observer")
 DRAWN_WITH = ("seed", "guidance", "temperature")
 """Settings that step 0 depends on: by any other it is the same."""
 
-BY_SEARCH, BY_BEST_OF_N = "search", "best-of-n"
+BY_SEARCH, BY_BEST_OF_N = SEARCH, BEST_OF_N
+
+
+class Told(Protocol):
+    """What is asked of a step here: a `Step`, or as much of one as is at hand."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def reward(self) -> float: ...
+    @property
+    def settings(self) -> SearchSettings: ...
+    @property
+    def method(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Recipe:
     prompt: str
     model: str
     critic: str
-    steps: Sequence[Step]
+    steps: Sequence[Told]
     observers: Sequence[str] = ()
     options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -56,7 +70,7 @@ class Recipe:
         first, *rest = self.steps
         made: list[Part] = []
         for step in rest:
-            part = Part(step.index, step.settings, BY_BEST_OF_N if step.independent else BY_SEARCH)
+            part = Part(step.index, step.settings, step.method)
             if made and replace(made[-1], last=step.index) == part:
                 made.pop()
             made.append(part)
@@ -166,12 +180,24 @@ def from_query(text: str) -> dict[str, Any]:
         if name in PLAIN:
             found[name] = value
         elif name in KNOBS:
-            found[name] = check(name, value if KNOBS[name].choices else _number(name, value))
+            found[name] = setting(name, value)
     return found
 
 
-def _number(name: str, text: str) -> float | int:
+def setting(name: str, value: Any) -> Any:
+    """A setting as a link or an agent gives it: a number may be a text.
+
+    Raises:
+        InputError: it is none that is allowed.
+    """
+    knob = KNOBS[name]
     try:
-        return int(text) if KNOBS[name].kind is int else float(text)
-    except ValueError:
-        raise InputError(f"The link gives {name} as {text[:40]!r}, which is no number.") from None
+        if isinstance(value, str) and not knob.choices:
+            value = int(value) if knob.kind is int else float(value)
+        return check(name, value)
+    except OverflowError:
+        raise InputError(f"{name} lies in {knob.range}; got a number of hundreds of digits.") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} is given as {str(value)[:40]!r}, which is no number.") from None

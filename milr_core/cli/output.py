@@ -1,0 +1,38 @@
+"""What the commands write: in any encoding, and nothing of a file or a judge that a terminal would obey."""
+
+import io
+import json
+import os
+import re
+import sys
+from typing import Any, TextIO
+
+from milr_core.critics.base import plain_text
+
+_C1 = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # JSON escapes the others
+
+
+def json_line(record: dict[str, Any], stream: TextIO) -> str:
+    """One line of JSON in the characters that the stream can write, the others as escapes."""
+    utf8 = (stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    line = json.dumps(record, ensure_ascii=not utf8)
+    return _C1.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal, beside the output."""
+    sys.stderr.write(f"{plain_text(line)}\n")
+
+
+def write_any_character() -> None:
+    """Characters that an output's encoding lacks (cp1252, where Windows redirects) are escaped, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def discard_output() -> None:
+    """Nobody reads standard output any more, or it is full: what is left in its buffer goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

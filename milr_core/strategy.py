@@ -1,0 +1,56 @@
+"""What a search strategy is: from the newest step, what the next one is drawn from.
+
+The paper's is `search.Paper`; others are objects beside it. A strategy holds nothing of a run: what it wants to
+remember it puts into its proposal, and finds it in the next state, also one that comes from the disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from milr_core.janus import Janus
+from milr_core.latents import Latents
+from milr_core.settings import SearchSettings
+from milr_core.state import State
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a step is drawn from.
+
+    state: the one to go on from: the newest, or an earlier one (see `kept`).
+    latents: by kind ("text", "image"), what the tokens at the optimised positions are decoded from.
+    new_text: whether a text is decoded: as `latents["text"]` begin it, or anew where there are none. Otherwise the
+    text of `state` stays, and is drawn once more.
+    temperature: of the text that follows the optimised tokens; 0 is greedy.
+    norms: by kind that moved, of its gradient and of its update; what a step reports.
+    memory: JSON-able (text, numbers, lists, objects), kept with the step on disk. kept: a state of this run to be at
+    hand in the next proposal.
+    """
+
+    state: State
+    latents: dict[str, Latents] = field(default_factory=dict)
+    new_text: bool = False
+    temperature: float = 0.0
+    norms: dict[str, tuple[float, float]] = field(default_factory=dict)
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    kept: State | None = None
+
+
+class Strategy(Protocol):
+    """Decides what to draw next. Stateless: one object serves all runs, from several threads.
+
+    method: what the steps that it makes are recorded as.
+    """
+
+    method: str
+
+    def propose(self, model: Janus, state: State, settings: SearchSettings) -> Proposal:
+        """What step `state.index + 1` is drawn from. Tensors of `state` lie on the model's device.
+
+        Of the newest step it may look at everything: `state.reward`, the critic's parts in `state.drawn.score.parts`
+        (in [0, 1] each), all scores so far in `state.values`, what it remembered in `state.memory`, `state.kept`.
+        """
+
+    def finished(self, state: State, settings: SearchSettings) -> bool:
+        """Whether `state` is the last."""

@@ -1,0 +1,51 @@
+"""The image decoder's ONNX graph draws what transformers' modules draw, and stands back where it cannot."""
+
+import copy
+
+import pytest
+import torch
+from transformers import JanusVQVAE, JanusVQVAEConfig
+
+from milr_core.janus.backends import pixel_decoder
+from milr_core.janus.onnx_decoder import OnnxDecoder
+
+
+def random_decoder(**changed) -> JanusVQVAE:
+    sizes = {"embed_dim": 96, "latent_channels": 128, "channel_multiplier": [1, 1, 1, 2, 4, 4], "num_res_blocks": 0}
+    config = JanusVQVAEConfig(
+        **{**sizes, **changed}, base_channels=32, num_embeddings=20, projection_dim=8, num_patches=6
+    )
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        model = JanusVQVAE(config).eval()
+        for weight in model.parameters():  # norms scale and shift too, and pixels fill their range
+            weight.normal_(0, 0.08) if weight.dim() > 1 else weight.add_(torch.randn_like(weight) * 0.1)
+    return model
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_the_graph_draws_the_same_pixels_one_image_or_several(blocks):
+    model = random_decoder(num_res_blocks=blocks)
+    decode = pixel_decoder(model)
+    assert isinstance(decode, OnnxDecoder)
+    tokens = torch.randint(0, 20, (3, 36), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        slow = model.decode(tokens)
+    assert slow.shape == (3, 3, 192, 192) and slow.std() > 0.2
+    torch.testing.assert_close(decode(tokens), slow, rtol=0, atol=1 / 2550)
+    torch.testing.assert_close(decode(tokens[1:2]), slow[1:2], rtol=0, atol=1 / 2550)
+
+
+def test_the_embedded_model_draws_the_same_image(embedded):
+    tokens = torch.randint(0, embedded.hf.config.vq_config.num_embeddings, (2, embedded.num_image_tokens))
+    with torch.no_grad():
+        slow = embedded.hf.decode_image_tokens(tokens).permute(0, 3, 1, 2)
+    assert isinstance(embedded._decode_pixels, OnnxDecoder)
+    torch.testing.assert_close(embedded._decode_pixels(tokens), slow, rtol=0, atol=1 / 255)
+
+
+def test_what_the_graph_does_not_know_is_left_to_torch():
+    model = random_decoder(channel_multiplier=[1, 2])
+    assert not isinstance(pixel_decoder(copy.deepcopy(model).bfloat16()), OnnxDecoder)
+    model.decoder.mid.attn_1 = torch.nn.Identity()
+    assert not isinstance(pixel_decoder(model), OnnxDecoder)

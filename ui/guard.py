@@ -1,0 +1,62 @@
+"""What stands around the page on the way out: its own files without the server's paths, and headers for browsers."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.limits import Limits
+from ui.panels.plot import PLOTLY
+from ui.panels.scripted import FILES, runs_folder
+from ui.tabs.results import PUBLISHED
+
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",  # gradio's page has scripts in it, and makes functions
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "worker-src 'self' blob:",
+        "connect-src 'self' data: blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self' https://huggingface.co https://*.hf.space",  # a Space is shown in a frame
+    )
+)
+"""Content-Security-Policy: nothing comes from elsewhere, nothing goes elsewhere."""
+
+
+class Headers:
+    """Adds them to every answer."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Content-Security-Policy", POLICY)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Referrer-Policy", "same-origin")
+            await send(message)
+
+        await self.app(scope, receive, sending)
+
+
+def web_options(limits: Limits) -> dict[str, Any]:
+    """Keyword arguments of the FastAPI application: routes of the page's files, and what every answer passes."""
+    folders = {"run": runs_folder(), "results": PUBLISHED.with_suffix(""), "plotly": Path(PLOTLY).parent}
+    routes = [
+        Mount(f"/{FILES}/{name}", StaticFiles(directory=folder, check_dir=False)) for name, folder in folders.items()
+    ]
+    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))] if limits.hosts else []
+    return {"routes": routes, "middleware": [*hosts, Middleware(Headers)]}
