@@ -323,8 +323,13 @@ class Understanding:
     def _read_sides(self) -> None:
         """ "a dog on the left and a cat on the right" is a relation; one side alone is passed over."""
         sides = [draft.side for draft in self.drafts]
-        relation = {("left", "right"): "left of", ("right", "left"): "right of", ("top", "bottom"): "above",
-                    ("bottom", "top"): "below"}.get(tuple(sides[:2])) if len(sides) > 1 else None  # fmt: skip
+        opposite: dict[tuple[str | None, ...], str] = {
+            ("left", "right"): "left of",
+            ("right", "left"): "right of",
+            ("top", "bottom"): "above",
+            ("bottom", "top"): "below",
+        }
+        relation = opposite.get(tuple(sides[:2]))
         if relation and not self.relations:
             self.relations.append((1, relation))
             sides = sides[2:]
