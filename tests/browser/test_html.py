@@ -63,7 +63,8 @@ def picture(page: Page, side: str) -> str:
 
 def test_slider_keys_strip_and_curve_show_the_step(open_file: Open):
     page = open_file()
-    slider, score, plan = page.get_by_label("Step", exact=True), page.locator(".why strong"), page.locator(".words .text")
+    slider, score = page.get_by_label("Step", exact=True), page.locator(".why strong")
+    plan = page.locator(".words .text")
     expect(score).to_have_text("1.00")
     expect(page.locator(".after .caption")).to_contain_text("best")
     best, first, words = picture(page, "after"), picture(page, "before"), plan.inner_text()
