@@ -170,10 +170,8 @@ def test_chosen_steps_hold_first_best_and_last(improves: Run, count: int):
 
 
 def test_pictures_drawn_on_their_own_are_not_said_to_be_moved(improves: Run):
-    alone = [
-        replace(step, text_positions=[], text_prefix=0, image_positions=[], method="best-of-n")
-        for step in improves.steps
-    ]
+    nothing = {"text_positions": [], "text_prefix": 0, "image_positions": [], "method": "best-of-n"}
+    alone = [replace(step, **nothing) for step in improves.steps]
     html = page(alone)
     assert "drawn each on its own" in html and "Drawn on its own, with new luck" in html
     assert "Moved for this step" not in html and 'class="moved"' not in html
