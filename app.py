@@ -153,7 +153,7 @@ def seconds_a_step(engine: LocalEngine, critic: str) -> float | None:
         states = [start(engine.model, judging, EXAMPLES[0], SearchSettings()) for _ in range(2)]
     except (InputError, CriticError):
         return None
-    return states[-1].cost.seconds
+    return states[-1].step.cost.seconds
 
 
 def refuse(error: Exception) -> int:

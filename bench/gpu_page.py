@@ -32,7 +32,7 @@ def page_of(rows: Sequence[Row]) -> str:
             lines += ["| | measured | wanted |", "|---|---|---|"]
             lines += [f"| {row['what']} | {_shown(row)} | {row.get('goal', '')} |" for row in figures]
             lines += [""]
-        lines += [f"Not measured: {row['failed']}.\n" for row in of_it if "failed" in row]
+        lines += [f"Not measured: {row['failed'].rstrip('.')}.\n" for row in of_it if "failed" in row]
     return "\n".join(lines)
 
 

@@ -161,7 +161,7 @@ def test_a_run_that_was_killed_before_its_first_step_resumes_as_the_same_search(
     killed.mkdir()
     header, *_ = (tmp_path / "whole" / LINES).read_text().splitlines()
     (killed / LINES).write_text(header + "\n" + '{"index": 0, "te')
-    assert main(["reason", "--resume", str(killed), "--json"]) == 0
+    assert main(["reason", "--resume", str(killed), *short[2:4], "--json"]) == 0
     assert tokens(killed) == tokens(tmp_path / "whole")
     assert [step.observed.keys() for step in Trajectory.open(killed).steps()] == [{"oracle"}] * 3
 
@@ -169,16 +169,16 @@ def test_a_run_that_was_killed_before_its_first_step_resumes_as_the_same_search(
 def test_a_second_resume_at_the_same_time_is_refused(short, tmp_path, capsys):
     assert main([*short, "--steps", "0", "--out", str(tmp_path / "run")]) == 0
     with writing(tmp_path / "run"):
-        assert main(["reason", "--resume", str(tmp_path / "run"), "--steps", "1"]) == 2
+        assert main(["reason", "--resume", str(tmp_path / "run"), *short[2:4], "--steps", "1"]) == 2
     assert "being written by another process" in capsys.readouterr().err
-    assert main(["reason", "--resume", str(tmp_path / "run"), "--steps", "1"]) == 0
+    assert main(["reason", "--resume", str(tmp_path / "run"), *short[2:4], "--steps", "1"]) == 0
 
 
 def test_a_lost_last_state_is_said_and_its_step_made_again(short, tmp_path, capsys):
     assert main([*short, "--steps", "2", "--out", str(tmp_path / "run")]) == 0
     before = tokens(tmp_path / "run")
     (tmp_path / "run" / "state-002.safetensors").unlink()
-    assert main(["reason", "--resume", str(tmp_path / "run"), "--json"]) == 0
+    assert main(["reason", "--resume", str(tmp_path / "run"), *short[2:4], "--json"]) == 0
     assert "The state of step 2 is missing or damaged" in capsys.readouterr().err and tokens(tmp_path / "run") == before
 
 

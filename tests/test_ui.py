@@ -12,7 +12,7 @@ from PIL import Image
 import app
 from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, reason
 from milr_core.settings import KNOBS
-from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, request, whole
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, read, request, whole
 from ui.engines.base import Job, Options, paid, singles
 from ui.engines.local import LocalEngine
 from ui.layout import build_demo
@@ -26,10 +26,7 @@ def undisturbed(studio: Studio, settings: SearchSettings = SETTINGS) -> list[Ste
 
 
 def same(ours: Run, theirs: Run | list[Step]) -> bool:
-    others = whole(theirs) if isinstance(theirs, Run) else theirs
-    return [(s.text, s.image_tokens, s.reward) for s in whole(ours)] == [
-        (s.text, s.image_tokens, s.reward) for s in others
-    ]
+    return read(whole(ours)) == read(whole(theirs) if isinstance(theirs, Run) else theirs)
 
 
 def test_a_run_yields_every_step_and_finishes(studio: Studio):
@@ -37,7 +34,7 @@ def test_a_run_yields_every_step_and_finishes(studio: Studio):
     pages = list(studio.drive(studio.press("press_run", session), session))
     assert session.phase == FINISHED and session.active is None
     assert same(session.shown, undisturbed(studio))
-    assert [len(p["gallery"]["tiles"]) for p in pages] == [0, 1, 2, 3, 4, 5]
+    assert [len(p["gallery"]["tiles"]) for p in pages] == [0, 1, 2, 3, 4, 5, 5]
     # A tile once shown is not sent again: only the flag of the best moves.
     images = [[tile["image"] for tile in p["gallery"]["tiles"]] for p in pages]
     assert images[3] == images[-1][:3] and len(set(images[-1])) == 5
@@ -168,7 +165,7 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
         last = next(pages)
     assert last["stage"]["index"] == 2
     pinned = studio.look(session, 0)
-    assert pinned["stage"]["image"].endswith("step-0000.png") and "at step 0" in pinned["score"]
+    assert pinned["stage"]["image"].endswith("step-000.png") and "at step 0" in pinned["score"]
     after = next(pages)
     still = set(pinned) - {"score"}  # which step is the best may have changed
     assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
@@ -193,7 +190,10 @@ def test_a_fork_shares_its_past_and_goes_its_own_way(studio: Studio):
     page = list(studio.drive(studio.press("press_fork", session, replace(SETTINGS, lr=0.05)), session))[-1]
     first, second = session.runs
     assert second.origin == "from step 2 of run 1" and session.shown is second
-    assert whole(second)[:3] == whole(first)[:3] and [s.settings.lr for s in second.steps] == [0.5] * 3 + [0.05] * 2
+    assert (
+        read(whole(second)[:3]) == read(whole(first)[:3])
+        and [s.settings.lr for s in second.steps] == [0.5] * 3 + [0.05] * 2
+    )
     assert not same(second, first)
     assert [run["number"] for run in page["runs"]] == [1, 2] and "run 1" in {d["name"] for d in page["plot"]["data"]}
     studio.inspector.choose(session, event(number=1))
@@ -313,7 +313,7 @@ def test_leaving_the_line_voids_the_ticket(studio: Studio):
     assert list(studio.drive(answer, session)) == []
     assert session.shown.steps == [] and session.phase == STOPPED
     again = studio.press("press_run", session)
-    assert again["ticket"] > answer["ticket"] and len(list(studio.drive(again, session))) == 6
+    assert again["ticket"] > answer["ticket"] and len(list(studio.drive(again, session))) == 7
 
 
 def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(studio: Studio, tiny: Janus):

@@ -94,19 +94,18 @@ def rewritten(source: str, target: Path, change) -> Path:
     ("change", "said"),
     [
         (lambda name, data: [("../" + name, data)], "which a run bundle does not"),
-        (lambda name, data: [(name, data), ("run.sh", b"")], "run.sh"),
-        (lambda name, data: [(name, b"{" if name.endswith("json") else data)], "cannot be read"),
-        (lambda name, data: [(name, data.replace(b'"critic": "', b'"critic": "\\ud800'))], "cannot be read"),
-        (lambda name, data: [(name, data.replace(b'"schema": 1', b'"schema": 9'))], "schema 9"),
+        (lambda name, data: [(name, b"{" if name.endswith("jsonl") else data)], "no run bundle"),
+        (lambda name, data: [(name, data.replace(b'"critic":"', b'"critic":"\\ud800'))], "cannot be read"),
+        (lambda name, data: [(name, data.replace(b'"schema":2', b'"schema":9'))], "schema 9"),
         (lambda name, data: [(name, b"GIF89a" if name.endswith("png") else data)], "not the image"),
-        (lambda name, data: [] if name.endswith("json") else [(name, data)], "no run bundle"),
+        (lambda name, data: [] if name.endswith("jsonl") else [(name, data)], "does not hold a run"),
     ],
 )
 def test_a_hostile_file_is_refused_with_a_sentence(exported, studio: Studio, tmp_path: Path, change, said: str):
     session = Session()
     page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "evil.zip", change))
     assert said in page["notice"] and session.runs == [] and "Traceback" not in page["notice"]
-    assert not (tmp_path / "run.sh").exists()
+    assert not any(session.folder.rglob("*.png")), "nothing of it is left"
 
 
 @pytest.mark.parametrize(
@@ -119,11 +118,11 @@ def test_a_hostile_file_is_refused_with_a_sentence(exported, studio: Studio, tmp
 )
 def test_a_bundle_that_would_fill_the_page_is_refused(exported, studio: Studio, tmp_path: Path, grown: dict, said: str):
     def grow(name: str, data: bytes) -> list[tuple[str, bytes]]:
-        if not name.endswith(".json"):
+        if not name.endswith(".jsonl"):
             return [(name, data)]
-        about = json.loads(data)
-        about["steps"][1] |= grown
-        return [(name, json.dumps(about).encode())]
+        lines = data.splitlines()
+        lines[2] = json.dumps(json.loads(lines[2]) | grown).encode()
+        return [(name, b"\n".join(lines) + b"\n")]
 
     session = Session()
     page = opened(studio, session, rewritten(exported[1][0][0], tmp_path / "large.zip", grow))

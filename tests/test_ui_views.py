@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from ui.views.strip import stepper, tiles
 
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
@@ -16,6 +15,7 @@ from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
+from ui.panels.gallery import tiles
 from ui.panels.plot import reward_figure
 from ui.panels.reasoning import aligned, reasoning
 from ui.panels.runs import about, runs
@@ -23,6 +23,7 @@ from ui.panels.score import score
 from ui.panels.settings_table import changes, settings
 from ui.panels.stage import other_step, picture
 from ui.panels.status import estimate, in_force, status
+from ui.panels.stepper import stepper
 from ui.session import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
 from ui.tabs.about import METHOD
 from ui.tabs.comparison import Row
@@ -235,7 +236,7 @@ def test_a_run_is_called_what_it_is(steps: list[Step]):
     def called(phase: str = "finished", settings=SETTINGS, **more) -> str:
         return about(Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": outlines(steps)} | more))
 
-    drawn = outlines([replace(step, text_positions=[], image_positions=[]) for step in steps])
+    drawn = outlines([replace(step, method="best-of-n") for step in steps])
     assert called() == "joint · best 0.50" and called("paused") == "joint · best 0.50 · paused"
     assert called(steps=drawn).startswith("best-of-n · ") and called("waiting", steps=[]) == "joint · waiting"
     assert called(steps=drawn[:1], settings=replace(SETTINGS, steps=0)).startswith("step 0 · ")
@@ -352,7 +353,7 @@ def test_a_link_restores_what_it_was_made_of():
 
 def test_session_and_comparison_do_not_know_gradio():
     room = Path(ui.__file__).parent
-    for path in (room / "session.py", room / "tabs" / "comparison.py", room / "panels" / "recipe.py"):
+    for path in (room / "session.py", room / "tabs" / "comparison.py"):
         tree = ast.parse(path.read_text())
         imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}

@@ -20,7 +20,16 @@ from tests.ui_helpers import PROMPT, SETTINGS, Studio, whole
 from ui.engines.base import EngineError, Job, Options, run
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED
-from ui.engines.zero import LARGE_BYTES, LEAST, MOST_STEPS, QUOTA_OF_A_CALL, STARTING_SECONDS, UNKNOWN, ZeroEngine
+from ui.engines.zero import (
+    LARGE_BYTES,
+    LEAST,
+    MOST_STEPS,
+    QUOTA_OF_A_CALL,
+    STARTING_SECONDS,
+    UNKNOWN,
+    Quota,
+    ZeroEngine,
+)
 from ui.layout import build_demo
 from ui.panels.status import estimate
 from ui.session import FAILED, FINISHED, STOPPED, Session
@@ -84,7 +93,7 @@ def test_a_search_in_calls_equals_one_in_this_process(zero: ZeroEngine, local: L
         assert_same(list(run(zero, wanted, SearchControl())), list(run(local, wanted, SearchControl())))
     # Five steps, two a call.
     assert len(lending.asked) == 6 and len(set(lending.workers)) == 6 and os.getpid() not in lending.workers
-    assert all(LEAST <= seconds <= zero.most for seconds in lending.asked)
+    assert all(LEAST <= seconds <= zero.quota.most for seconds in lending.asked)
 
 
 def test_independent_images_in_calls_equal_those_of_this_process(zero: ZeroEngine, local: LocalEngine):
@@ -141,7 +150,7 @@ class Unsteady(Critic):
 
 def test_what_a_critic_says_gets_through(zero: ZeroEngine, local: LocalEngine, redness: Critic):
     local.judges.shared["redness"] = Unsteady(redness, "raises")
-    zero.seconds_a_step = 0.1
+    zero.quota.seconds_a_step = 0.1
     steps = run(zero, JOB, SearchControl())
     assert next(steps).index == 0
     with pytest.raises(CriticError, match="out of credit"):
@@ -154,11 +163,11 @@ def test_no_quota_and_a_call_cut_short_are_said_and_the_steps_stay(
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     studio, session = Studio(zero), Session()
     local.judges.shared["redness"] = Unsteady(redness, "dies")
-    zero.seconds_a_step = 0.1
+    zero.quota.seconds_a_step = 0.1
     page = list(studio.drive(studio.press("press_run", session), session))[-1]
     assert session.phase == FAILED and session.shown.newest == 0
     assert "ZeroGPU worker error: GPU task aborted. The steps so far stay" in page["notice"]
-    assert zero.seconds_a_step > 0.1 and "Traceback" not in page["notice"]
+    assert zero.quota.seconds_a_step > 0.1 and "Traceback" not in page["notice"]
     lending.refuse = gr.Error("You have exceeded your quota (60s requested vs. 3s left).", title="ZeroGPU quota")
     page = list(studio.resume(session))[-1]
     assert "You have exceeded your quota (60s requested vs. 3s left)" in page["notice"] and session.phase == FAILED
@@ -180,8 +189,8 @@ def test_the_page_stops_it(zero: ZeroEngine, tmp_path, monkeypatch: pytest.Monke
 def test_a_search_takes_the_calls_and_seconds_that_were_announced(local: LocalEngine):
     lending = Lending(reuse=True)
     zero = ZeroEngine(local, lending, factor=1.5)
-    zero.seconds_a_step = 0.3
-    announced, said = zero.calls(SETTINGS.steps + 1), zero.cost(SETTINGS.steps)
+    zero.quota.seconds_a_step = 0.3
+    announced, said = zero.quota.calls(SETTINGS.steps + 1), zero.cost(SETTINGS.steps)
     made = list(run(zero, JOB, SearchControl()))
     assert_same(made, list(run(local, JOB, SearchControl())))
     assert announced.steps == (5,) and announced.asked == tuple(round(1.5 * s) for s in lending.asked) == (18,)
@@ -227,7 +236,7 @@ def test_idle_workers_take_the_next_call(local: LocalEngine, monkeypatch: pytest
         made.append(step)
         if step.index == 2:
             control.change(lr=0.125)  # ends a call before its last step
-    assert len(lending.asked) == len(zero.calls(5).steps) == 3 and len(set(lending.workers)) == 1
+    assert len(lending.asked) == len(zero.quota.calls(5).steps) == 3 and len(set(lending.workers)) == 1
     again = list(run(zero, JOB, SearchControl(), made[2].state))
     assert_same(again, list(run(local, JOB, SearchControl(), made[2].state)))
     lending.idle.end()
@@ -235,15 +244,15 @@ def test_idle_workers_take_the_next_call(local: LocalEngine, monkeypatch: pytest
 
 def test_calls_are_planned_by_their_number_and_by_seconds(local: LocalEngine, lending: Lending):
     zero = ZeroEngine(local, lending, factor=1.5)
-    assert zero.most == 60 and UNKNOWN == 10
-    assert zero.calls(5).steps == (3, 2)  # before anything was measured
+    assert zero.quota.most == 60 and UNKNOWN == 10
+    assert zero.quota.calls(5).steps == (3, 2)  # before anything was measured
     for seconds, steps in ((0.5, (17,)), (1.0, (17,)), (3.0, (11, 6)), (10.0, (3,) * 5 + (2,)), (1000.0, (1,) * 17)):
-        zero.seconds_a_step = seconds
-        calls = zero.calls(17)
+        zero.quota.seconds_a_step = seconds
+        calls = zero.quota.calls(17)
         assert calls.steps == steps and max(calls.asked) <= QUOTA_OF_A_CALL
         for count in steps if seconds < 1000 else ():  # a call asks for more than it is expected to take
-            assert zero.duration(count) > STARTING_SECONDS + count * seconds
-    zero.seconds_a_step = 3.0
+            assert zero.quota.duration(count) > STARTING_SECONDS + count * seconds
+    zero.quota.seconds_a_step = 3.0
     said = zero.cost(16)
     assert said.startswith("About 94 s of GPU quota in 2 calls; a call asks for up to 88 s")
     assert "in 2 calls" in estimate(16, 3.0, 0, said) and "40 for PRO" in estimate(16, 3.0, 0, said)
@@ -253,8 +262,8 @@ def test_calls_are_planned_by_their_number_and_by_seconds(local: LocalEngine, le
 
 
 def test_a_model_beyond_the_usual_share_takes_the_whole_card(local: LocalEngine, lending: Lending):
-    assert ZeroEngine(local, lending, 1.5, whole_card=True).factor == 2 and lending.size == "xlarge"
-    assert ZeroEngine(local, lending, 1.5).factor == 1.5 and lending.size is None
+    assert ZeroEngine(local, lending, 1.5, whole_card=True).quota.factor == 2 and lending.size == "xlarge"
+    assert ZeroEngine(local, lending, 1.5).quota.factor == 1.5 and lending.size is None
     for name in ("deepseek-community/Janus-Pro-1B", "deepseek-community/Janus-Pro-7B"):
         assert memory_needed(name, "cuda", torch.bfloat16).peak < LARGE_BYTES
 
@@ -262,9 +271,8 @@ def test_a_model_beyond_the_usual_share_takes_the_whole_card(local: LocalEngine,
 def test_no_card_of_the_package_spaces_takes_more_than_a_visitor_has():
     cards = json.loads(files("spaces.zero").joinpath("configs.json").read_text())
     for card in cards:
-        zero = ZeroEngine.__new__(ZeroEngine)
-        zero.factor, zero.seconds_a_step = card["duration_factor"], 1.0
-        assert max(zero.calls(MOST_STEPS).asked) <= 120 and zero.steps_a_call >= 16
+        quota = Quota(card["duration_factor"], seconds_a_step=1.0)
+        assert max(quota.calls(MOST_STEPS).asked) <= 120 and quota.steps_a_call >= 16
         if card["xlarge_threshold"] is not None:
             assert LARGE_BYTES <= card["xlarge_threshold"]
 

@@ -108,5 +108,10 @@ def whole(run: Run) -> list[Step]:
     return [run.step(index) for index in range(len(run.steps))]
 
 
+def read(steps: list[Step]) -> list[tuple]:
+    """What two equal steps have in common, whether from memory or from disk."""
+    return [(s.index, s.text, s.image_tokens, s.reward, s.settings, s.probabilities) for s in steps]
+
+
 def event(**data: Any) -> gr.EventData:
     return gr.EventData(None, data)

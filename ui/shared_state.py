@@ -57,7 +57,7 @@ def check_texts(**texts: Any) -> None:
     """Raise InputError for what is no text, or longer than anything that is asked for."""
     for name, text in texts.items():
         if text is not None and not isinstance(text, str):
-            raise InputError(f"{name} is text; got {str(text)[:40]!r}.")
+            raise InputError(f"{name} is text; got {repr(text)[:40]}.")
         most = LONGEST_PROMPT if name == "prompt" else LONGEST_NAME
         if text and len(text) > most:
             raise InputError(f"{name} has {len(text)} characters, and {most} are taken.")

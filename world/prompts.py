@@ -50,8 +50,9 @@ def what_can_be_drawn() -> str:
     one, two, three_ = EXAMPLES
     return (
         f"It draws {len(NOUNS)} things ({', '.join(KINDS)}), each in its own colors or in one of ten "
-        f"({', '.join(COLORS)}): one to {MOST_OF_A_KIND} of a kind, up to {MOST_THINGS} in all, alone, joined by 'and', "
-        f"or one kind left of, right of, above or below another. It also knows {len(FACT_OF)} riddles. For example: "
+        f"({', '.join(COLORS)}): one to {MOST_OF_A_KIND} of a kind, up to {MOST_THINGS} in all, alone, joined by "
+        f"'and', or one kind left of, right of, "
+        f"above or below another. It also knows {len(FACT_OF)} riddles. For example: "
         f"'{one}', '{two}', '{three_}'."
     )
 
@@ -106,7 +107,7 @@ def _refusal(unknown: UnknownThingError, body: str, lead: str) -> PromptError:
 
 
 def _with(noun: str, unknown: UnknownThingError, body: str, lead: str) -> str:
-    """The prompt with a noun for the unknown one, and for others unknown the nearest; the noun alone if that is none."""
+    """The prompt with a noun for the unknown one and the nearest for others unknown; the noun alone if that fails."""
     for _ in range(MOST_THINGS):
         body = re.sub(rf"\b{re.escape(unknown.head)}\b", noun, body)
         try:

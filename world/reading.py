@@ -14,7 +14,7 @@ from world.nouns import NOUNS, plural
 from world.phrases import LEADS, MEDIA, NUMBERS, VERBS, PromptError
 from world.scene import COLORS
 from world.spelling import correct
-from world.words import FILLERS, LOOKS, NAMES, NEAREST, NO_COLORS, SHADES
+from world.words import FILLERS, LOOKS, NAMES, NEAREST, NO_COLORS, REAL, SHADES
 
 MOST_CHARACTERS = 400
 ARTICLES = frozenset(("a", "an", "the", "this", "these", "those", "another"))
@@ -23,51 +23,64 @@ COUNTS = {
     "dozen": 12, "hundred": 100, "thousand": 1000, "million": 1000000, "both": 2, "pair": 2,
     "zero": 0,
 }  # fmt: skip
-VAGUE = ("some", "several", "a few", "few", "many", "lots of", "a lot of", "a bunch of", "bunch of", "a group of",
-         "group of", "a herd of", "herd of", "a flock of", "flock of", "multiple", "various", "a swarm of",
-         "a pack of", "a pile of")  # fmt: skip
+VAGUE = (
+    "some", "several", "a few", "few", "many", "lots of", "a lot of", "a bunch of", "bunch of", "a group of",
+    "group of", "a herd of", "herd of", "a flock of", "flock of", "multiple", "various", "a swarm of", "a pack of",
+    "a pile of",
+)  # fmt: skip
 PAIRS = ("a pair of", "pair of", "a couple of", "couple of")
-_SIDES = {"left of": "left", "right of": "right", "above": "top", "below": "bottom"}
+_BY = ("", "to ", "on ", "to the ", "on the ", "at the ", "in the ")
 RELATION_OF = {
-    **{f"{by}left {of}".strip(): "left of" for by in ("", "to ", "on ", "to the ", "on the ", "at the ", "in the ") for of in
-       ("of", "side of", "from", "hand side of")},
-    **{f"{by}right {of}".strip(): "right of" for by in ("", "to ", "on ", "to the ", "on the ", "at the ", "in the ") for of in
-       ("of", "side of", "from", "hand side of")},
-    "leftof": "left of", "rightof": "right of", "above": "above", "over": "above", "atop": "above", "on top of": "above",
+    **{
+        f"{by}{side} {of}": f"{side} of"
+        for side in ("left", "right")
+        for by in _BY
+        for of in ("of", "side of", "from", "hand side of")
+    },
+    "leftof": "left of", "rightof": "right of", "above": "above", "over": "above", "atop": "above",
+    "on top of": "above",
     "on the top of": "above", "below": "below", "under": "below", "beneath": "below", "underneath": "below",
     "below of": "below", "underneath of": "below", "at the bottom of": "below", "on the bottom of": "below",
     "on bottom of": "below",
 }  # fmt: skip
 SIDE_OF = {
     f"{by} {words}": side
-    for side, names in {"left": ("left",), "right": ("right",), "top": ("top",), "bottom": ("bottom",)}.items()
-    for name in names
+    for side in ("left", "right", "top", "bottom")
     for by in ("on the", "at the", "to the", "in the", "on", "at")
-    for words in (name, f"{name} side", f"{name} hand side")
+    for words in (side, f"{side} side", f"{side} hand side")
 }
 AND = ("and", ",", "plus", "as well as", "also", "along with", "together with", "followed by", "but")
-BESIDE = ("next to", "beside", "besides", "near", "near to", "nearby", "by", "behind", "in front of", "with", "between",
-          "among", "around", "against", "alongside", "close to", "opposite", "across from", "or", "adjacent to",
-          "surrounded by", "far from", "away from", "touching", "side by side with", "on side of", "on the side of", "at the side of", "by the side of")  # fmt: skip
+BESIDE = (
+    "next to", "beside", "besides", "near", "near to", "nearby", "by", "behind", "in front of", "with", "between",
+    "among", "around", "against", "alongside", "close to", "opposite", "across from", "or", "adjacent to",
+    "surrounded by", "far from", "away from", "touching", "side by side with", "on side of", "on the side of",
+    "at the side of", "by the side of",
+)  # fmt: skip
 """Between things, but no relation that it draws."""
-WHERE = ("in", "inside", "inside of", "on", "onto", "into", "at", "during", "through", "from", "to", "towards", "for", "of",
-         "made of", "made from", "as", "while", "when", "in the style of", "by night", "off", "out of", "across", "along",
-         "within", "upon", "after", "before", "against a", "like")  # fmt: skip
-NOT = ("no", "not", "without", "without any", "except", "except for", "but no", "but not", "never", "minus", "excluding",
-       "dont draw", "do not draw", "nor", "neither", "dont", "do not", "with no", "and no", "zero", "0",
-       "anything but", "apart from")  # fmt: skip
+WHERE = (
+    "in", "inside", "inside of", "on", "onto", "into", "at", "during", "through", "from", "to", "towards", "for",
+    "of", "made of", "made from", "as", "while", "when", "in the style of", "by night", "off", "out of", "across",
+    "along", "within", "upon", "after", "before", "against a", "like",
+)  # fmt: skip
+NOT = (
+    "no", "not", "without", "without any", "except", "except for", "but no", "but not", "never", "minus",
+    "excluding", "dont draw", "do not draw", "nor", "neither", "dont", "do not", "with no", "and no", "zero", "0",
+    "anything but", "apart from",
+)  # fmt: skip
 _MARKERS = frozenset("that thats which what whats where who whose as when called".split())
 _POLITE = (
     "hi|hello|hey|ok|okay|kindly|can you|could you|would you|will you|i want you to|i want to see|i would like to see|"
-    "id like to see|i would like|id like|i need|i wish for|let me see|lets see|let us see|show me|draw me|paint me|make me|"
-    "make|create|generate|render|sketch|design|produce|illustrate|imagine|depict|put|me|us|to see|see|there is|there are|"
+    "id like to see|i would like|id like|i need|i wish for|let me see|lets see|let us see|show me|draw me|paint me|"
+    "make me|make|create|generate|render|sketch|design|produce|illustrate|imagine|depict|put|me|us|to see|see|there is|"
+    "there are|"
     "theres|here is|here are|this is|it is|its|i see|let there be|also|now|just|try|to draw|have|get me|how about|do"
 )
 _LEAD = re.compile(rf"^(?:(please|{'|'.join(v for v in VERBS if v)})|{_POLITE})\b\s*")
 _MEDIUM = re.compile(
     r"^(?:(?:a|an|the|one|some|another) )?((?:[a-z0-9]+ ){0,3})"
     r"(photo|photograph|picture|pic|image|drawing|sketch|painting|illustration|icon|clipart|cartoon|portrait|snapshot|scene|"
-    r"rendering|artwork|photos|pictures|images|drawings|foto|photography)s? (?:of|showing|with|depicting|containing)\b\s*"
+    r"rendering|artwork|photos|pictures|images|drawings|foto|photography)s? "
+    r"(?:of|showing|with|depicting|containing)\b\s*"
 )
 _MEDIUM_OF = {"photograph": "photo", "photos": "photo", "foto": "photo", "photography": "photo", "pic": "picture",
               "pictures": "picture", "images": "image", "drawings": "drawing"}  # fmt: skip
@@ -86,35 +99,36 @@ def _forms() -> dict[str, Form]:
     forms: dict[str, Form] = {}
     for noun in NOUNS:
         forms[noun] = Form(noun, False)
-        for many in (plural(noun), noun + "s", noun + "es"):
+        for many in (plural(noun), noun + "s"):
             forms.setdefault(many, Form(noun, True))
     for said, noun in NAMES.items():
-        already_many = said in ("men", "women", "children", "cattle", "calves", "mice", "oxen", "leaves", "cacti", "lambs",
-                                "flames", "mobiles", "goldfish", "fishes")  # fmt: skip
+        already_many = said in ("men", "women", "children", "cattle", "calves", "mice", "oxen", "leaves", "cacti",
+                                "lambs", "flames", "mobiles", "goldfish", "fishes")  # fmt: skip
         forms.setdefault(said, Form(noun, already_many and said != "goldfish"))
+        if said.endswith("y"):
+            forms.setdefault(said[:-1] + "ies", Form(noun, True))
         if not said.endswith("s"):
-            forms.setdefault(said + "s", Form(noun, True))
-            forms.setdefault(said[:-1] + "ies" if said.endswith("y") else said + "es", Form(noun, True))
+            forms.setdefault(said + ("es" if said.endswith(("x", "z", "ch", "sh")) else "s"), Form(noun, True))
     return forms
 
 
 FORMS = _forms()
-_NUMBERED = {str(n): n for n in range(1, 101)}
+_PHRASES = (FORMS, RELATION_OF, SIDE_OF, AND, BESIDE, WHERE, NOT, VAGUE, PAIRS)
 _GRAMMAR = frozenset(
     w
-    for group in (FORMS, COLORS, SHADES, NO_COLORS, COUNTS, ARTICLES, RELATION_OF, SIDE_OF, AND, BESIDE, WHERE, NOT, VAGUE, PAIRS)
+    for group in (*_PHRASES, COLORS, SHADES, NO_COLORS, COUNTS, ARTICLES)
     for entry in group
     for w in entry.split()
 )  # fmt: skip
 _MEANT = frozenset(
     w for group in (FORMS, COLORS, RELATION_OF, COUNTS) for entry in group for w in entry.split() if len(w) > 2
 ) - {"pair", "couple", "left", "side", "hand"}  # fmt: skip
-_KNOWN = _GRAMMAR | LOOKS | FILLERS | NEAREST.keys() | {w for wording in FACT_OF for w in wording.split()}
+_KNOWN = _GRAMMAR | LOOKS | FILLERS | REAL | NEAREST.keys() | {w for wording in FACT_OF for w in wording.split()}
 _SCAN = re.compile(
     "|".join(
         rf"\b{re.escape(words)}\b"
         for words in sorted(
-            {w for group in (FORMS, RELATION_OF, SIDE_OF, AND, BESIDE, WHERE, NOT, VAGUE, PAIRS) for w in group if " " in w},
+            {w for group in _PHRASES for w in group if " " in w},
             key=len,
             reverse=True,
         )
@@ -124,7 +138,7 @@ _SCAN = re.compile(
 
 
 def clean(text: str, notes: list[str]) -> str:
-    """Lower case, one space between words, commas kept; what is no letter, digit or punctuation is said to be ignored."""
+    """Lower case, one space between words, commas kept; pictures among the letters are said to be ignored."""
     if not isinstance(text, str):
         raise PromptError("The prompt must be a text.")
     if len(text) > MOST_CHARACTERS:
@@ -238,7 +252,7 @@ def guess_riddles(words: str, found: list[str], notes: list[str]) -> str:
         if "§" in piece or not strange or len(piece.split()) < 3:
             continue
         score, wording = likeliest_riddles(piece)[0]
-        if score >= (0.5 if is_riddle_like(piece) else 0.6):
+        if score >= 0.5:
             found.append(wording)
             notes.append(f"read '{piece.strip()}' as '{wording}'")
             pieces[index] = f"§{len(found) - 1}"

@@ -83,6 +83,7 @@ class Draft:
     """A noun phrase while it is read. colors: all that were said; skipped: words that cannot be drawn."""
 
     noun: str | None = None
+    word: str = ""  # the noun as it was said
     wording: str | None = None
     count: int | None = None
     many: bool = False
@@ -129,7 +130,7 @@ def _segments(tokens: list[str]) -> list[Segment]:
 
 
 def _chunks(tokens: list[str]) -> list[list[str]]:
-    """Split tokens where a new noun phrase begins: at an article or number after a noun, at a noun after other words."""
+    """Split tokens where a new noun phrase begins: an article or number after a noun, a noun after other words."""
     chunks: list[list[str]] = [[]]
     seen_noun = gap = False
     for index, token in enumerate(tokens):
@@ -161,7 +162,7 @@ def _draft(tokens: list[str], riddles: list[str]) -> Draft:
         elif token in FORMS:
             if draft.noun:
                 draft.skipped.append(tokens[index - 1])
-            draft.noun, draft.many = FORMS[token].noun, FORMS[token].plural
+            draft.noun, draft.word, draft.many = FORMS[token].noun, token, FORMS[token].plural
         elif (number := number_of(token)) is not None:
             draft.count = number
         elif token in ARTICLES:
@@ -197,7 +198,7 @@ def _phrase(draft: Draft, notes: list[str]) -> Phrase:
             notes.append(f"'{draft.wording}' says by itself how many or in what color")
     else:
         assert draft.noun is not None
-        word = next(t for t in reversed(draft.said) if t in FORMS)
+        word = draft.word
         if word not in (draft.noun, plural(draft.noun), draft.noun + "s"):
             notes.append(f"read '{word}' as '{plural(draft.noun) if draft.many else draft.noun}'")
         count = draft.count

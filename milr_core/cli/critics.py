@@ -1,11 +1,11 @@
 """`critics`: what there is, what each needs, and whether it is here."""
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from typing import Any
 
+from milr_core.cli.output import json_line
 from milr_core.critics import CRITICS, critic_class
 
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
                 "licence": about.licence,
                 "options": about.options,
             }
-            sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+            sys.stdout.write(json_line(record, sys.stdout))
             continue
         sys.stdout.write(f"{name:10} {'present' if about.present else 'absent ':8} {what}\n")
         if about.needs:

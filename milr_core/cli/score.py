@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from milr_core.benchmark_files import read_text
 from milr_core.cli.arguments import add_critic_options
+from milr_core.cli.output import json_line
 from milr_core.critics import CRITICS, critic_class, critic_names, load_critic, options_for, read_options
 from milr_core.critics.pictures import read_picture
 from milr_core.errors import InputError
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     score = judge(critic, image, args.prompt)
     if args.json:
         record = {"critic": critic.name, **asdict(score), "seconds": round(time.monotonic() - started, 4)}
-        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_line(record, sys.stdout))
         return 0
     sys.stdout.write(f"{score.value:.3f}  {score.reason}\n")
     for name, value in score.parts.items():
@@ -58,6 +60,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _spec(said: str) -> Any:
     try:
-        return json.loads(said if said.lstrip().startswith("{") else Path(said).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(said if said.lstrip().startswith("{") else read_text(said))
+    except (ValueError, RecursionError) as error:  # an InputError of the file is one
         raise InputError(f"--spec is a JSON object or a file that holds one: {error}.") from error

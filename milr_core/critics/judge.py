@@ -326,8 +326,10 @@ class Judge:
 class Judged(Critic):
     """A critic that asks a judge; options are `OPTIONS`."""
 
-    def __init__(self, judge: str | None = None, default_judge: str = DEFAULT_JUDGE, **options: Any):
-        self.judge = Judge(str(judge or os.environ.get("OPENAI_MODEL") or default_judge), **options)
+    default_judge = DEFAULT_JUDGE
+
+    def __init__(self, judge: str | None = None, **options: Any):
+        self.judge = Judge(str(judge or os.environ.get("OPENAI_MODEL") or self.default_judge), **options)
 
     def load(self) -> None:
         """Raises InputError where the environment does not let a judge be asked; nothing is sent."""

@@ -8,7 +8,7 @@ import ssl
 import zlib
 from collections.abc import Callable
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import proxy_bypass
 
 import httpx2
 
@@ -126,7 +126,7 @@ def hint(url: httpx2.URL, reason: str) -> str:
     """What in the environment may be behind a connection that failed."""
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return " Where a proxy has its own certificates, set SSL_CERT_FILE to them."
-    names = list(_set(PROXIES[:-1]))
-    if names and url.scheme in getproxies() | {"all": ""} and not proxy_bypass(url.host):
+    names = list(_set((f"{url.scheme.upper()}_PROXY", "ALL_PROXY")))
+    if names and not proxy_bypass(url.host):
         return f" {names[0]} is set: check the proxy, or add {url.host} to NO_PROXY."
     return ""

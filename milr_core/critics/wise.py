@@ -98,7 +98,8 @@ class Wise(Judged):
         self.items = {item.prompt: item for item in read_items(data)} if data is not None else {}
         if scale == "verified":
             options = {"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}} | options
-        super().__init__(judge, self.scale.judge, **options)
+        self.default_judge = self.scale.judge
+        super().__init__(judge, **options)
 
     def _item(self, prompt: str) -> tuple[str, int | None]:
         """The explanation, and the prompt_id where the data has the prompt."""

@@ -48,7 +48,7 @@ def test_one_choice_of_step_drives_every_panel_and_keys_suffice(visit: Visit):
         expect(page.locator(NOW)).to_contain_text(f"step {step} of 4")
         expect(page.locator(STEP)).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 4, score "))
         expect(page.locator("#score")).to_contain_text(f"at step {step}")
-        expect(page.locator("#stage img.now")).to_have_attribute("src", re.compile(f"step-000{step}.png"))
+        expect(page.locator("#stage img.now")).to_have_attribute("src", re.compile(f"step-00{step}.png"))
         expect(page.locator(f"{TILES}[aria-current]")).to_have_count(1)
         expect(page.locator(TILES).nth(step)).to_have_attribute("aria-current", "step")
     expect(page.locator("#reasoning mark.prefix")).to_be_visible()

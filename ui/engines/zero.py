@@ -11,7 +11,6 @@ The model is loaded before the page opens, in the main thread, where the package
 import math
 import os
 import pickle
-import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -82,29 +81,12 @@ class Call:
     after: State | None
 
 
-class ZeroEngine:
-    """Searches of as many steps a call as fit. The work is a `LocalEngine`'s, in the other process.
+@dataclass
+class Quota:
+    """What calls are planned by. factor: seconds of quota for a second asked of this machine's card."""
 
-    lend: `spaces.GPU`, or what does as it does. factor: seconds of quota for a second asked of this machine's card.
-    """
-
-    def __init__(self, local: LocalEngine, lend: Lend, factor: float = 1.0, whole_card: bool = False):
-        self.local, self.facts, self.at_once = local, local.facts, local.at_once
-        self.check = local.check
-        self.seconds_a_step = UNKNOWN
-        self.factor = 2.0 if whole_card else factor
-        self._lock, self._process = threading.Lock(), os.getpid()
-        self._under_way: WeakKeyDictionary[SearchControl, Call] = WeakKeyDictionary()
-        self._call = lend(duration=seconds_of, size="xlarge" if whole_card else None)(self._work)
-
-    def cost(self, steps: int) -> str:
-        calls = self.calls(steps + 1)
-        count = len(calls.steps)
-        took = (steps + 1) * self.seconds_a_step + count * STARTING_SECONDS
-        return (
-            f"About {self.factor * took:.0f} s of GPU quota in {count} call{'s' * (count > 1)}; a call asks for up to "
-            f"{max(calls.asked)} s, which must be left. {QUOTA}"
-        )
+    factor: float
+    seconds_a_step: float = UNKNOWN
 
     def calls(self, steps: int) -> Calls:
         """How so many steps, step 0 among them, are made with what is known now."""
@@ -126,6 +108,35 @@ class ZeroEngine:
         """Whole seconds to ask for, for a call of so many steps."""
         return max(LEAST, min(self.most, math.ceil(MARGIN * (STARTING_SECONDS + steps * self.seconds_a_step))))
 
+    def took(self, seconds: float, weight: float = RECENT) -> None:
+        """A step's seconds were measured; the first ones count alone."""
+        weight = 1.0 if self.seconds_a_step == UNKNOWN else weight
+        self.seconds_a_step += weight * (seconds - self.seconds_a_step)
+
+
+class ZeroEngine:
+    """Searches of as many steps a call as fit. The work is a `LocalEngine`'s, in the other process.
+
+    lend: `spaces.GPU`, or what does as it does. factor: as of `Quota`. whole_card: at twice the quota.
+    """
+
+    def __init__(self, local: LocalEngine, lend: Lend, factor: float = 1.0, whole_card: bool = False):
+        self.local, self.facts, self.at_once = local, local.facts, local.at_once
+        self.check = local.check
+        self.quota = Quota(2.0 if whole_card else factor)
+        self._process = os.getpid()
+        self._under_way: WeakKeyDictionary[SearchControl, Call] = WeakKeyDictionary()
+        self._call = lend(duration=seconds_of, size="xlarge" if whole_card else None)(self._work)
+
+    def cost(self, steps: int) -> str:
+        calls = self.quota.calls(steps + 1)
+        count = len(calls.steps)
+        took = (steps + 1) * self.quota.seconds_a_step + count * STARTING_SECONDS
+        return (
+            f"About {self.quota.factor * took:.0f} s of GPU quota in {count} call{'s' * (count > 1)}; a call asks for "
+            f"up to {max(calls.asked)} s, which must be left. {QUOTA}"
+        )
+
     def step(self, job: Job, state: State | None, control: SearchControl) -> State | None:
         """As of `Engine`: the next state of the call that is under way, or the first of a new one."""
         now, under_way = job.under(control), self._under_way.get(control)
@@ -142,7 +153,7 @@ class ZeroEngine:
         if state is not None and now.strategy.finished(state, now.settings):
             return None
         left = now.settings.steps - (-1 if state is None else state.index)
-        made = self._lent(now, state, max(1, min(self.steps_a_call, left)))
+        made = self._lent(now, state, max(1, min(self.quota.steps_a_call, left)))
         following = next(made)
         self._under_way[control] = Call(now, made, following)
         return following
@@ -159,26 +170,21 @@ class ZeroEngine:
             What the search raises there. EngineError: the GPU was not lent, or taken away.
         """
         bare = state and replace(state, probabilities=None)  # as the search itself hands it on
-        answers = self._call(pickle.dumps((job, bare, count)), self.duration(count))
+        answers = self._call(pickle.dumps((job, bare, count)), self.quota.duration(count))
         try:
             for answer in answers:
                 made = pickle.loads(answer)
                 if isinstance(made, Exception):
                     raise made
-                self._took(made.step.cost.seconds)
+                self.quota.took(made.step.cost.seconds)
                 yield made
         except gr.Error as error:  # what `spaces` raises: no quota, no GPU, or a call that was ended
             said = str(error.message).strip().rstrip(".")
             if "abort" in said:  # it took longer than was asked for: ask for more the next time
-                self._took(2 * self.seconds_a_step, 1.0)
+                self.quota.took(2 * self.quota.seconds_a_step, 1.0)
             raise EngineError(f"{error.title}: {said}. The steps so far stay; resume to go on.") from error
         finally:
             answers.close()
-
-    def _took(self, seconds: float, weight: float = RECENT) -> None:
-        with self._lock:
-            weight = 1.0 if self.seconds_a_step == UNKNOWN else weight
-            self.seconds_a_step += weight * (seconds - self.seconds_a_step)
 
     def _work(self, call: bytes, seconds: int) -> Iterator[bytes]:
         """In the other process: up to `count` states, or the search's own exception last."""
