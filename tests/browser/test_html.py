@@ -82,7 +82,7 @@ def test_slider_keys_strip_and_curve_show_the_step(open_file: Open):
     page.keyboard.press("End")
     expect(score).to_have_text("1.00")
     page.keyboard.press("Home")
-    expect(page.locator(".where output")).to_contain_text("Step 0")
+    expect(page.locator(".where .step-now")).to_contain_text("Step 0")
     assert picture(page, "after") == first
 
     page.locator(".strip a").nth(2).click()
@@ -112,10 +112,10 @@ def test_play_goes_through_all_steps_and_rests_on_the_best(open_file: Open):
     play = page.locator(".play")
     play.click()
     expect(play).to_have_text("❚❚Pause")
-    expect(page.locator(".where output")).to_contain_text("Step 0")
-    expect(page.locator(".where output")).to_contain_text("Step 2", timeout=20_000)
+    expect(page.locator(".where .step-now")).to_contain_text("Step 0")
+    expect(page.locator(".where .step-now")).to_contain_text("Step 2", timeout=20_000)
     expect(play).to_have_text("▶Play", timeout=30_000)
-    expect(page.locator(".where output")).to_contain_text("Step 5")
+    expect(page.locator(".where .step-now")).to_contain_text("Step 5")
     moving = "[...document.getAnimations()].length"
     assert page.evaluate(moving) == 0, "reduced motion: nothing fades"
 
