@@ -6,7 +6,7 @@ and nowhere else. Tensors lie beside it (`tensors_of`, `latents_of`).
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from torch import Tensor
 
-from milr_core.critics.base import Score, Usage
+from milr_core.critics.base import Box, Score, Usage
 from milr_core.errors import InputError
 from milr_core.latents import Latents
 from milr_core.settings import settings_from
@@ -98,6 +98,23 @@ class ProbabilitiesRecord(_Checked):
     image_entropy: Shares
 
 
+class BoxRecord(_Checked):
+    """A `Box` of a score. Shares that lie a little outside the image, as detectors give them, end at its border."""
+
+    label: Name
+    x0: Unit
+    y0: Unit
+    x1: Unit
+    y1: Unit
+    state: Literal["found", "missed", "ignored"]
+    words: Name = ""
+
+    @classmethod
+    def of(cls, box: Box) -> dict[str, Any]:
+        corners = {name: min(max(getattr(box, name), 0.0), 1.0) for name in ("x0", "y0", "x1", "y1")}
+        return corners | {name: whole_characters(getattr(box, name))[:2000] for name in ("label", "state", "words")}
+
+
 class LatentsRecord(_Checked):
     ratio: Annotated[float, Field(gt=0, le=1)]
     rule: Literal["prefix", "random", "entropy", "coordinate"]
@@ -135,6 +152,7 @@ class StepRecord(_Checked):
     parts: Parts
     reason: Text
     raw: dict[str, Any] = {}
+    boxes: Annotated[list[BoxRecord], Field(max_length=MAX_PARTS)] = []
     best: Count
     settings: dict[str, Any]
     cost: CostRecord
@@ -191,6 +209,7 @@ class StepRecord(_Checked):
                 "parts": step.parts,
                 "reason": whole_characters(step.reason),
                 "raw": _plain_data(score.raw),
+                "boxes": [BoxRecord.of(box) for box in score.boxes[:MAX_PARTS]],
                 "settings": step.settings.as_dict(),
                 "cost": asdict(step.cost),
                 "latents": {kind: {"ratio": z.ratio, "rule": z.rule} for kind, z in state.latents.items()},
@@ -207,13 +226,17 @@ class StepRecord(_Checked):
             f"Step {state.index}",
         )
 
+    @property
+    def _boxes(self) -> tuple[Box, ...]:
+        return tuple(Box(**dict(box)) for box in self.boxes)
+
     def step(self, image: Image.Image) -> Step:
         """What callers see of it, without the state behind it and without what critics measured."""
         mine = {name: getattr(self, name) for name in StepRecord.model_fields.keys() & _STEP_FIELDS - _REWRITTEN}
         return Step(
             **mine,
             image=image,
-            score=Score(self.reward, self.parts, self.reason),
+            score=Score(self.reward, self.parts, self.reason, boxes=self._boxes),
             settings=settings_from(self.settings),
             cost=Cost(**dict(self.cost)),
             observed={name: Score(**dict(seen)) for name, seen in self.observed.items()},
@@ -234,8 +257,7 @@ class StepRecord(_Checked):
         step = self.step(image)
         drawn = Drawn(
             self.text, self.text_tokens, self.token_strings, tensors["rollout_text"], self.image_tokens,
-            tensors["rollout_image"], image, Score(self.reward, self.parts, self.reason, self.raw), step.observed,
-            step.cost,
+            tensors["rollout_image"], image, replace(step.score, raw=self.raw), step.observed, step.cost,
         )  # fmt: skip
         return State(
             prompt, self.index, step.settings, drawn, values, tensors["random"],

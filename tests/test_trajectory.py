@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from milr_core import InputError, SearchSettings, Trajectory, best_of_n, reason
+from milr_core.critics.base import MISSED, Box
 from milr_core.diagnostics import inspected
 from milr_core.record import MAX_ID, StepRecord
 from milr_core.trajectory import LINES, writing
@@ -327,3 +328,14 @@ def test_halves_of_characters_that_a_judge_sends_are_written_as_marks(steps, tin
     bundle.append(state)
     record = Trajectory.open(bundle.folder).record(0)
     assert isinstance(record, StepRecord) and record.reason == "a ? b" and record.raw == {"said": "?", "nan": "NaN"}
+
+
+def test_boxes_of_a_score_are_kept_within_the_image(tiny, redness, tmp_path):
+    (step,) = run(tiny, redness, SearchSettings(steps=0))
+    boxes = (Box("cat", -0.01, 0.2, 0.5, 1.02, MISSED, "a cat"), Box("dog", 0.0, 0.0, 1.0, 1.0))
+    drawn = replace(step.state.drawn, score=replace(step.score, boxes=boxes))
+    kept = Trajectory.create(tmp_path / "boxes", tiny, "redness", PROMPT)
+    kept.append(replace(step.state, drawn=drawn))
+    expected = (replace(boxes[0], x0=0.0, y1=1.0), boxes[1])
+    again = Trajectory.open(kept.folder)
+    assert again.step(0).score.boxes == expected == again.state(0).drawn.score.boxes

@@ -11,10 +11,10 @@ from milr_core.export.run import opened
 
 
 def add(commands: Any) -> None:
-    command = commands.add_parser("export", help="write a finished run as one HTML file, to send and to look at offline")
+    command = commands.add_parser("export", help="write a finished run as one HTML file, to send")
     command.add_argument("run_", type=Path, metavar="RUN", help="the folder of a run bundle, or a zip of it")
-    command.add_argument("--html", type=Path, metavar="FILE", help="the file; default: RUN.html in the present folder")
-    command.add_argument("--out", type=Path, metavar="FOLDER", help="where RUN.html goes, instead of the present folder")
+    command.add_argument("--html", type=Path, metavar="FILE", help="the file; default: RUN.html")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="where RUN.html goes, if not here")
     command.set_defaults(run=run)
 
 

@@ -62,10 +62,10 @@ def about(run: Run, link: str) -> str:
     }
     listed = "".join(f"<div><dt>{name}</dt><dd>{said}</dd></div>" for name, said in rows.items() if said)
     links = [
-        _link(PAPER, "The paper, arXiv 2509.22761: Improving Multimodal Image Generation via Test-Time Latent Reasoning"),
+        _link(PAPER, "MILR: Improving Multimodal Image Generation via Test-Time Latent Reasoning (arXiv 2509.22761)"),
         _link(PAPER_CODE, "The code of its authors"),
     ]
     links += [_link(link, "This run in MILR Studio")] if link.startswith(("http://", "https://")) else []
     said = "".join(f"<li>{one}</li>" for one in links)
-    made_with = "<p>Made with MILR Studio, another implementation of the method, to watch and to steer (Apache-2.0).</p>"
+    made_with = "<p>Made with MILR Studio (Apache-2.0), in which such searches can be watched and steered.</p>"
     return f"<p>{METHOD}</p>{made_with}<ul>{said}</ul><dl>{listed}</dl>"

@@ -4,7 +4,7 @@
   const one = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const steps = all("article.step");
-  const slider = one("#slider"), where = one(".where output"), play = one(".play"), plot = one(".plot"), peek = one(".peek");
+  const slider = one("#slider"), where = one(".where .step-now"), play = one(".play"), plot = one(".plot"), peek = one(".peek");
   const [before, after] = all(".stage .side");
   const tiles = all(".strip a");
   const still = matchMedia("(prefers-reduced-motion: reduce)");

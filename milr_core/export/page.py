@@ -48,10 +48,10 @@ def to_html(
 ) -> str:
     """The run as one HTML file of at most `limit` bytes; the same run gives the same file.
 
-    A bundle says itself what prompt, model and critic it is of; of a sequence of steps, which begins at step 0, they are
-    to be given. options: of the critics, by name, without keys. link: an address at which the run can be opened, if any.
-    A file that would be too large has its pictures compressed, and then leaves out steps: the first, the best, the last
-    and others evenly spaced stay, and the file says so.
+    A bundle says itself what prompt, model and critic it is of; of a sequence of steps, which begins at step 0, they
+    are to be given. options: of the critics, by name, without keys. link: an address at which the run can be opened,
+    if there is one. A file that would be too large has its pictures compressed, and then leaves out steps: the first,
+    the best, the last and others evenly spaced stay, and the file says so.
 
     Raises:
         InputError: there is no step, steps are missing, the bundle is damaged, or even three steps are too large.
@@ -64,7 +64,7 @@ def to_html(
         if len(html.encode()) <= limit:
             return html
         if count <= 3:
-            raise InputError(f"The run does not fit into an HTML file of {limit / 1e6:g} MB, not even three steps of it.")
+            raise InputError(f"Not even three steps of the run fit into an HTML file of {limit / 1e6:g} MB.")
         count = max(3, min(count, len(shown)) * 3 // 4)
 
 
@@ -122,7 +122,8 @@ class _Page:
         kinds = "".join(
             f'<span><span class="frame {kind}"></span>{said}</span>' for kind, said in fragments.STATES.items()
         )
-        return f'<p class="outlines legend"><label><input type="checkbox" checked> What the critic saw</label>{kinds}</p>'
+        shown = '<label><input type="checkbox" checked> What the critic saw</label>'
+        return f'<p class="outlines legend">{shown}{kinds}</p>'
 
     def _headline(self) -> str:
         steps, best = self.run.steps, self.run.best
@@ -159,7 +160,7 @@ class _Page:
     def _plan_legend(self) -> str:
         marks = "<ins>new</ins>, <del>gone</del>"
         if any(step.text_positions for step in self.run.steps):
-            marks += ', <span class="moved">underlined</span>: words that the search moved; the model wrote the rest anew'
+            marks += ', <span class="moved">underlined</span>: words that the search moved'
         return f"{marks}."
 
     def _plot_legend(self) -> str:
@@ -177,8 +178,8 @@ class _Page:
         said = f"Written by MILR Studio {__version__}. This file loads nothing from anywhere."
         if len(self.shown) < len(self.run.steps):
             said += (
-                f" The run has {len(self.run.steps)} steps; {len(self.shown)} of them are here: the first, the best, the "
-                "last, and others evenly spaced. The curve has all."
+                f" The run has {len(self.run.steps)} steps; {len(self.shown)} of them are here: the first, the best, "
+                "the last, and others evenly spaced. The curve has all."
             )
         if self.compressed:
             said += " The pictures are compressed to fit; the run's own are in its bundle."

@@ -36,7 +36,8 @@ class Run:
     @classmethod
     def of(cls, kept: Trajectory) -> "Run":
         """Raises InputError for a bundle without steps, or with a damaged one."""
-        return cls(list(kept.steps()), kept.prompt, kept.model.id, kept.model.weights_hash, kept.critic)
+        options = {kept.critic: kept.header.options} if kept.header.options else {}
+        return cls(list(kept.steps()), kept.prompt, kept.model.id, kept.model.weights_hash, kept.critic, options)
 
     @property
     def best(self) -> int:

@@ -7,8 +7,13 @@ from milr_core import SearchSettings
 from milr_core.export.run import Run
 from milr_core.export.words import safe
 from milr_core.settings import KNOBS
+from milr_core.state import BEST_OF_N, PLAIN, SEARCH
 
-METHODS = {"search": "MILR's search", "best-of-n": "pictures drawn each on its own (Best-of-N)"}
+METHODS = {
+    SEARCH: "MILR's search",
+    BEST_OF_N: "pictures drawn each on its own (Best-of-N)",
+    PLAIN: "one picture of the bare prompt, without a plan",
+}
 
 
 def _value(value: Any) -> str:

@@ -63,7 +63,8 @@ def picture(page: Page, side: str) -> str:
 
 def test_slider_keys_strip_and_curve_show_the_step(open_file: Open):
     page = open_file()
-    slider, score, plan = page.get_by_label("Step", exact=True), page.locator(".why strong"), page.locator(".words .text")
+    slider, score = page.get_by_label("Step", exact=True), page.locator(".why strong")
+    plan = page.locator(".words .text")
     expect(score).to_have_text("1.00")
     expect(page.locator(".after .caption")).to_contain_text("best")
     best, first, words = picture(page, "after"), picture(page, "before"), plan.inner_text()
@@ -81,7 +82,7 @@ def test_slider_keys_strip_and_curve_show_the_step(open_file: Open):
     page.keyboard.press("End")
     expect(score).to_have_text("1.00")
     page.keyboard.press("Home")
-    expect(page.locator(".where output")).to_contain_text("Step 0")
+    expect(page.locator(".where .step-now")).to_contain_text("Step 0")
     assert picture(page, "after") == first
 
     page.locator(".strip a").nth(2).click()
@@ -111,10 +112,10 @@ def test_play_goes_through_all_steps_and_rests_on_the_best(open_file: Open):
     play = page.locator(".play")
     play.click()
     expect(play).to_have_text("❚❚Pause")
-    expect(page.locator(".where output")).to_contain_text("Step 0")
-    expect(page.locator(".where output")).to_contain_text("Step 2", timeout=20_000)
+    expect(page.locator(".where .step-now")).to_contain_text("Step 0")
+    expect(page.locator(".where .step-now")).to_contain_text("Step 2", timeout=20_000)
     expect(play).to_have_text("▶Play", timeout=30_000)
-    expect(page.locator(".where output")).to_contain_text("Step 5")
+    expect(page.locator(".where .step-now")).to_contain_text("Step 5")
     moving = "[...document.getAnimations()].length"
     assert page.evaluate(moving) == 0, "reduced motion: nothing fades"
 
