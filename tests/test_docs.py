@@ -212,7 +212,7 @@ def test_front_matter_is_valid_for_spaces():
     assert front["sdk"] == "gradio" and (ROOT / front["app_file"]).is_file()
     assert {front["colorFrom"], front["colorTo"]} <= COLORS
     assert len(front["short_description"]) <= 60
-    assert front["suggested_hardware"] == "cpu-basic" and str(front["python_version"]) == "3.12"
+    assert front["suggested_hardware"] == "zero-a10g" and str(front["python_version"]) == "3.12"
     # A Space installs this gradio; it has to be one that requirements.txt allows.
     (low, high) = re.search(r"gradio\S*>=([\d.]+),<([\d.]+)", (ROOT / "requirements.txt").read_text()).groups()
     version, low, high = (tuple(map(int, text.split("."))) for text in (front["sdk_version"], low, high))
