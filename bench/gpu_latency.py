@@ -57,7 +57,7 @@ def measure_kill(device: str, folder: Path) -> Rows:
     yield figure("kill: steps kept", kept, f"of {KILLED_AFTER + 1}", "all")
     resumed = list(reason(model, critic, KILLED_PROMPT, KILLED, state=run.state(kept - 1)))
     alone = list(reason(model, critic, KILLED_PROMPT, KILLED))[kept:]
-    same = sum(a.state.image_tokens == b.state.image_tokens for a, b in zip(resumed, alone, strict=True))
+    same = sum(a.image_tokens == b.image_tokens for a, b in zip(resumed, alone, strict=True))
     yield figure("kill: resumed steps equal to those of a search left alone", same, f"of {len(alone)}", "all")
     shutil.rmtree(folder)
 

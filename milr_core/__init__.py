@@ -12,7 +12,7 @@ from milr_core.strategy import Proposal, Strategy
 from milr_core.together import reason_together
 from milr_core.trajectory import Trajectory
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "MODELS",

@@ -32,20 +32,19 @@ PARTS_OF_MAKE = "is what runs these tests, or starts what they start"
 NOT_RUN = {
     "make *": PARTS_OF_MAKE,
     "docker *": OUTSIDE,
-    "hf *": OUTSIDE,
     "ray start *": OUTSIDE,
     "pip install *": "tests/test_package.py installs the package",
     "python -m milr_core convert *": "needs weights in DeepSeek's format: tests/janus/ writes some and converts them",
     "python -m serve *": "tests/serve/ starts replicas",
     "* --critic geneval *": WEIGHTS,
     "* --critic gpt-4o *": MONEY,
+    "* --critic self+gpt-4o *": MONEY,
     "* --suite geneval:*": WEIGHTS,
     "python -m bench run * --limit 100 *": MINUTES,
     "python -m bench study *": MINUTES,
     "python -m bench speed *": MINUTES,
     "python -m bench gpu *": "tests/bench/test_gpu.py runs it at tiny size",
     "python -m pip *": OUTSIDE,
-    "PYTHONPATH=site *": "is for another machine",
     "python -m bench true-size *": MINUTES,
     "python -m shapes.train": MINUTES,
     "python -m tests.browser.measure http*": "measures a page that runs already",
@@ -115,6 +114,8 @@ def check_flags(words: list[str]) -> None:
     ours = {"milr": "milr_core", "milr-bench": "bench"}
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), words
+    elif words[:3] == ["python", "-m", "pip"]:
+        pass  # pip's own affair
     elif words[:2] == ["python", "-m"] or words[0] in ours:
         module, *arguments = words[2:] if words[0] == "python" else [ours[words[0]], *words[1:]]
         module = bench_main.OWN.get(arguments[0], module) if arguments else module

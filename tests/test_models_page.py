@@ -1,5 +1,6 @@
 """Which model is loaded for everybody: the loading of another one, what a deployment allows, and how the app starts."""
 
+import asyncio
 import gc
 import threading
 import weakref
@@ -188,7 +189,7 @@ def test_limits_hold(studio: Studio, tmp_path: Path):
     answer = studio.press("press_run", session, replace(SETTINGS, steps=5))
     assert "Steps K lies in [0, 4] on this page" in answer["notice"]
     with pytest.raises(Exception, match="Steps K lies in"):
-        next(build_api(studio.shared)(PROMPT, critic="redness", steps=5))
+        asyncio.run(anext(build_api(studio.shared)(None, PROMPT, critic="redness", steps=5)))
     list(studio.drive(studio.press("press_run", session), session))
     live = {name: getattr(SETTINGS, name) for name in LIVE} | {"steps": 5}
     studio.press("press_run", session)

@@ -133,7 +133,8 @@ class Janus:
         except UnicodeEncodeError:
             raise InputError("The prompt holds half of a character (a lone surrogate). Type it again.") from None
         typed = tokenizer(prompt, add_special_tokens=False).input_ids
-        if control := [*self._control_words.findall(prompt), *(self._control[i] for i in typed if i in self._control)]:
+        met = (self._control[i] for i in typed if i in self._control)  # some tokenizers give one for an unknown word
+        if control := [*self._control_words.findall(prompt), *(c for c in met if c.lower() in prompt.lower())]:
             raise InputError(f"'{control[0]}' steers {self.name} and is nothing to draw. Take it out of the prompt.")
         text = self.read_prompt(prompt).text
         ids = tokenizer(text, add_special_tokens=False).input_ids

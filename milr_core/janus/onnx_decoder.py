@@ -29,14 +29,16 @@ class OnnxDecoder:
 
     def __init__(self, vqmodel: JanusVQVAE):
         self._vqmodel: Any = vqmodel
-        self._process = os.getpid()
-        self._session = onnx_session(_Graph(vqmodel).serialized(), torch.get_num_threads())
+        self._process, graph = os.getpid(), _Graph(vqmodel).serialized()
+        self._alone = self._session = onnx_session(graph, 1)
+        if torch.get_num_threads() > 1:
+            self._session = onnx_session(graph, torch.get_num_threads())
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        if os.getpid() != self._process:  # a forked process does not have the session's threads
-            return self._vqmodel.decode(tokens)
+        # A forked process has no threads but its own: there the session that needs no others draws.
+        session = self._session if os.getpid() == self._process else self._alone
         codes = self._vqmodel.quantize.get_codebook_entry(tokens)
-        (pixels,) = self._session.run(None, {"codes": codes.numpy(force=True)})
+        (pixels,) = session.run(None, {"codes": codes.numpy(force=True)})
         return torch.from_numpy(np.asarray(pixels))
 
 

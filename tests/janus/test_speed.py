@@ -23,7 +23,7 @@ def test_the_reference_loop_decodes_the_same_tokens(tiny, redness):
         state = start(tiny, redness, PROMPT, settings, workspace=workspace)
         for _ in range(2):
             state = advance(tiny, redness, state, settings, workspace=workspace)
-        ends.append((state.text_tokens, state.image_tokens))
+        ends.append((state.drawn.text_tokens, state.drawn.image_tokens))
     assert ends[0] == ends[1]
     uniform = torch.rand(2, 16, generator=torch.Generator().manual_seed(0))
     forced = torch.full((2, 16), FREE)

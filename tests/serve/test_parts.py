@@ -80,15 +80,21 @@ def test_a_replica_that_goes_away_is_told_and_the_search_goes_on_exactly(handle,
     lossy, made = RemoteEngine(Dying()), []
     job = lossy.check(Job(PROMPT, LONG, "oracle"))
     with pytest.raises(EngineError, match="went away. The steps so far are kept"):
-        for step in lossy.reason(job, SearchControl()):
+        for step in run(lossy, job, SearchControl()):
             made.append(step)
     assert len(made) == 2
     answers = []
-    with pytest.raises(gr.Error, match="went away"):
-        for answer in build_api(Studio(RemoteEngine(Dying())))(PROMPT, steps=10, threshold=1.0, seed=5):
+
+    async def ask() -> None:
+        async for answer in build_api(Studio(RemoteEngine(Dying())).shared)(
+            None, PROMPT, steps=10, threshold=1.0, seed=5
+        ):
             answers.append(answer)
+
+    with pytest.raises(gr.Error, match="went away"):
+        asyncio.run(ask())
     assert [len(answer["steps"]) for answer in answers] == [1, 2]
-    made += lossy.reason(job, SearchControl(), made[-1].state)
+    made += run(lossy, job, SearchControl(), made[-1].state)
     identical(made, alone)
 
 

@@ -25,10 +25,10 @@ def runs(all_runs: list[Run], shown: Run | None) -> list[dict[str, Any]]:
 
 def about(run: Run) -> str:
     method = run.planned.strategy
-    if run.steps and run.steps[-1].method == BEST_OF_N:
-        method = BEST_OF_N
-    elif run.steps and run.planned.steps == 0:
+    if run.steps and run.planned.steps == 0:
         method = "step 0"
+    elif run.steps and run.steps[-1].method == BEST_OF_N:
+        method = BEST_OF_N
     best = f"best {best_value(run.steps):.2f}" if run.steps else run.phase
     under_way = run.phase if run.steps and run.phase in (WAITING, RUNNING, PAUSED) else ""
     return " · ".join(part for part in (method, best, run.origin, under_way) if part)
