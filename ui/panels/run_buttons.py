@@ -42,6 +42,8 @@ class RunButtons:
         shown = [self.phase, *page.of_the_run]
         watch = self.ticket.change(self.watch, [self.ticket, session], shown, **WATCHES)
         self.phase.change(page.pressed, session, page.of_the_phase, **LATEST, **AT_ONCE)
+        # A step may be over between two looks, and then the phase has not changed.
+        watch.then(page.pressed, session, page.of_the_phase, **AT_ONCE)
         begun = [self.ticket, *page.everything]
         gr.on([page.run.click, prompt.submit], self.press_run, asked, begun, **ASKS)
         page.one_step.click(self.press_step, asked, begun, **ASKS)
