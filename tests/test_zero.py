@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import gradio as gr
+import gradio.oauth
 import pytest
 import torch
 from PIL import Image
@@ -219,7 +220,13 @@ def test_where_janus_cannot_be_loaded_the_embedded_model_stays_and_says_why(lend
     assert [name for _, name in models.choices] == [EMBEDDED] and "no-such-model was not loaded" in models.problem
 
 
-def test_a_visitor_may_sign_in_where_it_raises_the_quota(local: LocalEngine):
+def test_a_visitor_may_sign_in_where_it_raises_the_quota(local: LocalEngine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SYSTEM", "spaces")  # elsewhere gradio asks the hub who is signed in on this machine
+    monkeypatch.setenv("SPACE_ID", "somebody/studio")
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "SCOPES"):
+        monkeypatch.setattr(gradio.oauth, f"OAUTH_{name}", "x")
+    monkeypatch.setattr(gradio.oauth, "OPENID_PROVIDER_URL", "https://hub.example")
+
     def offered(sign_in: bool) -> list[gr.LoginButton]:
         demo = build_demo(local, "oracle", sign_in=sign_in)
         return [block for block in demo.blocks.values() if isinstance(block, gr.LoginButton)]
