@@ -85,9 +85,10 @@ def test_a_replica_that_goes_away_is_told_and_the_search_goes_on_exactly(handle,
     assert len(made) == 2
     answers = []
 
+    shared = Studio(RemoteEngine(Dying())).shared
+    shared.line.start = shared.line._in_thread  # as on the page
+
     async def ask() -> None:
-        shared = Studio(RemoteEngine(Dying())).shared
-        shared.line.start = shared.line._in_thread  # as on the page
         async for answer in build_api(shared)(None, PROMPT, steps=10, threshold=1.0, seed=5):
             answers.append(answer)
 
