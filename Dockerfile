@@ -1,5 +1,5 @@
-# The page for a Docker Space or plain Docker, on a CPU:   docker build -t milr .
-# on an NVIDIA GPU, whose torch brings CUDA with it:       docker build -t milr --build-arg TORCH_INDEX=https://pypi.org/simple .
+# The page for a Docker Space or plain Docker:             docker build -t milr .
+# for a CPU alone, a quarter of the size:                  … --build-arg TORCH_INDEX=URL of an index with torch's CPU builds
 # with Janus-Pro's weights inside:                         … --build-arg WEIGHTS=deepseek-community/Janus-Pro-1B
 # on a base that cannot change under its name:             … --build-arg BASE=python:3.12-slim@sha256:…
 ARG PYTHON=3.12
@@ -8,10 +8,10 @@ FROM ${BASE}
 
 # All but torch and what CUDA needs is pinned by hash (`make lock`); torch's wheels differ with the index.
 ARG TORCH=2.13.0
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX=
 COPY requirements-image.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/requirements.txt \
-    && pip install --no-cache-dir --disable-pip-version-check --extra-index-url "$TORCH_INDEX" "torch==$TORCH"
+    && pip install --no-cache-dir --disable-pip-version-check ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "torch==$TORCH"
 
 # Spaces run as user 1000, and so does this everywhere.
 RUN useradd --uid 1000 --create-home user

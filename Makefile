@@ -6,10 +6,10 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# On Linux pip takes a torch with CUDA, 5 GB instead of 1: where there is no NVIDIA GPU, the CPU build comes first.
-# TORCH= leaves the choice to pip.
+# On Linux pip takes a torch with CUDA, 5 GB instead of 1: where there is no NVIDIA GPU, the CPU build is tried first, from
+# pip's own indexes and from TORCH_INDEX, if one is given. TORCH= leaves the choice to pip.
 TORCH ?= $(shell test "$$(uname)" = Linux && ! command -v nvidia-smi > /dev/null && echo torch==2.13.0+cpu)
-TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
+TORCH_INDEX ?=
 
 .PHONY: demo test unit browser fuzz style check docs lock package docker-test clean
 
@@ -56,7 +56,7 @@ docker-test:
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -z "$(TORCH)" || $(PIP) --extra-index-url "$(TORCH_INDEX)" "$(TORCH)" || echo "No $(TORCH): pip chooses one."
+	test -z "$(TORCH)" || $(PIP) $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") "$(TORCH)" || echo "No $(TORCH): pip chooses one."
 	$(PIP) -e .
 	touch $@
 
