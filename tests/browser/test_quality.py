@@ -31,6 +31,7 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(900)  # axe goes over a long page twelve times
 def test_contrast_names_and_roles_hold_at_both_widths_light_and_dark(visit: Visit):
     page = prepared(visit, 2)
     found = {"empty": violations(page)}
