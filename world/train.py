@@ -30,7 +30,7 @@ SMALL_NOUNS = (
     "dog", "cat", "horse", "zebra", "elephant", "bird", "car", "bus", "bicycle", "airplane", "umbrella", "clock",
     "book", "chair", "cup", "banana", "apple", "pizza", "kite", "boat",
 )  # fmt: skip
-STEPS = {"decoder": 4000, "encoder": 2000, "language": 2600}
+STEPS = {"decoder": 6000, "encoder": 3000, "language": 3000}
 SMALL_STEPS = {"decoder": 500, "encoder": 300, "language": 600}
 BATCH = {"decoder": 4, "encoder": 4, "language": 24}
 
