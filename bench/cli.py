@@ -43,7 +43,7 @@ def _at_least(low: int):
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="janus-shapes", help="janus-shapes (default), a folder, or a hub id")
+    parser.add_argument("--model", default="janus-icons", help="janus-icons (default), a folder, or a hub id")
     parser.add_argument(
         "--critic", default="", help="judges, and guides methods that name no other; default: the suite's"
     )
@@ -58,7 +58,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_at_least(1), help="the first so many prompts")
     parser.add_argument("--seeds", type=_at_least(1), default=3, help="seeds 0 to N-1 (default 3)")
     parser.add_argument(
-        "--plans", choices=PLANS, help="of shapes: prompts whose plan at step 0 is wrong, right, or both"
+        "--plans", choices=PLANS, help="of the suite world: prompts whose plan at step 0 is wrong, right, or both"
     )
     parser.add_argument("--out", type=Path, help=f"the run's folder; default {RUNS}/ and a name; a rerun goes on there")
     parser.add_argument("--workers", type=_at_least(0), help="processes; 0 is this one (default: 2, or one a GPU)")

@@ -118,9 +118,9 @@ class Drawing:
 def compare_with_cpu(device: str, prompts: Sequence[str], rounds: int) -> Rows:
     """The embedded model: float32 tokens equal to the CPU's, graphs to eager's; bfloat16's agreement; speed."""
     models = {
-        "cpu": load_model("janus-shapes", "cpu"),
-        "float32": load_model("janus-shapes", device, torch.float32),
-        "bfloat16": load_model("janus-shapes", device, torch.bfloat16),
+        "cpu": load_model("janus-icons", "cpu"),
+        "float32": load_model("janus-icons", device, torch.float32),
+        "bfloat16": load_model("janus-icons", device, torch.bfloat16),
     }
     texts = {prompt: models["cpu"].text_of(Drawing(models["cpu"], prompt, "").text()) for prompt in prompts}
     drawings = {name: [Drawing(model, p, text) for p, text in texts.items()] for name, model in models.items()}

@@ -28,7 +28,7 @@ MOST_TOKENS = "at most 2 tokens"
 
 
 def _search(device: str, folder: Path, sender: Connection) -> None:
-    model = load_model("janus-shapes", device, torch.float32)
+    model = load_model("janus-icons", device, torch.float32)
     critic = load_critic("oracle", model=model)
     run = Trajectory.create(folder, model, "oracle", KILLED_PROMPT)
     for step in reason(model, critic, KILLED_PROMPT, KILLED):
@@ -50,7 +50,7 @@ def measure_kill(device: str, folder: Path) -> Rows:
     process.kill()
     process.join()
     yield figure("kill: until the process was gone", 1e3 * (time.perf_counter() - started), "ms")
-    model = load_model("janus-shapes", device, torch.float32)
+    model = load_model("janus-icons", device, torch.float32)
     critic = load_critic("oracle", model=model)
     run = Trajectory.open(folder)
     kept = len(run)

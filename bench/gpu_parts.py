@@ -19,7 +19,7 @@ from bench.gpu_latency import measure_kill, measure_stop_and_pause
 from bench.speed import machine, synchronize
 from bench.true_size import true_config, write_checkpoint
 from milr_core import Janus, SearchSettings, advance, load_critic, load_model, memory_needed, reason_together, start
-from shapes.model import make_config
+from world.model import make_config
 
 PROMPTS = ("two red circles left of a blue square", "three green triangles", "a large yellow star", "a black square")
 PROMPT = PROMPTS[0]

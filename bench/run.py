@@ -24,13 +24,13 @@ from milr_core.janus.weights import weights_hash
 logger = logging.getLogger(__name__)
 
 PLANS = ("all", "wrong", "right", "both")
-POOL_SETS = 6  # times the suite of shapes from which prompts are picked by their plan
+POOL_SETS = 6  # times the suite of the world from which prompts are picked by their plan
 PICKED = 100  # prompts picked, unless a limit says otherwise
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is asked for. plans: of `shapes`, the prompts whose plan is wrong or right at step 0, or as many of both."""
+    """What is asked for. plans: of `world`, the prompts whose plan is wrong or right at step 0, or as many of both."""
 
     folder: Path
     suite: str
@@ -63,8 +63,8 @@ def choose_items(run: Run, suite: Suite) -> tuple[Item, ...]:
     """The run's prompts. Picked by plan they are noted in the folder, so that a rerun need not pick again."""
     if run.plans == "all":
         return suite.limited(run.limit).items
-    if not suite.name.startswith("shapes"):
-        raise InputError("Plans are read in the world of shapes only: --plans needs --suite shapes.")
+    if not suite.name.startswith("world"):
+        raise InputError("Plans are read in the embedded world only: --plans needs --suite world.")
     if (run.folder / "run.json").exists():
         before = read_manifest(run.folder)
         if before.get("limit") == run.limit and before["fixed"].get("weights") == weights_hash(

@@ -209,7 +209,7 @@ def machine(device: str) -> str:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench speed", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda", "mps"), action="append", help="default: all there are")
-    parser.add_argument("--model", default="janus-shapes", help="a checkpoint to measure whole")
+    parser.add_argument("--model", default="janus-icons", help="a checkpoint to measure whole")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("runs/speed.json"))
     parser.add_argument("--write", action="store_true", help="write the table to docs/performance.md")

@@ -35,7 +35,7 @@ class Study:
     title: str
     methods: tuple[str, ...]
     show: Callable[[Results, "Study"], list[Section]]
-    suite: str = "shapes"
+    suite: str = "world"
     plans: str = "all"
     settings: Mapping[str, Any] = field(default_factory=dict)
 

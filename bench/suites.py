@@ -6,7 +6,6 @@ A suite also says how the benchmark's own evaluator wants images on disk, and ho
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,7 @@ from milr_core.critics.compbench import CATEGORIES as COMPBENCH
 from milr_core.critics.geneval_spec import TAGS as GENEVAL
 from milr_core.critics.wise_spec import SCALES, read_items
 from milr_core.errors import InputError
-from shapes.sampling import SPLITS, prompt_set
 
-SHAPES_PER_CATEGORY = 50
 WISE = {"wise": SCALES["original"], "wise-verified": SCALES["verified"]}
 
 
@@ -43,23 +40,6 @@ class Suite:
 
     def limited(self, limit: int | None) -> "Suite":
         return replace(self, items=self.items[:limit])
-
-
-def shapes(split: str = "test", sets: int = 1) -> Suite:
-    """The embedded world's held-out prompts, categories in turn so that any first n are balanced.
-
-    sets: how many times 50 prompts a category to draw; the first are the model card's.
-    """
-    if split not in SPLITS or split == "train":
-        raise InputError(f"The suite shapes has the splits validation and test; got '{split}'.")
-    by_category: dict[str, dict[str, Item]] = {}
-    for seed in range(sets):
-        for prompt in prompt_set(split, SHAPES_PER_CATEGORY, seed):
-            own = by_category.setdefault(prompt.category, {})
-            name = f"{prompt.category}-{len(own):03d}"
-            own.setdefault(prompt.text(), Item(name, prompt.text(), prompt.category, len(own), prompt.spec()))
-    rows = zip_longest(*(own.values() for own in by_category.values()))
-    return Suite(f"shapes:{split}", tuple(item for item in chain.from_iterable(rows) if item), "oracle")
 
 
 def geneval(path: Path) -> Suite:
@@ -143,7 +123,6 @@ SUITES = {
     "world": "the embedded world: world (its test split), world:validation",
     "geneval-like": "GenEval's six kinds of task in the embedded world's own test split",
     "riddles": "WISE's six fields in the embedded world: held-out ways to ask for its facts",
-    "shapes": "the embedded world: shapes (its test split), shapes:validation",
     "geneval": f"geneval:{world_suites.GENEVAL_FILE}; alone: where {world_suites.GENEVAL_VARIABLE} says, or downloaded",
     "compbench": "compbench (downloaded), compbench:FOLDER of *_val.txt, or compbench:color_val.txt",
     "wise": "wise:FOLDER or JSON of the original release, whose scores the paper reports",
@@ -162,9 +141,7 @@ def load_suite(name: str, sets: int = 1, embedded: bool = False) -> Suite:
     """
     kind, _, rest = name.partition(":")
     path = Path(rest or name)
-    if kind == "shapes":
-        suite = shapes(rest or "test", sets)
-    elif kind in WORLD:
+    if kind in WORLD:
         suite = of_world(kind, rest, sets)
     elif kind == "geneval":
         suite = geneval_of(rest, embedded)

@@ -31,7 +31,7 @@ from milr_core.janus.catalog import DTYPES, QUANTIZATIONS, shapes_of
 from milr_core.janus.memory import memory_of
 from milr_core.janus.placement import placement_of
 from milr_core.janus.weights import write_weights
-from shapes.model import CHAT_TEMPLATE, IMAGE, make_generation_config, make_tokenizer, vocabulary
+from world.model import CHAT_TEMPLATE, IMAGE, make_generation_config, make_tokenizer, vocabulary
 
 SIZES = {"1b": "deepseek-community/Janus-Pro-1B", "7b": "deepseek-community/Janus-Pro-7B"}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "models.md"

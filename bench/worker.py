@@ -31,8 +31,8 @@ from milr_core.janus.decode import keep_going
 from milr_core.janus.devices import default_device
 from milr_core.state import Cost
 from milr_core.together import Searching, taking_turns, together
-from shapes.plans import plan_is_right
-from shapes.prompts import PromptError, parse
+from world.plans import plan_is_right
+from world.prompts import PromptError, parse
 
 
 @dataclass(frozen=True)
@@ -229,10 +229,10 @@ class Desk:
 
 
 def tags(item: Item, first_text: str) -> dict[str, bool]:
-    """What is known of a prompt beside its category: in the world of shapes, whether the plan at step 0 is right."""
+    """What is known of a prompt beside its category: in the embedded world, whether the plan at step 0 is right."""
     if not first_text or not {"include", "exclude"} <= item.metadata.keys():
         return {}
     try:
         return {"plan_right": plan_is_right(first_text, parse(item.prompt))}
-    except PromptError:  # GenEval's prompts have the same structure and are of another world
+    except PromptError:  # of another model, in words that the embedded world does not have
         return {}

@@ -113,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
     folder = Path(argv[0]) if argv else Path(__file__).parent
     for old in folder.glob("*.zip"):
         old.unlink()
-    index = list(record(load_model("janus-shapes", device="cpu"), folder))
+    index = list(record(load_model("janus-icons", device="cpu"), folder))
     (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ PROMPT = "as many squares as wheels on a car above a black circle"
 
 
 def main(argv: Sequence[str]) -> None:
-    model = load_model("janus-shapes")
+    model = load_model("janus-icons")
     critic = load_critic("oracle")  # guides the search
     watching = load_critic("self", model=model)  # the model's own opinion, which the search never hears
     settings = SearchSettings(steps=6, threshold=1.0, seed=0)

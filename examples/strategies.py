@@ -14,7 +14,7 @@ STEPS = 6
 
 def main(argv: Sequence[str]) -> None:
     prompt = argv[0] if argv else PROMPT
-    model, critic = load_model("janus-shapes"), load_critic("oracle")
+    model, critic = load_model("janus-icons"), load_critic("oracle")
     print(f"{'':10} {'best':>5} {'images':>7} {'tokens':>7} {'seconds':>8}")
     for name in ("joint", "text", "image", "best-of-n"):
         if name == "best-of-n":  # the first image and STEPS more, as a search makes

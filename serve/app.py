@@ -59,7 +59,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     made = _Parser(prog="python -m serve", description="MILR Studio as replicas behind one address, on Ray Serve.")
-    made.add_argument("--model", default=env.get("MILR_MODEL", "janus-shapes"), help="embedded name, folder or hub id")
+    made.add_argument("--model", default=env.get("MILR_MODEL", "janus-icons"), help="embedded name, folder or hub id")
     made.add_argument("--critic", default=env.get("MILR_CRITIC", "oracle"), help="critic chosen at first")
     made.add_argument("--pages", type=replicas, default=(2, 2), metavar="N", help="replicas of the page: 2, or 2-6")
     made.add_argument("--models", type=replicas, default=(2, 2), metavar="N", help="replicas of the model: 2, or 1-4")

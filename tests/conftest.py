@@ -19,8 +19,8 @@ from transformers import (
 from transformers.models.janus.image_processing_pil_janus import JanusImageProcessorPil
 
 from milr_core import Critic, Janus, Score, load_model
-from shapes.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
-from shapes.train import CHECKPOINT
+from world.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
+from world.train import CHECKPOINT
 from tests.ui_helpers import Studio
 from ui.engines.local import LocalEngine
 from ui.redraw_pace import Pace
@@ -77,7 +77,7 @@ def tiny(tiny_folder: Path) -> Janus:
 @pytest.fixture(scope="session")
 def embedded() -> Janus:
     assert CHECKPOINT.is_dir(), "the embedded checkpoint is part of the repository"
-    return load_model("janus-shapes", device="cpu")
+    return load_model("janus-icons", device="cpu")
 
 
 class Redness(Critic):

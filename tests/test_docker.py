@@ -62,7 +62,7 @@ def test_every_source_of_a_copy_exists_and_is_not_ignored():
     assert values("COPY") == ["requirements-image.txt /tmp/requirements.txt", "--chown=user . ."]
     assert (ROOT / "requirements-image.txt").is_file() and kept(PurePath("requirements-image.txt"))
     names = {str(path) for path in copied()}
-    wanted = ("app.py", "assets/janus-shapes/model.safetensors", "examples/index.json", "ui/layout.css")
+    wanted = ("app.py", "assets/janus-icons/model.safetensors", "examples/index.json", "ui/layout.css")
     assert {*wanted, "milr_core/search.py", "shapes/oracle.py"} <= names
 
 

@@ -236,7 +236,7 @@ def test_the_first_model_is_sized_for_the_machine():
 def test_on_a_space_the_embedded_model_takes_the_place_of_one_that_fails():
     engine, models = app.first_engine(app.Plan("no-such-model", stay=True))
     assert engine.facts.name == EMBEDDED and models.loaded == EMBEDDED
-    assert "no-such-model was not loaded, and janus-shapes takes its place. There is no model" in models.problem
+    assert "no-such-model was not loaded, and janus-icons takes its place. There is no model" in models.problem
     with pytest.raises(InputError, match="There is no model"):
         app.first_engine(app.Plan("no-such-model"))
 

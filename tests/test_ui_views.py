@@ -307,7 +307,7 @@ def test_the_method_is_told_in_four_sentences():
 
 
 def recipe(steps: list[Step], **more) -> Recipe:
-    return Recipe("it's two red circles", "janus-shapes", "oracle", steps, **more)
+    return Recipe("it's two red circles", "janus-icons", "oracle", steps, **more)
 
 
 def test_a_change_of_settings_is_in_every_exported_text(steps: list[Step]):

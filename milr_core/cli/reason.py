@@ -43,7 +43,7 @@ def _number(text: str) -> float | int | str:
 def add(commands: Any) -> None:
     run = commands.add_parser("reason", help="search for a better image of a prompt")
     run.add_argument("prompt", nargs="?", help="what to draw (not needed with --resume)")
-    run.add_argument("--model", default=None, help="janus-shapes (default), a folder, or a Hugging Face id")
+    run.add_argument("--model", default=None, help="janus-icons (default), a folder, or a Hugging Face id")
     run.add_argument("--critic", default=None, help=f"{', '.join(CRITICS)}, or a mixture: 0.7*oracle+0.3*self")
     run.add_argument(
         "--observer", action="append", metavar="NAME", help="a critic that scores every step and is never listened to"
@@ -121,7 +121,7 @@ def run_reason(args: argparse.Namespace) -> int:
         settings = _settings(args, before or SearchSettings())
         dtype = getattr(torch, args.dtype) if args.dtype else None
         with loading_bar(args.json) as progress:
-            name = args.model or (header.model.id if header else "janus-shapes")
+            name = args.model or (header.model.id if header else "janus-icons")
             model = load_model(name, args.device, dtype, args.quantization, progress)
         if before is None and args.preset is None:
             settings = _settings(args, recommended_settings(model.recommended))

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--spec", metavar="JSON", help="for geneval: its structure of the prompt, or a file that holds it"
     )
-    command.add_argument("--model", default="janus-shapes", help="for the critic self: the Janus that judges")
+    command.add_argument("--model", default="janus-icons", help="for the critic self: the Janus that judges")
     command.add_argument("--device", help="cpu, cuda, …; default: a GPU if there is one")
     command.add_argument("--json", action="store_true", help="one JSON object")
     add_critic_options(command)

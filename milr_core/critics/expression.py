@@ -22,7 +22,7 @@ from milr_core.errors import InputError
 from milr_core.janus import Janus
 
 CRITICS = {
-    "oracle": "the world of shapes' own judge: reads the pixels, follows GenEval's rules",
+    "oracle": "the embedded world's own judge: reads the pixels, follows GenEval's rules",
     "self": "the model judges its own image: its probability of 'yes'",
     "gpt-4o": "GPT-4o or any model behind an OpenAI-compatible endpoint: alignment from 0 to 10",
     "unified": "UnifiedReward, a vision-language model trained to mark images: alignment and quality",
@@ -36,7 +36,7 @@ CRITICS = {
 # Found when asked for: the oracle belongs to the embedded model's world, which the engine does not import, and the
 # others bring libraries that a search without them has no need to wait for.
 _HOMES = {
-    "oracle": "shapes.oracle:Oracle",
+    "oracle": "world.oracle:Oracle",
     "self": "milr_core.critics.self_reward:SelfReward",
     "gpt-4o": "milr_core.critics.gpt4o:Gpt4o",
     "unified": "milr_core.critics.unified:Unified",

@@ -121,10 +121,16 @@ DEEPSEEK_LICENCE = (
 READERS = {"world": "world.prompts:read"}
 """Who reads prompts for a checkpoint, by the name that its milr.json gives: a file names none that is not here."""
 
+GONE = {
+    "janus-shapes": "janus-shapes is gone: janus-icons took its place, with real things for shapes. Runs recorded with "
+    "janus-shapes still open and replay.",
+}
+"""Names that earlier versions knew, and what to say to whoever asks for them."""
+
 MODELS: dict[str, ModelInfo] = {
     info.name: info
     for info in (
-        ModelInfo("janus-shapes", "Janus-Shapes (embedded, no download)", "Apache-2.0"),
+        ModelInfo("janus-icons", "Janus-Icons (embedded, no download)", "Apache-2.0"),
         ModelInfo("deepseek-community/Janus-Pro-1B", "Janus-Pro 1B", DEEPSEEK_LICENCE, (2048, 24, 16, 5632)),
         ModelInfo("deepseek-community/Janus-Pro-7B", "Janus-Pro 7B", DEEPSEEK_LICENCE, (4096, 30, 32, 11008)),
     )
@@ -141,6 +147,8 @@ def local_folder(name: str) -> Path | None:
         return Path(name)
     if (ASSETS / name / "config.json").is_file():
         return ASSETS / name
+    if name in GONE:
+        raise InputError(GONE[name])
     if name.count("/") != 1 or name.startswith(("/", ".")):
         known = ", ".join(sorted(p.parent.name for p in ASSETS.glob("*/config.json")))
         raise InputError(

@@ -43,7 +43,7 @@ def load_model(
         InputError: no such model, a checkpoint that is no Janus, not enough memory, or a package is missing.
     """
     if not isinstance(name, str) or not name:
-        raise InputError("Name a model: janus-shapes, deepseek-community/Janus-Pro-1B, or a folder.")
+        raise InputError("Name a model: janus-icons, deepseek-community/Janus-Pro-1B, or a folder.")
     progress = progress or silent
     name = ALIASES.get(name, name)
     device = str(device_here(device))

@@ -47,8 +47,8 @@ def app_url(tmp_path_factory: pytest.TempPathFactory, app_log: list[str]) -> Ite
     temp = str(tmp_path_factory.mktemp("gradio"))
     tiny = write_tiny_janus(tmp_path_factory.mktemp("models") / "tiny-janus")
     env = os.environ | {"PORT": str(free_port()), "HOST": "127.0.0.1", "GRADIO_TEMP_DIR": temp, "OMP_NUM_THREADS": "1"}
-    env |= {"MILR_MODELS": f"{tiny},janus-shapes"}
-    command = [sys.executable, "app.py", "--model", "janus-shapes", "--critic", "oracle"]
+    env |= {"MILR_MODELS": f"{tiny},janus-icons"}
+    command = [sys.executable, "app.py", "--model", "janus-icons", "--critic", "oracle"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     watchdog = threading.Timer(START_SECONDS, process.kill)
     watchdog.start()

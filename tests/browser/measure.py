@@ -122,7 +122,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     expect.set_options(timeout=PATIENCE_MS)
-    model, critic = load_model("janus-shapes", "cpu"), load_critic("oracle")
+    model, critic = load_model("janus-icons", "cpu"), load_critic("oracle")
     with sync_playwright() as playwright:
         executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])

@@ -300,5 +300,5 @@ def test_unified_asks_again_and_then_says_so(folders, images):
 
 def test_self_writes_its_verdict_out_or_fails(embedded):
     critic = load_critic("self", model=embedded, protocol="json")
-    with pytest.raises(CriticError, match="janus-shapes.*(no verdict|has room)"):
+    with pytest.raises(CriticError, match="janus-icons.*(no verdict|has room)"):
         critic.score([Image.new("RGB", (96, 96))] * 2, "two red circles")

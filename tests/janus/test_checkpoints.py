@@ -105,7 +105,7 @@ def test_the_command_says_it_in_one_line(folder, tmp_path, capsys):
 def test_a_device_that_is_not_here_is_refused(word, tmp_path, capsys):
     if not word:
         with pytest.raises(InputError, match="There is no device ''. This machine has cpu"):
-            load_model("janus-shapes", word)
+            load_model("janus-icons", word)
         return
     assert main(["reason", "two red circles", "--device", word, "--out", str(tmp_path / "run")]) == 2
     said = capsys.readouterr().err

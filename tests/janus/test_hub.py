@@ -87,7 +87,7 @@ def test_a_model_is_fetched_once_and_is_the_same(hub, embedded, monkeypatch):
 
 
 def test_memory_is_known_without_the_weights(hub):
-    assert memory_needed("maker/janus-small", "cpu") == memory_needed("janus-shapes", "cpu")
+    assert memory_needed("maker/janus-small", "cpu") == memory_needed("janus-icons", "cpu")
     assert not [one for one in hub.asked if "safetensors" in one]
 
 

@@ -70,9 +70,9 @@ def test_what_does_not_fit_is_refused_before_loading_with_what_does(tiny_folder,
     with pytest.raises(InputError) as refused:
         load_model("deepseek-ai/Janus-Pro-7B", "cpu")
     assert "Janus-Pro-7B needs 3" in str(refused.value) and "20.0 GB are free" in str(refused.value)
-    assert str(refused.value).endswith("What fits: dtype bfloat16, deepseek-community/Janus-Pro-1B, janus-shapes.")
+    assert str(refused.value).endswith("What fits: dtype bfloat16, deepseek-community/Janus-Pro-1B, janus-icons.")
     free(1)
-    with pytest.raises(InputError, match=r"What fits: janus-shapes\.$"):
+    with pytest.raises(InputError, match=r"What fits: janus-icons\.$"):
         load_model("deepseek-community/Janus-Pro-1B", "cpu", torch.bfloat16)
     free(0.001)
     with pytest.raises(InputError, match="Nothing smaller fits either"):
@@ -97,7 +97,7 @@ def test_on_cuda_layers_wait_in_main_memory_where_the_device_is_too_small(monkey
     with pytest.raises(InputError, match="What fits: quantization 8bit, quantization 4bit, .*pip install accelerate"):
         placement_of(name, config, "cuda", torch.bfloat16, None)
     room["cpu"] = 1e9
-    with pytest.raises(InputError, match=r"janus-shapes\.$"):
+    with pytest.raises(InputError, match=r"janus-icons\.$"):
         placement_of(name, config, "cuda", torch.bfloat16, None)
     monkeypatch.undo()
     room["cuda"] = 80e9
@@ -107,9 +107,9 @@ def test_on_cuda_layers_wait_in_main_memory_where_the_device_is_too_small(monkey
 
 def test_a_quantization_that_cannot_be_is_refused(monkeypatch, capsys):
     with pytest.raises(InputError, match="8bit or 4bit, or not given; got '3bit'"):
-        load_model("janus-shapes", "cpu", quantization="3bit")
+        load_model("janus-icons", "cpu", quantization="3bit")
     with pytest.raises(InputError, match="needs a CUDA device; this is 'cpu'. Leave it out"):
-        load_model("janus-shapes", "cpu", quantization="4bit")
+        load_model("janus-icons", "cpu", quantization="4bit")
     monkeypatch.setattr(placement, "find_spec", lambda package: None)
     with pytest.raises(InputError, match="pip install bitsandbytes accelerate"):
         placement.check_quantization("8bit", "cuda")

@@ -33,7 +33,7 @@ from ui.session import Session
 
 @pytest.fixture(scope="module")
 def handle():
-    return ray_serve.run(ray_serve.deployment(ModelReplica).bind("janus-shapes", "cpu"), _local_testing_mode=True)
+    return ray_serve.run(ray_serve.deployment(ModelReplica).bind("janus-icons", "cpu"), _local_testing_mode=True)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_page_says_once_which_replica_it_is(engine):
     with TestClient(page_app(engine, "oracle", Limits(), "page-1")) as browser:
         first = browser.get("/")
         assert first.status_code == 200 and first.headers["set-cookie"].startswith(f"{COOKIE}=page-1;")
-        assert "janus-shapes" in browser.get("/config").text and "set-cookie" not in browser.get("/config").headers
+        assert "janus-icons" in browser.get("/config").text and "set-cookie" not in browser.get("/config").headers
         browser.cookies = {COOKIE: "page-2"}
         assert f"{COOKIE}=page-1" in browser.get("/config").headers["set-cookie"]
 

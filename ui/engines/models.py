@@ -19,7 +19,7 @@ from ui.panels.words import seconds
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED, JANUS_PRO = "janus-shapes", "deepseek-community/Janus-Pro-1B"
+EMBEDDED, JANUS_PRO = "janus-icons", "deepseek-community/Janus-Pro-1B"
 
 BYTES_A_SECOND = 1e10
 """That two cores of a CPU read from memory: what limits a large model there, since every token reads all weights."""

@@ -14,7 +14,7 @@ PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "results.md"
 MISSING = (
     "No results are published here: an installed package has none, a checkout has them in `docs/results.md`. "
     "They are made by\n\n"
-    "    python -m bench run --suite shapes --methods step0,joint,best-of-n-early --limit 100 --seeds 3 --out RUN\n"
+    "    python -m bench run --suite world --methods step0,joint,best-of-n-early --limit 100 --seeds 3 --out RUN\n"
     "    python -m bench report RUN --docs docs/results.md\n"
 )
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^()\s]+)\)")
