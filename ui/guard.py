@@ -7,13 +7,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.routing import Mount
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.limits import Limits
 from ui.panels.plot import PLOTLY
 from ui.panels.scripted import FILES, runs_folder
 from ui.tabs.results import PUBLISHED
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+"""With the docs beside it; not in an installed package."""
 
 POLICY = "; ".join(
     (
@@ -55,8 +59,10 @@ class Headers:
 def web_options(limits: Limits) -> dict[str, Any]:
     """Keyword arguments of the FastAPI application: routes of the page's files, and what every answer passes."""
     folders = {"run": runs_folder(), "results": PUBLISHED.with_suffix(""), "plotly": Path(PLOTLY).parent}
+    folders |= {"docs": README.parent / "docs"}
     routes = [
         Mount(f"/{FILES}/{name}", StaticFiles(directory=folder, check_dir=False)) for name, folder in folders.items()
     ]
+    routes += [Route(f"/{FILES}/readme", lambda _: FileResponse(README, media_type="text/plain"))]
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))] if limits.hosts else []
     return {"routes": routes, "middleware": [*hosts, Middleware(Headers)]}

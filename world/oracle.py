@@ -145,7 +145,8 @@ def judge(image: Image.Image, spec: dict[str, Any], strict: bool = False) -> Sco
     correct = not verdict.wrong
     value = 1.0 if correct else 0.8 * sum(verdict.parts.values()) / len(verdict.parts)
     why = "; ".join(verdict.wrong)
-    reason = ("Right." if correct else f"{why[0].upper()}{why[1:]}.") + seen
+    right = "All that was asked for is there." if extras else "Right."
+    reason = (right if correct else f"{why[0].upper()}{why[1:]}.") + seen
     raw = {
         "correct": correct,
         "strict_correct": by_rules and not extras,
