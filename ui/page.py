@@ -43,7 +43,7 @@ class Page:
         self.in_force = {name: gr.HTML("", elem_id=f"in-force-{name}", render=False) for name in SLIDERS}
         small: dict[str, Any] = {"min_width": 44, "render": False}
         self.run = gr.Button("Run", variant="primary", elem_id="run", **small)
-        self.dice = gr.Button("🎲", elem_id="dice", **small)
+        self.dice = gr.Button("⚄ Again", elem_id="dice", **small)
         self.pause = gr.Button("Pause", interactive=False, elem_id="pause", **small)
         self.resume = gr.Button("Resume", visible=False, elem_id="resume", **small)
         self.one_step = gr.Button("Step", elem_id="one-step", **small)

@@ -20,9 +20,9 @@ from ui.session import NO_OBSERVER, PACES, PAUSED, RUNNING, WAITING, Session
 from ui.shared_state import SharedState
 
 LABELS = {
-    "text_ratio": "λt: share of the words that move",
-    "image_ratio": "λv: share of the cells that move",
-    "lr": "Learning rate: how far they move",
+    "text_ratio": "λt: share of words moved",
+    "image_ratio": "λv: share of cells moved",
+    "lr": "Learning rate",
 }
 """Of the sliders in sight, which have no room for a knob's help."""
 

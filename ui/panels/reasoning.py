@@ -58,7 +58,7 @@ def reasoning(step: Step | None, other: Step | None = None) -> str:
     ours = aligned(step.text, step.token_strings)
     theirs = aligned(other.text, other.token_strings) if other else []
     edits = text_diff(step.text_tokens, other.text_tokens) if other else [("kept", i) for i in range(len(ours))]
-    links = linked(step.token_strings, step.score.boxes), set()
+    links = linked(step.token_strings, step.score.boxes)
     spans: tuple[list[str], list[str]] = ([], [])
     at = 0
     for edit, i in edits:

@@ -57,6 +57,7 @@ class Compare:
         self.compare.click(self.press_compare, asked, [self.ticket, *shown], **ASKS)
         weighed = [self.methods, prompt, *controls.weighed]
         gr.on([tab.select, self.methods.change], self.expect, weighed, self.estimate, **LATEST, **TYPED)
+        tab.select(self.shown, session, shown, **AT_ONCE)  # the visitor's own lane may have grown meanwhile
         self.cancel.click(self.press_cancel, session, shown, **AT_ONCE)
         self.table.inspect(self.inspect, session, [tabs, *page.everything], **AT_ONCE)
 

@@ -62,7 +62,6 @@ class Inspector:
 
     def _panels(self) -> None:
         page = self.page
-        page.runs.render()
         with gr.Row(elem_id="now"):
             with gr.Column(min_width=300, elem_id="picture", elem_classes="card"):
                 page.stage.render()
@@ -72,8 +71,9 @@ class Inspector:
                 build_overlays()
             with gr.Column(min_width=260, elem_id="words"):
                 page.score.render()
-                page.flags.render()
                 page.reasoning.render()
+                page.flags.render()
+        page.runs.render()
         page.plot.render()
         with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
             page.settings.render()
