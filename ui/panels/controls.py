@@ -88,7 +88,6 @@ class Controls:
             for name in SLIDERS:
                 self.knobs[name].render()
                 self.page.in_force[name].render()
-            self.page.fork.render()
 
     def more(self) -> None:
         """All else, in accordions."""

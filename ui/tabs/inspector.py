@@ -69,6 +69,7 @@ class Inspector:
                 page.stepper.render()
                 self.against, self.against_step = build_against()
                 build_overlays()
+                page.fork.render()
             with gr.Column(min_width=260, elem_id="words"):
                 page.score.render()
                 page.reasoning.render()
