@@ -23,7 +23,7 @@ from milr_core.export.words import ADDED, REMOVED, Word, changed, changes, marke
 
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.zip"))
 IMPROVES = next(path for path in EXAMPLES if path.stem == "improves")
-ASKED = {"prompt": "two red circles", "model": "janus-icons", "weights_hash": "0" * 64, "critic": "oracle"}
+ASKED = {"prompt": "two red dogs", "model": "janus-icons", "weights_hash": "0" * 64, "critic": "oracle"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`&lt;\u202e<style>*{}"
 
 

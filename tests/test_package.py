@@ -62,7 +62,7 @@ def test_the_wheel_holds_the_packages_and_their_data_and_nothing_else(built: Pat
     assert wheel.name == f"milr_studio-{milr_core.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    wanted = ["milr_core", "ui", "shapes", "world", "bench", "serve", "examples", "assets"]
+    wanted = ["milr_core", "ui", "world", "bench", "serve", "examples", "assets"]
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {*wanted, "app.py"}
     kept = {".py", ".json", ".jinja", ".safetensors", ".zip", ".js", ".css", ".html"}
@@ -80,7 +80,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path):
 
 
 def test_milr_searches_with_the_embedded_model(run: Run):
-    done = run("milr", "reason", "two red circles", "--steps", "1", "--threshold", "1", "--json")
+    done = run("milr", "reason", "two red dogs", "--steps", "1", "--threshold", "1", "--json")
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["index"] for line in done.stdout.splitlines()] == [0, 1]
 

@@ -51,7 +51,7 @@ def test_export_holds_the_whole_run(exported: tuple[Session, list]):
         assert image.format == "WEBP" and image.n_frames == 5
     with zipfile.ZipFile(bundle) as archive:
         assert sum(name.endswith(".safetensors") for name in archive.namelist()) == 5
-    assert link.startswith("http://here/?prompt=two+red+circles&critic=redness") and notice == ""
+    assert link.startswith("http://here/?prompt=two+red+dogs&critic=redness") and notice == ""
     assert "reason" in command and "SearchSettings(" in python
 
 
