@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("runs", type=Path, nargs=2, metavar="RUN")
     commands.add_parser("speed", help="how fast the engine is")
     commands.add_parser("gpu", help="all that only a GPU can tell, in one run of minutes")
-    commands.add_parser("true-size", help="what Janus-Pro's shapes take, with random weights")
+    commands.add_parser("true-size", help="what Janus-Pro's real sizes take, with random weights")
     return top
 
 

@@ -26,7 +26,7 @@ from milr_core.janus.decode import FREE, keep_going
 from milr_core.janus.transformer import FusedLayer, LanguageStack
 from milr_core.janus.workspace import Workspace
 
-PROMPT = "two red circles left of a blue square"
+PROMPT = "two red dogs left of a blue car"
 STEPS_TIMED = 4
 ABOUT = """\
 Written by `python -m bench speed --write`. Ratios are medians over rounds in which both sides were measured in turns.

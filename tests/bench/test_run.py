@@ -206,7 +206,7 @@ def test_bad_input_is_a_message_and_code_2(arguments, tmp_path, capsys):
     out = str(tmp_path / "run")
     bad = {
         "no method": ["--methods", "jont"], "lr lies in": ["--lr", "-1"], "1 or more": ["--seeds", "0"],
-        "the world only": ["--plans", "wrong"], "no critic": ["--critic", "nobody"],
+        "embedded world only": ["--plans", "wrong"], "no critic": ["--critic", "nobody"],
     }  # fmt: skip
     for says, extra in bad.items():
         assert main([*arguments, "--out", out, "--workers", "0", *extra]) == 2

@@ -15,7 +15,7 @@ from tests.browser.test_quality import violations
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
-IMPROVES = Path(__file__).resolve().parents[2] / "examples" / "improves.zip"
+IMPROVES = Path(__file__).resolve().parents[1] / "old" / "janus-shapes.zip"
 Open = Callable[..., Page]
 
 
