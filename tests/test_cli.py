@@ -113,9 +113,9 @@ def test_interrupt_keeps_the_steps_so_far(tmp_path):
     [
         ([], "Give a prompt"),
         ([""], "prompt is empty"),
-        (["dog " * 200], "Shorten it"),
+        (["dog " * 200], "longer than 400 characters"),
         (["a red dragon"], "dragon"),
-        (["red dog green"], "green"),
+        (["eleven dogs"], "11"),
         (["two red dogs", "--text-ratio", "0"], "(0, 1]"),
         (["two red dogs", "--image-ratio", "1.5"], "(0, 1]"),
         (["two red dogs", "--lr", "nan"], "lr is a finite number"),
