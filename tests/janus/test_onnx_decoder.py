@@ -7,7 +7,7 @@ import torch
 from transformers import JanusVQVAE, JanusVQVAEConfig
 
 from milr_core.janus.backends import pixel_decoder
-from milr_core.janus.onnx_decoder import OnnxDecoder
+from milr_core.janus.onnx_decoder import OnnxDecoder, _Graph
 
 
 def random_decoder(**changed) -> JanusVQVAE:
@@ -34,6 +34,20 @@ def test_the_graph_draws_the_same_pixels_one_image_or_several(blocks):
     assert slow.shape == (3, 3, 192, 192) and slow.std() > 0.2
     torch.testing.assert_close(decode(tokens), slow, rtol=0, atol=1 / 2550)
     torch.testing.assert_close(decode(tokens[1:2]), slow[1:2], rtol=0, atol=1 / 2550)
+
+
+def test_branches_that_add_nothing_are_left_out_and_change_no_pixel():
+    model = random_decoder(num_res_blocks=1)
+    whole = len(_Graph(model).serialized())
+    with torch.no_grad():
+        for block in (model.decoder.up[-1].block[0], model.decoder.up[1].block[1], model.decoder.mid.block_1):
+            block.conv2.weight.zero_()
+            block.conv2.bias.zero_()
+    assert len(_Graph(model).serialized()) < whole
+    tokens = torch.randint(0, 20, (2, 36), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        slow = model.decode(tokens)
+    torch.testing.assert_close(pixel_decoder(model)(tokens), slow, rtol=0, atol=1 / 2550)
 
 
 def test_the_embedded_model_draws_the_same_image(embedded):
