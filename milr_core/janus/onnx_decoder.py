@@ -53,8 +53,10 @@ def drawable(vqmodel: JanusVQVAE) -> bool:
 
 
 def _adds_nothing(last: nn.Conv2d) -> bool:
-    """Whether a residual branch that ends in this convolution is zero everywhere: a checkpoint may leave blocks idle, and
-    at an image's full size they would take most of the time."""
+    """Whether a residual branch that ends in this convolution is zero everywhere.
+
+    A checkpoint may leave blocks idle: at an image's full size they would take most of the time.
+    """
     return not last.weight.any() and (last.bias is None or not last.bias.any())
 
 
