@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from world.facts import FACT_OF, FACTS
+from world.facts import FACTS
 from world.nouns import KINDS, NOUNS
 from world.phrases import (
     CATEGORIES,
