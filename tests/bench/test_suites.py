@@ -169,8 +169,8 @@ def test_suite_and_critic_read_the_same_files(tmp_path):
 
 def test_any_first_prompts_of_the_world_are_balanced():
     items = load_suite("world").items
-    assert len(items) == len({item.id for item in items}) == 350
-    for limit in (7, 70):
+    assert len(items) == len({item.id for item in items}) == 400
+    for limit in (8, 80):
         counts = [sum(i.category == c for i in items[:limit]) for c in {i.category for i in items}]
-        assert set(counts) == {limit // 7}
+        assert set(counts) == {limit // 8}
     assert not {i.prompt for i in items} & {i.prompt for i in load_suite("world:validation").items}
