@@ -1,7 +1,7 @@
 """Records the shipped example runs with the embedded model: python -m examples.record [FOLDER].
 
-For each thing that there is to see it tries prompts and seeds until a run shows it, and says so where none does. Nothing
-is chosen by hand but what is looked for, so that it can be run again on other weights; it takes some minutes at most.
+For each thing that there is to see it tries prompts and seeds until a run shows it, and says so where none does. Only
+what is looked for is chosen by hand, so that it can be run again on other weights; it takes some minutes at most.
 """
 
 import json

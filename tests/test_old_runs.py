@@ -1,4 +1,4 @@
-"""The embedded model of earlier versions, janus-shapes: its name says what took its place, its runs are looked at only."""
+"""The embedded model of earlier versions, janus-shapes: its name says what took its place; its runs open, and end."""
 
 from collections.abc import Callable
 from pathlib import Path

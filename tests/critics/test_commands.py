@@ -10,8 +10,8 @@ from milr_core import InputError, load_critic
 from milr_core.cli import main
 from milr_core.critics import CRITICS, critic_class
 from milr_core.critics.base import READY, UNLOADED
-from world.scene import Item, render
 from tests.critics import tiny
+from world.scene import Item, render
 
 RIGHT = [Item("dog", "red", "left"), Item("dog", "red", "top")]
 
