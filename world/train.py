@@ -1,8 +1,8 @@
 """python -m world.train: makes the embedded checkpoint from nothing, on a CPU or a GPU.
 
-Three stages learn apart from each other: `decoder` and `encoder` of the image tokenizer, and `language`. Without --stage
-all of them run, --jobs at a time, each in a process of its own; then `assemble` joins them. All keep their state in
-`--work`, go on from it when started again, and log there. --small trains a world of twenty nouns, in minutes.
+Three stages learn apart from each other: `decoder` and `encoder` of the image tokenizer, and `language`. Without
+--stage all of them run, --jobs at a time, each in a process of its own; then `assemble` joins them. All keep their
+state in `--work`, go on from it when started again, and log there. --small trains a world of twenty nouns, in minutes.
 """
 
 import argparse
