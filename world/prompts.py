@@ -6,8 +6,9 @@ what it cannot make sense of is a `PromptError` with three prompts that it can d
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
-from world.facts import FACT_OF
+from world.facts import FACTS
 from world.nouns import KINDS, NOUNS
 from world.phrases import (
     CATEGORIES,
@@ -52,7 +53,7 @@ def what_can_be_drawn() -> str:
         f"It draws {len(NOUNS)} things ({', '.join(KINDS)}), each in its own colors or in one of ten "
         f"({', '.join(COLORS)}): one to {MOST_OF_A_KIND} of a kind, up to {MOST_THINGS} in all, alone, joined by "
         f"'and', or one kind left of, right of, "
-        f"above or below another. It also knows {len(FACT_OF)} riddles. For example: "
+        f"above or below another. It also knows riddles about {len(FACTS)} facts. For example: "
         f"'{one}', '{two}', '{three_}'."
     )
 
@@ -66,6 +67,7 @@ def parse(text: str) -> Prompt:
     return read(text).prompt
 
 
+@lru_cache(maxsize=32)  # every step of a search asks again
 def read(text: str) -> Reading:
     """Read a prompt as people type it.
 

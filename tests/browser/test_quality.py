@@ -93,8 +93,8 @@ def test_a_running_search_leaves_focus_zoom_and_opened_panels_alone(visit: Visit
     page.keyboard.type(" and a green cup", delay=60)
     reach(page, page.locator(TILES).count() + 5)
     assert page.evaluate("document.activeElement.closest('#prompt') !== null")
-    expect(page.get_by_label("Prompt")).to_have_value("two red apples left of a blue car and a green cup")
-    expect(page.locator("#stage .prompt")).to_have_text("two red apples left of a blue car")
+    expect(page.get_by_label("Prompt")).to_have_value("two red dogs left of a blue car and a green cup")
+    expect(page.locator("#stage .prompt")).to_have_text("two red dogs left of a blue car")
     expect(page.locator("#settings table")).to_be_visible()
     assert page.evaluate(ranges) == zoomed
     button(page, "Stop").click()

@@ -11,7 +11,7 @@ expect.set_options(timeout=20_000)
 STATUS, NOTICE, TILES, NOW = "#status", "#notice", "#strip ol:not([data-run='0']) li button", "#stepper output"
 STEP = "#stepper input[type=range]"
 IMAGE = "#stage .now img"
-PROMPT = "two+red+apples+left+of+a+blue+car"
+PROMPT = "two+red+dogs+left+of+a+blue+car"
 
 
 def button(page: Page, name: str) -> Locator:

@@ -24,8 +24,8 @@ SECONDS = 2.0
 def header(facts: ModelFacts, models: Models | None) -> str:
     """models: where others may be loaded; a loading under way, or why the last one failed, stands below."""
     return (
-        f'<header><h1>MILR Studio</h1><p class="lead"><b>MILR</b>: {NAME}. A model draws, is scored, and gets better by '
-        f"thinking again. <span>{links()}</span></p>"
+        f'<header><h1>MILR Studio</h1><p class="lead"><b>MILR</b>: {NAME}. A model draws, is scored, and gets better '
+        f"by thinking again. <span>{links()}</span></p>"
         f'<p class="model">Model <b>{escape(facts.name)}</b>: ready, on {escape(facts.device)}, {escape(facts.dtype)}, '
         f"{facts.weights_bytes / (1 << 20):.0f} MiB. {escape(licence(facts.name))}</p></header>{_progress(models)}"
     )
