@@ -17,6 +17,7 @@ from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
 from ui.panels.gallery import tiles
+from ui.panels.lanes import differing, lanes
 from ui.panels.plot import reward_figure
 from ui.panels.reasoning import aligned, reasoning
 from ui.panels.runs import about, runs
@@ -26,7 +27,8 @@ from ui.panels.stage import other_step, picture
 from ui.panels.status import estimate, in_force, status
 from ui.panels.stepper import stepper
 from ui.session import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
-from ui.tabs.about import METHOD
+from ui.tabs.about import METHOD, NAME
+from ui.tabs.about import about as told_about
 from ui.tabs.comparison import Row
 from ui.tabs.results import MISSING, findings, results
 
@@ -320,6 +322,24 @@ def test_published_results_begin_with_what_was_found():
 
 def test_the_method_is_told_in_four_sentences():
     assert len(METHOD) == 4 and all(said.endswith(".") and said.count(". ") == 0 for said in METHOD)
+
+
+def test_about_names_the_paper_its_authors_and_every_licence(monkeypatch: pytest.MonkeyPatch):
+    told = told_about("")
+    assert NAME in told and told.count("DeepSeek Model License") == 2 and "Weights of janus-icons: Apache-2.0" in told
+    assert 'href="https://arxiv.org/abs/2509.22761"' in told and 'href="milr/docs/ui.md"' in told
+    monkeypatch.setenv("SPACE_ID", "someone/milr")
+    assert 'href="https://huggingface.co/spaces/someone/milr/blob/main/README.md"' in told_about("")
+
+
+def test_lanes_and_the_settings_that_differ(steps: list[Step]):
+    one = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, steps=outlines(steps))
+    two = replace(one, settings=replace(SETTINGS, lr=0.25), steps=outlines(steps[:1]))
+    made = lanes([("joint", "both", one, True), ("<you>", "by hand", two, False)], str)
+    assert made[0]["images"] == URLS and made[0]["best"] == [0, 1, 1, 1] and made[1]["scores"] == [0.25]
+    table = differing([("joint", one), ("<you>", two)])
+    assert "Learning rate" in table and "0.25" in table and "λt" not in table and "<you>" not in table
+    assert differing([("joint", one), ("again", one)]) == ""
 
 
 def recipe(steps: list[Step], **more) -> Recipe:

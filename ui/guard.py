@@ -14,10 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.limits import Limits
 from ui.panels.plot import PLOTLY
 from ui.panels.scripted import FILES, runs_folder
+from ui.tabs.about import README
 from ui.tabs.results import PUBLISHED
-
-README = Path(__file__).resolve().parents[1] / "README.md"
-"""With the docs beside it; not in an installed package."""
 
 POLICY = "; ".join(
     (
@@ -63,6 +61,6 @@ def web_options(limits: Limits) -> dict[str, Any]:
     routes = [
         Mount(f"/{FILES}/{name}", StaticFiles(directory=folder, check_dir=False)) for name, folder in folders.items()
     ]
-    routes += [Route(f"/{FILES}/readme", lambda _: FileResponse(README, media_type="text/plain"))]
+    routes += [Route(f"/{FILES}/{README.name}", lambda _: FileResponse(README, media_type="text/plain"))]
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))] if limits.hosts else []
     return {"routes": routes, "middleware": [*hosts, Middleware(Headers)]}

@@ -2,18 +2,26 @@
 
 import os
 from html import escape
+from pathlib import Path
 
 from milr_core import MODELS
+from ui.panels.scripted import FILES
 
 PAPER, AUTHORS = "https://arxiv.org/abs/2509.22761", "https://github.com/spatigen/milr"
 NAME = "Multimodal Image generation via test-time Latent Reasoning"
 
 
+README = Path(__file__).resolve().parents[2] / "README.md"
+"""With the docs beside it; not in an installed package."""
+
+
 def links() -> str:
-    """To the paper, its authors' code, and this page's own code and docs."""
+    """To the paper, its authors' code, and this page's own code and docs where there are any."""
     space = os.environ.get("SPACE_ID")
-    code = f"https://huggingface.co/spaces/{space}/tree/main" if space else "milr/readme"
-    named = (("paper", PAPER), ("authors’ code", AUTHORS), ("this project", code), ("docs", "milr/docs/ui.md"))
+    files = f"https://huggingface.co/spaces/{space}/blob/main" if space else FILES
+    named = [("paper", PAPER), ("authors’ code", AUTHORS)]
+    own = (("this project", README, "README.md"), ("docs", README.parent / "docs" / "ui.md", "docs/ui.md"))
+    named += [(name, f"{files}/{where}") for name, file, where in own if space or file.is_file()]
     return " · ".join(f'<a href="{where}" target="_blank" rel="noopener">{name}</a>' for name, where in named)
 
 
