@@ -3,6 +3,11 @@
 MILR moves every latent of a prefix a little: most tokens stay, and those that change change together, so a score says
 little about any of them. Here a rollout asks of one token whether it matters: its latent crosses the boundary to
 another token (exact line search), the text after it is decoded anew, and the search goes on from the best text so far.
+
+Two things may be added. `anew`: every second text is sampled instead, which finds what no single move leads to.
+`credit`: of the best text, what the critic's boxes and parts put in doubt is moved first and sampled again alone, and
+names of things that nobody asked for are chosen more rarely (`milr_core.credit`). A critic that gives neither boxes
+nor parts with words of the text in them leaves all tokens in the same doubt: then `credit` is `mixture`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,30 +16,33 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from milr_core import reinforce
-from milr_core.errors import InputError
+from milr_core import credit, reinforce
 from milr_core.janus import Janus
 from milr_core.latents import Latents, size
 from milr_core.settings import SearchSettings
 from milr_core.state import SEARCH, State
-from milr_core.strategy import Proposal
+from milr_core.strategy import Proposal, remembered
 
 RULE = "coordinate"
 FAMILIAR = 0.8
 """Share of its weight that a position loses for every one tried before that had the same tokens to choose from."""
 BEYOND = 1.01
 """How far past the boundary, in distances to it."""
-MOST = 1 << 16
-"""Positions: beyond those of any text."""
+TEMPERATURE = 0.7
+"""Of a text that is sampled."""
 
 
-def next_position(logits: Tensor, fixed: Sequence[int], tried: Sequence[int]) -> int:
+def next_position(
+    logits: Tensor, fixed: Sequence[int], tried: Sequence[int], doubts: Sequence[float] | None = None
+) -> int:
     """The least sure of n positions, those like the ones tried in vain put last.
 
-    logits: (n, V). fixed: positions that stay as they are. Likeness is the overlap of two distributions
-    (Bhattacharyya), so that one place in vain makes the search ask about something else than places.
+    logits: (n, V). fixed: positions that stay as they are. doubts: weights of the positions. Likeness is the overlap of
+    two distributions (Bhattacharyya), so that one place in vain makes the search ask about something else than places.
     """
     weight = reinforce.entropy(logits)
+    if doubts is not None:
+        weight = weight * torch.tensor(doubts[: len(weight)], device=weight.device)
     roots = torch.softmax(logits.float(), dim=-1).sqrt()
     for position in tried:
         if position < len(roots):
@@ -67,7 +75,7 @@ def across(model: Janus, z: Tensor, token: int) -> tuple[Tensor, float]:
 
 
 def move_one(
-    model: Janus, state: State, s: SearchSettings, tried: Sequence[int]
+    model: Janus, state: State, s: SearchSettings, tried: Sequence[int], doubts: Sequence[float] | None = None
 ) -> tuple[Latents, tuple[float, float]]:
     """The text latents that have been moved, one more at their end; the norms of its gradient and its update.
 
@@ -79,7 +87,7 @@ def move_one(
     before = before if before is not None and before.rule == RULE else None
     kept = [p for p in before.positions.tolist() if p < len(candidates)] if before is not None else []
     with torch.no_grad():
-        position = next_position(model.text_head(candidates), kept, tried)
+        position = next_position(model.text_head(candidates), kept, tried, doubts)
     old = candidates[position]
     new, gradient_norm = across(model, old, state.drawn.text_tokens[position])
     rows = [(p, before.values[i]) for i, p in enumerate(kept) if p < position] if before is not None else []
@@ -91,33 +99,55 @@ def move_one(
 
 
 class Coordinate:
-    """Asks one question of the best text so far. Remembers that state, and the positions that were tried in vain."""
+    """Asks one question of the best text so far. Remembers that state, and the positions that were tried in vain;
+    how many texts it has asked for, and which names nobody wanted.
+    """
 
     method = SEARCH
 
-    def __init__(self, moving: Callable[[str, int, int], set[str]], image_latents: Callable[..., tuple]):
+    def __init__(
+        self,
+        moving: Callable[[str, int, int], set[str]],
+        image_latents: Callable[..., tuple],
+        anew: bool = False,
+        credit: bool = False,
+    ):
         """moving: the schedule, Algorithm 2. image_latents: the paper's own move of them, which goes on beside."""
-        self.moving, self.image_latents = moving, image_latents
+        self.moving, self.image_latents, self.anew, self.credit = moving, image_latents, anew, credit
 
     def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
-        tried, best = state.memory.get("tried", []), state.kept or state
-        if not isinstance(tried, list) or not all(isinstance(p, int) and 0 <= p < MOST for p in tried):
-            raise InputError("The memory of this run's search is damaged: go on from an earlier step.")
+        tried, best = remembered(state.memory, "tried"), state.kept or state
         if state.index == state.best:  # better than before: ask the next question of this text
-            best, tried = state, [] if "text" in state.norms else tried
+            tried = tried if state.drawn.text_tokens == best.drawn.text_tokens else []
+            best = state
         kept = replace(best, kept=None, probabilities=None)
         base = replace(kept, index=state.index, values=state.values, random=state.random, spent=state.spent)
         moves = self.moving(s.strategy, state.index + 1, s.steps)
-        latents, norms = {}, {}
-        if s.strategy != "image":
-            latents = {"text": base.latents["text"]} if "text" in base.latents else {}
-            if "text" in moves:
-                latents["text"], norms["text"] = move_one(model, base, s, tried)
-                tried = [*tried, int(latents["text"].positions[-1])]
+        latents = {"text": base.latents["text"]} if "text" in base.latents and s.strategy != "image" else {}
+        memory, norms, sampled = {"tried": list(tried)}, {}, {}
+        if "text" in moves:
+            (turn,) = remembered(state.memory, "turn") or [0]
+            memory |= {"turn": [turn + 1]} if self.anew else {}
+            memory |= {"unwanted": self._unwanted(state)} if self.credit else {}
+            if self.anew and turn % 2:
+                latents.pop("text", None)
+                sampled = {"temperature": TEMPERATURE, "unlikely": tuple(memory.get("unwanted", ()))}
+                # Where the doubt is misplaced, what stands before it would never change: so now and then all of it.
+                sampled["prefix"] = credit.first_doubted(base.drawn) if self.credit and turn % 4 == 1 else 0
+            else:
+                doubts = credit.doubts(base.drawn) if self.credit else None
+                latents["text"], norms["text"] = move_one(model, base, s, tried, doubts)
+                memory["tried"] = [*tried, int(latents["text"].positions[-1])]
         if s.strategy != "text":
             latents["image"], moved = self.image_latents("image" in moves, model, base, s)
             norms |= {"image": moved} if moved else {}
-        return Proposal(base, latents, "text" in moves, norms=norms, memory={"tried": list(tried)}, kept=kept)
+        return Proposal(base, latents, "text" in moves, norms=norms, memory=memory, kept=kept, **sampled)
+
+    def _unwanted(self, state: State) -> list[int]:
+        """Tokens that named what nobody asked for in this run, and nothing that somebody did."""
+        before = set(remembered(state.memory, "unwanted"))
+        drawn = state.drawn
+        return sorted((before | credit.named(drawn, False)) - credit.named(drawn, True))
 
     def finished(self, state: State, s: SearchSettings) -> bool:
         return state.finished(s)
