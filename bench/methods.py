@@ -84,6 +84,11 @@ class Method:
     def searches(self) -> bool:
         return METHODS[self.kind].changes is not None
 
+    @property
+    def beside(self) -> bool:
+        """Whether it is a search that is not the paper's."""
+        return "text_update" in (METHODS[self.kind].changes or {}) or "text_update" in self.changes
+
     def settings(self, base: SearchSettings, model: Janus) -> SearchSettings:
         """The run's settings with what makes the method, then what it is written with."""
         made = {**base.as_dict(), **(METHODS[self.kind].changes or {}), **self.changes}

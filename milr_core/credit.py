@@ -104,12 +104,6 @@ def doubts(drawn: Drawn) -> list[float]:
     return result
 
 
-def first_doubted(drawn: Drawn) -> int:
-    """How many tokens stand before the first that is in doubt; 0 where none is."""
-    weights = doubts(drawn)
-    return weights.index(DOUBTED) if DOUBTED in weights else 0
-
-
 def named(drawn: Drawn, asked: bool) -> set[int]:
     """Ids of the tokens that begin the names of things seen: of those asked for (in whatever state), or of the rest."""
     labels = [words_of(box.label) for box in drawn.score.boxes if (box.state != IGNORED) == asked]

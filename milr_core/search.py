@@ -158,7 +158,7 @@ def advance(
     old = p.state.drawn
     text = torch.tensor(old.text_tokens, device=model.device), old.text_hidden
     if p.new_text:
-        given = text[0][: p.prefix]
+        given = text[0][:0]
         if z := p.latents.get("text"):
             with torch.no_grad():
                 given = lat.splice(text[0], z.positions, model.text_head(z.values).argmax(-1), model.end_token)

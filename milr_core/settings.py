@@ -142,6 +142,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         for field in fields(SearchSettings)
         if field.name not in _NOT_METHOD
     },
+    "authors": {"strategy": "joint", "text_ratio": 0.1, "image_ratio": 0.01, "lr": 0.01, "log_probability": "argmax"},
     **{name: {"strategy": "text", "text_ratio": 1.0, "text_update": name} for name in TEXT_UPDATES if name != "adam"},
 }
 """Named ways to search, whatever the model recommends; what a preset leaves out, the model recommends."""

@@ -27,7 +27,6 @@ class Proposal:
     latents: by kind ("text", "image"), what the tokens at the optimised positions are decoded from.
     new_text: whether a text is decoded: as `latents["text"]` begin it, or anew where there are none. Otherwise the
     text of `state` stays, and is drawn once more.
-    prefix: of a text anew, how many tokens of `state`'s it begins with.
     temperature: of the text that follows the optimised tokens; 0 is greedy.
     unlikely: ids of tokens that are to be chosen more rarely where the text is the model's own.
     seen: fingerprints of texts that are not to be drawn again: sampled once more, while patience lasts.
@@ -39,7 +38,6 @@ class Proposal:
     state: State
     latents: dict[str, Latents] = field(default_factory=dict)
     new_text: bool = False
-    prefix: int = 0
     temperature: float = 0.0
     unlikely: tuple[int, ...] = ()
     seen: tuple[int, ...] = ()

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from milr_core import Critic, InputError, Score, SearchSettings, reason
-from milr_core.coordinate import Coordinate, next_position
-from milr_core.credit import CLEARED, DOUBTED, UNKNOWN, alike, clauses, doubts, first_doubted, named
+from milr_core.coordinate import Coordinate, Verdict, likeliest_change, towards
+from milr_core.credit import CLEARED, DOUBTED, UNKNOWN, alike, clauses, doubts, named
 from milr_core.critics.base import FOUND, IGNORED, MISSED, Box
 from milr_core.janus.workspace import RELUCTANCE, reluctant
 from milr_core.search import STRATEGIES
@@ -51,7 +51,6 @@ def test_what_nobody_asked_for_is_in_doubt_and_what_was_found_is_cleared():
         {DOUBTED}, {CLEARED},
     ]  # fmt: skip
     one = drawn(text, score)
-    assert first_doubted(one) == 0
     assert [one.token_strings[token - 100] for token in sorted(named(one, asked=False))] == ["crown", "crown"]
     assert [one.token_strings[token - 100] for token in sorted(named(one, asked=True))] == ["bell"]
 
@@ -62,7 +61,6 @@ def test_a_part_that_fails_puts_in_doubt_what_it_is_about():
     score = Score(0.7, {"a red dog left of a blue car": 0.5, "a cat": 1.0}, boxes=seen)
     cat, *rest = by_clause(text, score)
     assert cat == {CLEARED} and rest[:3] == [{DOUBTED}] * 3
-    assert drawn(text, score).token_strings[first_doubted(drawn(text, score))] == "a"
     lost = by_clause("one thing, orange sheep left, orange rocket left.", Score(0.5, {"a rocket": 0.0}, boxes=(
         box("orange sheep", FOUND),)))  # fmt: skip
     assert lost[:3] == [{UNKNOWN}, {CLEARED}, {DOUBTED}]
@@ -76,7 +74,6 @@ def test_another_color_than_asked_for_is_in_doubt_beside_the_right_one():
 
 def test_a_critic_without_words_leaves_all_in_the_same_doubt():
     assert set(doubts(drawn("draw a dog.", Score(0.2)))) == {UNKNOWN}
-    assert first_doubted(drawn("draw a dog.", Score(0.2))) == 0
 
 
 @pytest.mark.parametrize(
@@ -88,10 +85,21 @@ def test_one_and_many_are_alike(a, b, same):
     assert alike(a, b) is alike(b, a) is same
 
 
-def test_the_position_that_is_moved_is_the_least_sure_among_those_in_doubt():
-    logits = torch.tensor([[0.0, 0.1, 0.0], [3.0, 0.0, 0.0], [9.0, 0.0, 0.0]])
-    assert next_position(logits, [], []) == 0
-    assert next_position(logits, [], [], [CLEARED / 10, DOUBTED, DOUBTED]) == 1
+def test_the_likeliest_change_is_made_where_there_is_doubt_and_never_twice():
+    logits = torch.tensor([[2.0, 1.5, 0.0], [2.0, 1.0, 0.5], [9.0, 0.0, 0.0]])
+    tokens = [0, 0, 0]
+    assert likeliest_change(logits, tokens, [], [], Verdict([1, 1, 1], [], [])) == (0, 1)
+    assert likeliest_change(logits, tokens, [], [], Verdict([0.1, 1, 1], [], [])) == (1, 1)
+    assert likeliest_change(logits, tokens, [], [], Verdict([0.1, 1, 1], [1, 99], [])) == (1, 2), "1 names the unwanted"
+    assert likeliest_change(logits, tokens, [0, 2], [1], Verdict([1, 1, 1], [], [1])) == (1, 2), "1 was tried"
+
+
+def test_a_latent_is_moved_to_where_the_other_token_is_likeliest(tiny):
+    z = torch.randn(tiny.image_embeddings.shape[-1], generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        own, _, other = tiny.text_head(z).topk(3).indices.tolist()
+    new, norm = towards(tiny, z, own, other)
+    assert int(tiny.text_head(new).argmax()) == other and norm > 0
 
 
 def test_unlikely_tokens_lose_their_lead():
@@ -109,20 +117,24 @@ class Silent(Critic):
         return [Score(0.5 + sum(image.resize((1, 1)).getpixel((0, 0))) / 1600) for image in images]
 
 
-def test_credit_of_a_critic_without_words_is_the_mixture(tiny):
+def test_moves_and_texts_anew_take_turns_and_credit_repeats_no_change(tiny):
+    settings = replace(SETTINGS, steps=6, threshold=1.0)
     made = {
-        update: list(reason(tiny, Silent(), "a red dog", replace(SETTINGS, text_update=update)))
+        update: list(reason(tiny, Silent(), "a red dog", replace(settings, text_update=update)))
         for update in ("mixture", "credit", "coordinate")
     }
     texts = {update: [step.text_tokens for step in steps] for update, steps in made.items()}
-    assert texts["credit"] == texts["mixture"] and texts["mixture"] != texts["coordinate"]
     assert texts["mixture"][1] == texts["coordinate"][1], "the first question is the same"
-    assert [bool(step.text_positions) for step in made["mixture"]] == [False, True, False, True, False]
+    for update in ("mixture", "credit"):
+        assert [bool(step.text_positions) for step in made[update]] == [False, True, False, True, False, True, False]
+    memory = made["credit"][-1].state.memory
+    tried = list(zip(memory["tried"], memory["took"], strict=True))
+    assert len(set(tried)) == len(tried)
 
 
 def test_memory_that_is_none_is_refused(tiny):
     (first, *_) = reason(tiny, Silent(), "a red dog", replace(SETTINGS, steps=0))
-    for memory in ({"tried": ["x"]}, {"turn": [-1]}, {"unwanted": 3}, {"unwanted": [True]}):
+    for memory in ({"tried": ["x"]}, {"turn": [-1]}, {"unwanted": 3}, {"took": [True]}):
         with pytest.raises(InputError, match="damaged"):
             STRATEGIES["credit"].propose(tiny, replace(first.state, memory=memory), SETTINGS)
     assert isinstance(STRATEGIES["credit"], Coordinate)
