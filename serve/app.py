@@ -15,10 +15,12 @@ from ray import cloudpickle
 from ray import serve as ray_serve
 from ray.serve.config import RequestRouterConfig
 
+from milr_core.critics.endpoint import HOSTS, URLS, Policy
 from milr_core.errors import InputError
 from serve.model_replica import ModelReplica
 from serve.page_replica import PageReplica
 from serve.sticky import StickyRouter
+from ui.guard import for_others
 from ui.limits import Limits
 
 NAME = "milr"
@@ -112,7 +114,9 @@ def application(args: argparse.Namespace, limits: Limits) -> ray_serve.Applicati
 def connect(args: argparse.Namespace) -> None:
     """Join the cluster, which gets this code; or start a Ray here, whose cores are declared, not measured."""
     if args.address:
-        ray.init(args.address, runtime_env={"working_dir": str(ROOT), "excludes": EXCLUDED}, log_to_driver=False)
+        said = {name: os.environ[name] for name in (URLS, HOSTS) if name in os.environ}
+        code = {"working_dir": str(ROOT), "excludes": EXCLUDED, "env_vars": said}
+        ray.init(args.address, runtime_env=code, log_to_driver=False)
         return
     cores = math.ceil(args.pages[1] * args.page_cpus + args.models[1] * args.model_cpus)
     needed = {"num_cpus": max(1, cores)}
@@ -125,10 +129,17 @@ def connect(args: argparse.Namespace) -> None:
 def start(args: argparse.Namespace, env: Mapping[str, str]) -> Callable[[], None]:
     """Deploy, and wait until pages and models are ready; what is returned takes it all down again.
 
+    Replicas have the environment of this process, or of their machine with this process's rules for judges.
+
     Raises:
         InputError: a replica cannot be started, the cluster cannot be joined, or the environment sets no such limit.
     """
     limits = Limits.read(env)
+    if for_others(args.host, env, args.address):
+        os.environ[URLS] = (
+            os.environ.get(URLS) or "public"
+        )  # where strangers' judges are asked, unless the operator says otherwise
+    Policy.of_environment()
     try:
         connect(args)
     except Exception as error:  # Ray raises of any kind, plain Exception among them
