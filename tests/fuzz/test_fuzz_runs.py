@@ -18,8 +18,7 @@ from tests.fuzz.test_fuzz_judges import RECORDS, SCALARS
 from tests.test_archive import EXAMPLE, zipped
 
 NAMES = some.sampled_from((*KNOBS, *PLAIN, "batch", "trust", "nope"))
-WORDS = some.sampled_from("joint alt 1e400 -0 ² ٣ 0x10 1_0 inf nan 0.5 3".split() + ["", "9" * 310])
-)
+WORDS = some.sampled_from([*"joint alt 1e400 -0 ² ٣ 0x10 1_0 inf nan 0.5 3".split(), "", "9" * 310])
 VALUES = SCALARS | WORDS | some.integers(-2, 70) | some.floats(-1, 12)
 
 
