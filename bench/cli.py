@@ -103,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--no-static", action="store_true", help="figures as HTML only")
     compare = commands.add_parser("compare", help="whether two runs have the same records, timings aside")
     compare.add_argument("runs", type=Path, nargs=2, metavar="RUN")
+    commands.add_parser("card", help="measure the embedded model and write its model card")
     commands.add_parser("speed", help="how fast the engine is")
     commands.add_parser("gpu", help="all that only a GPU can tell, in one run of minutes")
     commands.add_parser("true-size", help="what Janus-Pro's shapes take, with random weights")

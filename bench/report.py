@@ -1,6 +1,7 @@
 """Records to a page: tables and figures of one run or several, in the run's folder or in the documentation."""
 
 import logging
+import os
 import platform
 import shlex
 from collections import Counter
@@ -15,6 +16,7 @@ from bench.results import Results
 from bench.studies import STUDIES, Section, Study, show_main
 from bench.suites import slug
 from milr_core import SearchSettings
+from milr_core.janus.devices import processor_name
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +35,7 @@ def sections_of(results: Results) -> list[Section]:
 
 def machine() -> str:
     """Of what the figures were made on, in words."""
-    processor = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":")[1] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        processor = f"{len(names)} x {names[0].strip()}" if names else processor
-    return f"{processor}, {platform.system()}"
+    return f"{os.cpu_count()} x {processor_name()}, {platform.system()}"
 
 
 def _about(results: Results) -> str:

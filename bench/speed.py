@@ -6,7 +6,6 @@ a machine that is busy now and then slows both sides of it.
 
 import argparse
 import json
-import platform
 import resource
 import statistics
 import sys
@@ -23,10 +22,11 @@ from bench.performance import write_section
 from bench.reference import ReferenceWorkspace
 from milr_core import SearchSettings, advance, load_critic, load_model, reason, start
 from milr_core.janus.decode import FREE, keep_going
+from milr_core.janus.devices import processor_name
 from milr_core.janus.transformer import FusedLayer, LanguageStack
 from milr_core.janus.workspace import Workspace
 
-PROMPT = "two red circles left of a blue square"
+PROMPT = "two red dogs left of a blue car"
 STEPS_TIMED = 4
 ABOUT = """\
 Written by `python -m bench speed --write`. Ratios are medians over rounds in which both sides were measured in turns.
@@ -198,12 +198,7 @@ def _table(report: dict[str, Any]) -> str:
 def machine(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
-    try:
-        info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        name = next(line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor()
-    return f"{name or platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{processor_name()}, {torch.get_num_threads()} threads"
 
 
 def main(argv: list[str]) -> int:

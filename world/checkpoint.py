@@ -1,12 +1,18 @@
 """Puts trained stages together into a Janus checkpoint folder."""
 
 import json
+import os
+import re
+import subprocess
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from transformers import JanusForConditionalGeneration
 
 from milr_core.errors import InputError
+from milr_core.janus.devices import processor_name
 from world.model import QUESTION_TEMPLATE, REASONING_TEMPLATE, make_config, save_checkpoint
 from world.prompts import what_can_be_drawn
 from world.tokens import Vocabulary
@@ -29,6 +35,30 @@ def write_milr_json(folder: Path) -> None:
     (folder / "milr.json").write_text(json.dumps(extra, indent=2) + "\n", encoding="utf-8")
 
 
+def training_record(trained: Path) -> dict:
+    """What training left in its logs: of each stage its steps, last figures and hours at work; and where it ran.
+
+    Hours are the time between lines of a log, pauses of more than ten minutes apart.
+    """
+    stages = {}
+    for stage in ("language", "decoder", "encoder"):
+        lines = (trained / f"{stage}.log").read_text(encoding="utf-8").splitlines()
+        times = [datetime.fromisoformat(line[:19]) for line in lines]
+        gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
+        told = re.search(r"(\d+)/\d+ (.*) [\d.]+ steps/s", lines[-1])
+        if told:
+            hours = sum(gap for gap in gaps if gap < 600) / 3600
+            stages[stage] = {"steps": int(told[1]), "figures": told[2], "hours": round(hours, 2)}
+    said = subprocess.run(
+        ["git", "log", "-1", "--format=%h", "--", "world"], capture_output=True, text=True, cwd=Path(__file__).parent
+    )
+    return {
+        "commit": said.stdout.strip() or "unknown",
+        "machine": f"{os.cpu_count()} x {processor_name()}",
+        "stages": stages,
+    }
+
+
 def assemble(words: Vocabulary, trained: Path, folder: Path) -> None:
     """Join the states of the three stages in `trained` into the checkpoint `folder`, in 16 bits.
 
@@ -49,3 +79,5 @@ def assemble(words: Vocabulary, trained: Path, folder: Path) -> None:
     model.model.vqmodel.load_state_dict({**drawn, **seen})
     save_checkpoint(folder, model.to(torch.float16).eval())
     write_milr_json(folder)
+    record = json.dumps(training_record(trained), indent=1)
+    (folder / "training.json").write_text(record + "\n", encoding="utf-8")

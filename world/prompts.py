@@ -6,6 +6,7 @@ what it cannot make sense of is a `PromptError` with three prompts that it can d
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from world.facts import FACT_OF
 from world.nouns import KINDS, NOUNS
@@ -66,6 +67,7 @@ def parse(text: str) -> Prompt:
     return read(text).prompt
 
 
+@lru_cache(maxsize=32)  # every step of a search asks again
 def read(text: str) -> Reading:
     """Read a prompt as people type it.
 

@@ -7,6 +7,7 @@ test split holds combinations that training never shows, whatever the seed. GenE
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import combinations, product
 
@@ -191,6 +192,22 @@ def random_items(count: int, rng: random.Random) -> list[Item]:
         Item(rng.choice(NOUNS), rng.choice(_COLORS) if rng.random() < 0.5 else None, place)
         for place in rng.sample(PLACES, count)
     ]
+
+
+def wrong_in_one_respect(prompt: Prompt, items: Sequence[Item], rng: random.Random) -> list[Item]:
+    """The items of a scene that satisfies the prompt, but for one: of another color, another thing, or not there."""
+    phrase = rng.choice(prompt.phrases)
+    index = next(i for i, item in enumerate(items) if item.noun == phrase.noun and phrase.color in (None, item.color))
+    changed = list(items)
+    if phrase.color and rng.random() < 0.5:
+        other = [c for c in _COLORS if all(c != p.color for p in prompt.phrases)]
+        changed[index] = replace(items[index], color=rng.choice(other))
+    elif rng.random() < 0.5:
+        asked = {p.noun for p in prompt.phrases}
+        changed[index] = replace(items[index], noun=rng.choice([n for n in NOUNS if n not in asked]))
+    else:
+        del changed[index]
+    return changed
 
 
 def _other_noun(noun: str, rng: random.Random) -> str:

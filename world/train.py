@@ -30,7 +30,7 @@ SMALL_NOUNS = (
     "dog", "cat", "horse", "zebra", "elephant", "bird", "car", "bus", "bicycle", "airplane", "umbrella", "clock",
     "book", "chair", "cup", "banana", "apple", "pizza", "kite", "boat",
 )  # fmt: skip
-STEPS = {"decoder": 6000, "encoder": 3000, "language": 3000}
+STEPS = {"decoder": 5000, "encoder": 600, "language": 2600}
 SMALL_STEPS = {"decoder": 500, "encoder": 300, "language": 600}
 BATCH = {"decoder": 4, "encoder": 4, "language": 24}
 

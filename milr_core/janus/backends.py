@@ -5,7 +5,8 @@ The layers of a `LanguageStack`:
 - `CudaRuntime`: on CUDA.
 - `EagerRuntime`: everywhere else; and where layers are quantised or wait in main memory.
 
-Image tokens to pixels: `OnnxDecoder` on a CPU, where the decoder is of moderate size; transformers' own elsewhere.
+Image tokens to pixels, and last-layer outputs to image tokens: `OnnxDecoder` and `OnnxHead` on a CPU, where they are of
+moderate size; transformers' own elsewhere.
 
 All compute the same: it is a matter of speed.
 """
@@ -13,16 +14,19 @@ All compute the same: it is a matter of speed.
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import JanusVQVAE, LlamaModel
 
 from milr_core.janus.cuda_graph import CudaRuntime
 from milr_core.janus.onnx_backend import OnnxRuntime
 from milr_core.janus.onnx_decoder import OnnxDecoder, drawable
+from milr_core.janus.onnx_head import OnnxHead, writable
 from milr_core.janus.transformer import EagerRuntime, FusedLayer, LanguageStack
 
 MOST_ONNX_BYTES = 1 << 28  # the weights are held three times; in larger models the operations hide their own cost
-MOST_DECODER_BYTES = 1 << 26  # held three times too, which what is said of a model's memory leaves room for
+MOST_PART_BYTES = (
+    1 << 26
+)  # of decoder or head: held three times too, which what is said of a model's memory leaves room for
 
 
 def language_stack(llama: LlamaModel) -> LanguageStack:
@@ -46,4 +50,10 @@ def _fastest(stack: LanguageStack) -> EagerRuntime:
 def pixel_decoder(vqmodel: JanusVQVAE) -> Callable[..., Tensor]:
     """The fastest way from (n, N) image tokens to (n, 3, H, W) pixels."""
     size = sum(weight.nbytes for weight in vqmodel.decoder.parameters())
-    return OnnxDecoder(vqmodel) if size <= MOST_DECODER_BYTES and drawable(vqmodel) else vqmodel.decode
+    return OnnxDecoder(vqmodel) if size <= MOST_PART_BYTES and drawable(vqmodel) else vqmodel.decode
+
+
+def image_head(head: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The fastest way, without gradients, from (..., D) last-layer outputs to (..., V) logits over the codebook."""
+    size = sum(weight.nbytes for weight in head.parameters())
+    return OnnxHead(head) if size <= MOST_PART_BYTES and writable(head) else head

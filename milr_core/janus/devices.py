@@ -1,5 +1,7 @@
 """Which device to compute on, in which precision, and how much memory is free there."""
 
+import platform
+import re
 from pathlib import Path
 
 import psutil
@@ -77,3 +79,10 @@ def _container_room() -> float:
     except (OSError, ValueError):
         return float("inf")
     return float("inf") if limit == "max" else max(0, int(limit) - used + int(stat.get("inactive_file", 0)))
+
+
+def processor_name() -> str:
+    """This machine's processor, in words."""
+    info = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.+)", info.read_text(encoding="utf-8")) if info.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()

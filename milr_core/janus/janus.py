@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import JanusForConditionalGeneration, JanusProcessor
 
 from milr_core.errors import InputError
-from milr_core.janus.backends import language_stack, pixel_decoder
+from milr_core.janus.backends import image_head, language_stack, pixel_decoder
 from milr_core.janus.catalog import parts_of
 from milr_core.janus.decode import guided
 from milr_core.janus.description import PROMPT, description_of
@@ -47,6 +47,7 @@ class Janus:
         self.device, self.dtype = torch.device(device), dtype
         self.stack = language_stack(self.hf.model.language_model)
         self._decode_pixels = pixel_decoder(self.hf.model.vqmodel)
+        self._image_logits = image_head(self.hf.model.generation_head)
         self.embed = self.hf.get_input_embeddings()
         self.num_image_tokens: int = self.hf.model.vision_model.config.num_image_tokens
         with torch.no_grad():
@@ -177,7 +178,9 @@ class Janus:
 
     def image_head(self, z: Tensor, guidance: float) -> Tensor:
         """(..., 2, D) latents -> (..., V) guided logits over the codebook."""
-        return guided(self.hf.model.generation_head(z.to(self.dtype)).float(), guidance)
+        differentiated = torch.is_grad_enabled() and z.requires_grad
+        head = self.hf.model.generation_head if differentiated else self._image_logits
+        return guided(head(z.to(self.dtype)).float(), guidance)
 
     def text_of(self, tokens: Tensor) -> str:
         return self.processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()

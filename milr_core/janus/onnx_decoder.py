@@ -52,6 +52,14 @@ def drawable(vqmodel: JanusVQVAE) -> bool:
     )
 
 
+def _adds_nothing(last: nn.Conv2d) -> bool:
+    """Whether a residual branch that ends in this convolution is zero everywhere.
+
+    A checkpoint may leave blocks idle: at an image's full size they would take most of the time.
+    """
+    return not last.weight.any() and (last.bias is None or not last.bias.any())
+
+
 class _Graph:
     """The decoder's operations in order. Every method appends to the graph and returns the name of its output."""
 
@@ -120,15 +128,20 @@ class _Graph:
         return self._add("QuickGelu", [x], domain="com.microsoft", alpha=1.0)  # x * sigmoid(x)
 
     def _resnet(self, x: str, block: JanusVQVAEResnetBlock) -> str:
-        hidden = self._conv(self._silu(self._norm(x, block.norm1)), block.conv1)
-        hidden = self._conv(self._silu(self._norm(hidden, block.norm2)), block.conv2)
+        shortcut = x
         for name in ("conv_shortcut", "nin_shortcut"):  # where the number of channels changes
             if hasattr(block, name):
-                x = self._conv(x, getattr(block, name))
-        return self._add("Add", [x, hidden])
+                shortcut = self._conv(x, getattr(block, name))
+        if _adds_nothing(block.conv2):
+            return shortcut
+        hidden = self._conv(self._silu(self._norm(x, block.norm1)), block.conv1)
+        hidden = self._conv(self._silu(self._norm(hidden, block.norm2)), block.conv2)
+        return self._add("Add", [shortcut, hidden])
 
     def _attention(self, x: str, block: JanusVQVAEAttnBlock) -> str:
         """Single-headed attention over all positions."""
+        if _adds_nothing(block.proj_out):
+            return x
         normed = self._norm(x, block.norm)
         flat = self._constant(np.array([0, 0, -1]))
         query, key, value = (

@@ -6,8 +6,9 @@ import pytest
 import torch
 from transformers import JanusVQVAE, JanusVQVAEConfig
 
-from milr_core.janus.backends import pixel_decoder
-from milr_core.janus.onnx_decoder import OnnxDecoder
+from milr_core.janus.backends import image_head, pixel_decoder
+from milr_core.janus.onnx_decoder import OnnxDecoder, _Graph
+from milr_core.janus.onnx_head import OnnxHead, writable
 
 
 def random_decoder(**changed) -> JanusVQVAE:
@@ -36,6 +37,20 @@ def test_the_graph_draws_the_same_pixels_one_image_or_several(blocks):
     torch.testing.assert_close(decode(tokens[1:2]), slow[1:2], rtol=0, atol=1 / 2550)
 
 
+def test_branches_that_add_nothing_are_left_out_and_change_no_pixel():
+    model = random_decoder(num_res_blocks=1)
+    whole = len(_Graph(model).serialized())
+    with torch.no_grad():
+        for block in (model.decoder.up[-1].block[0], model.decoder.up[1].block[1], model.decoder.mid.block_1):
+            block.conv2.weight.zero_()
+            block.conv2.bias.zero_()
+    assert len(_Graph(model).serialized()) < whole
+    tokens = torch.randint(0, 20, (2, 36), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        slow = model.decode(tokens)
+    torch.testing.assert_close(pixel_decoder(model)(tokens), slow, rtol=0, atol=1 / 2550)
+
+
 def test_the_embedded_model_draws_the_same_image(embedded):
     tokens = torch.randint(0, embedded.hf.config.vq_config.num_embeddings, (2, embedded.num_image_tokens))
     with torch.no_grad():
@@ -49,3 +64,15 @@ def test_what_the_graph_does_not_know_is_left_to_torch():
     assert not isinstance(pixel_decoder(copy.deepcopy(model).bfloat16()), OnnxDecoder)
     model.decoder.mid.attn_1 = torch.nn.Identity()
     assert not isinstance(pixel_decoder(model), OnnxDecoder)
+
+
+def test_the_image_head_gives_the_same_logits_and_leaves_gradients_to_torch(embedded):
+    head = embedded.hf.model.generation_head
+    z = torch.randn(3, 2, head.proj_out.in_features, generator=torch.Generator().manual_seed(2))
+    fast = image_head(head)
+    assert isinstance(fast, OnnxHead)
+    torch.testing.assert_close(fast(z), head(z), rtol=1e-4, atol=1e-4)
+    moved = z.clone().requires_grad_()
+    embedded.image_head(moved, 2.0).sum().backward()
+    assert moved.grad.abs().sum() > 0
+    assert image_head(copy.deepcopy(head).bfloat16()) is not fast and not writable(copy.deepcopy(head).bfloat16())

@@ -14,9 +14,9 @@ from tests.world import second_judge
 from world.detection import detect
 from world.nouns import NOUNS
 from world.oracle import Oracle, judge, relations
-from world.phrases import CATEGORIES, Prompt
+from world.phrases import CATEGORIES
 from world.prompts import parse
-from world.sampling import random_items, random_prompt, random_scene
+from world.sampling import random_items, random_prompt, random_scene, wrong_in_one_respect
 from world.scene import CELL, COLORS, GROUND, PLACES, Item, cell_of, natural_color, render, tile
 
 TINTS = (None, *COLORS)
@@ -104,22 +104,7 @@ def test_an_empty_picture_holds_nothing():
     assert score.value == 0 and not score.boxes and score.reason == "Expected a cat, found 0. Sees nothing."
 
 
-def _wrong_in_one_respect(prompt: Prompt, items: list[Item], rng: random.Random) -> list[Item]:
-    phrase = rng.choice(prompt.phrases)
-    index = next(i for i, item in enumerate(items) if item.noun == phrase.noun and phrase.color in (None, item.color))
-    changed = list(items)
-    if phrase.color and rng.random() < 0.5:
-        other = [c for c in COLORS if all(c != p.color for p in prompt.phrases)]
-        changed[index] = replace(items[index], color=rng.choice(other))
-    elif rng.random() < 0.5:
-        asked = {p.noun for p in prompt.phrases}
-        changed[index] = replace(items[index], noun=rng.choice([n for n in NOUNS if n not in asked]))
-    else:
-        del changed[index]
-    return changed
-
-
-def test_right_scenes_are_accepted_and_scenes_wrong_in_one_respect_are_not():
+def test_right_scenes_are_accepted_and_sceneswrong_in_one_respect_are_not():
     rng = random.Random(3)
     for category in CATEGORIES:
         for _ in range(15):
@@ -127,7 +112,7 @@ def test_right_scenes_are_accepted_and_scenes_wrong_in_one_respect_are_not():
             items = random_scene(prompt, rng)
             right = judge(render(items), prompt.spec())
             assert right.value == 1 and right.raw["correct"] and right.raw["strict_correct"], (prompt, right.reason)
-            wrong = judge(render(_wrong_in_one_respect(prompt, items, rng)), prompt.spec())
+            wrong = judge(render(wrong_in_one_respect(prompt, items, rng)), prompt.spec())
             assert wrong.value <= 0.8 and not wrong.raw["correct"], (prompt, wrong.reason)
 
 
@@ -190,7 +175,7 @@ def test_an_independent_judge_agrees():
         prompt = random_prompt(CATEGORIES[index % len(CATEGORIES)], "test", rng)
         items, how = random_scene(prompt, rng), damages[index % len(damages)]
         if how == "wrong":
-            items = _wrong_in_one_respect(prompt, items, rng)
+            items = wrong_in_one_respect(prompt, items, rng)
         image = _with_wrong_quarter(items, rng) if how == "quarter" else _damaged(render(items), how, noise)
         spec = prompt.spec()
         agreed += judge(image, spec).raw["correct"] == second_judge.is_right(image, spec)

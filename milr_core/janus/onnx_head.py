@@ -1,0 +1,59 @@
+"""The image head through ONNX Runtime, on a CPU in float32: last-layer outputs to logits over the codebook.
+
+With a codebook of thousands the head is the dearest thing about an image token, and ONNX Runtime multiplies a few rows
+by a large matrix several times faster than torch does.
+"""
+
+import numpy as np
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from transformers.activations import GELUActivation
+from transformers.models.janus.modeling_janus import JanusVQVAEHead
+
+from milr_core.janus.onnx_backend import onnx_session
+
+
+class OnnxHead:
+    """As the `JanusVQVAEHead` that it was made of, without gradients: (..., D) -> (..., V) float32."""
+
+    def __init__(self, head: JanusVQVAEHead):
+        self._session = onnx_session(_graph(head.proj_out, head.vision_head), 1)
+
+    def __call__(self, z: Tensor) -> Tensor:
+        rows = z.detach().reshape(-1, z.shape[-1])
+        (logits,) = self._session.run(None, {"z": rows.numpy()})
+        return torch.from_numpy(np.asarray(logits)).view(*z.shape[:-1], -1)
+
+
+def writable(head: nn.Module) -> bool:
+    """Whether the graph can hold this head: on a CPU, in float32, of the modules that it knows."""
+    return (
+        isinstance(head, JanusVQVAEHead)
+        and type(head.activation_fn) in (GELUActivation, nn.GELU)
+        and all(type(part) is nn.Linear for part in (head.proj_out, head.vision_head))
+        and all(weight.dtype == torch.float32 and weight.device.type == "cpu" for weight in head.parameters())
+    )
+
+
+def _graph(*layers: nn.Linear) -> bytes:
+    """Linear layers with a GELU between each two."""
+    nodes, constants, x = [], [], "z"
+    for i, layer in enumerate(layers):
+        for name, tensor in (("weight", layer.weight.T), ("bias", layer.bias)):
+            data = np.ascontiguousarray(tensor.detach().numpy())
+            constants.append(numpy_helper.from_array(data, f"{name}.{i}"))
+        if i:
+            nodes.append(helper.make_node("Gelu", [x], [f"active.{i}"], domain="com.microsoft"))
+            x = f"active.{i}"
+        nodes.append(helper.make_node("MatMul", [x, f"weight.{i}"], [f"product.{i}"]))
+        nodes.append(helper.make_node("Add", [f"product.{i}", f"bias.{i}"], [f"sum.{i}"]))
+        x = f"sum.{i}"
+
+    def value(name: str, size: int):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
+
+    ends = [value("z", layers[0].in_features)], [value(x, layers[-1].out_features)]
+    graph = helper.make_graph(nodes, "head", *ends, constants)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
