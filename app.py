@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
             local_folder(name)
         gpu = not zero and not args.model and default_device() == "cuda"
         planned = plan(args.model, bool(env.get("SPACE_ID")), zero, gpu and needs(JANUS_PRO).fits)
-        if zero:
+        if zero and spaces:
             engine, models = zero_engines(planned, spaces.GPU, card()["duration_factor"])
         else:
             engine, models = first_engine(planned)

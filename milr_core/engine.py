@@ -29,7 +29,8 @@ from milr_core.strategy import Strategy
 class Options(dict[str, str]):
     """A visitor's own options of critics that ask a service: `key`, `base_url`, `judge`. Never shown."""
 
-    __hash__ = object.__hash__  # of this object: two visitors' options are two, whatever is in them
+    def __hash__(self) -> int:  # of this object: two visitors' options are two, whatever is in them
+        return id(self)
 
     def __repr__(self) -> str:
         return "Options(…)"

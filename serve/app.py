@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import cloudpickle
@@ -103,7 +103,7 @@ def application(args: argparse.Namespace, limits: Limits) -> ray_serve.Applicati
         name="page",
         max_ongoing_requests=MOST_REQUESTS,
         ray_actor_options={"num_cpus": args.page_cpus},
-        request_router_config=RequestRouterConfig(request_router_class=StickyRouter),
+        request_router_config=RequestRouterConfig(request_router_class=cast(Any, StickyRouter)),
         graceful_shutdown_timeout_s=LAST_WORDS,
         **_scaled(args.pages, TABS_A_PAGE, args),
     )(PageReplica)
@@ -119,7 +119,7 @@ def connect(args: argparse.Namespace) -> None:
         ray.init(args.address, runtime_env=code, log_to_driver=False)
         return
     cores = math.ceil(args.pages[1] * args.page_cpus + args.models[1] * args.model_cpus)
-    needed = {"num_cpus": max(1, cores)}
+    needed: dict[str, Any] = {"num_cpus": max(1, cores)}
     if args.model_gpus:
         needed["num_gpus"] = math.ceil(args.models[1] * args.model_gpus)
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own is 15, behind all else on the machine

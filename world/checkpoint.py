@@ -77,7 +77,7 @@ def assemble(words: Vocabulary, trained: Path, folder: Path) -> None:
     drawn = {k: v for k, v in states["decoder"].items() if not k.startswith(("encoder.", "quant_conv."))}
     seen = {k: v for k, v in states["encoder"].items() if k.startswith(("encoder.", "quant_conv."))}
     model.model.vqmodel.load_state_dict({**drawn, **seen})
-    save_checkpoint(folder, model.to(torch.float16).eval())
+    save_checkpoint(folder, model.half().eval())
     write_milr_json(folder)
     record = json.dumps(training_record(trained), indent=1)
     (folder / "training.json").write_text(record + "\n", encoding="utf-8")

@@ -63,7 +63,7 @@ def run_stages(arguments: list[str], jobs: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m world.train", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m world.train", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--stage", choices=(*STAGES, "assemble"), help="this one alone")
     parser.add_argument("--work", type=Path, default=Path("runs/train"), help="training states and logs")
     parser.add_argument("--out", type=Path, default=CHECKPOINT, help="checkpoint folder to write")
