@@ -1,13 +1,13 @@
 """python -m world.train: makes the embedded checkpoint from nothing, on a CPU or a GPU.
 
 Three stages learn apart from each other: `decoder` and `encoder` of the image tokenizer, and `language`. Without
---stage they run one after the other, with --jobs several at a time, each in a process of its own; then `assemble`
-joins them. All keep their state in `--work`, go on from it when started again, and log there. --small trains a world of
+--stage all of them run, --jobs at a time, each in a process of its own; then `assemble` joins them. All keep their state in `--work`, go on from it when started again, and log there. --small trains a world of
 twenty nouns, in minutes.
 """
 
 import argparse
 import logging
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,8 @@ SMALL_NOUNS = (
     "book", "chair", "cup", "banana", "apple", "pizza", "kite", "boat",
 )  # fmt: skip
 STEPS = {"decoder": 5000, "encoder": 600, "language": 2600}
-SMALL_STEPS = {"decoder": 500, "encoder": 300, "language": 600}
+SMALL_STEPS = {"decoder": 400, "encoder": 250, "language": 500}
+JOBS = min(len(STAGES), os.cpu_count() or 1)
 BATCH = {"decoder": 4, "encoder": 4, "language": 24}
 
 
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=CHECKPOINT, help="checkpoint folder to write")
     parser.add_argument("--small", action="store_true", help="twenty nouns, minutes instead of hours")
     parser.add_argument("--steps", type=int, help="of the stage given with --stage, for a trial")
-    parser.add_argument("--jobs", type=int, default=1, help="stages at a time, each in a process of its own")
+    parser.add_argument("--jobs", type=int, default=JOBS, help=f"stages at a time, each in a process (default {JOBS})")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a stage")
     parser.add_argument("--seed", type=int, default=0)
