@@ -107,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("card", help="measure the embedded model and write its model card")
     commands.add_parser("speed", help="how fast the engine is")
     commands.add_parser("gpu", help="all that only a GPU can tell, in one run of minutes")
-    commands.add_parser("true-size", help="what Janus-Pro's shapes take, with random weights")
+    commands.add_parser("true-size", help="what Janus-Pro's real sizes take, with random weights")
     return top
 
 

@@ -16,7 +16,7 @@ from milr_core import Janus, SearchControl, SearchSettings, load_critic, load_mo
 from milr_core.trajectory import Trajectory
 
 FORK = multiprocessing.get_context("fork")
-KILLED_PROMPT = "two red circles left of a blue square"
+KILLED_PROMPT = "two red dogs left of a blue car"
 KILLED = SearchSettings(steps=6, threshold=1.0, seed=0)
 KILLED_AFTER = 2
 """Index of the step after which a search is killed, in the middle of the next one."""

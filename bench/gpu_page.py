@@ -11,7 +11,7 @@ from milr_core import InputError
 
 HEADING = "On a GPU"
 ABOUT = """\
-Written by `python -m bench gpu`. Weights of Janus-Pro's shapes are random; times do not depend on them. A token of an
+Written by `python -m bench gpu`. Weights of Janus-Pro's sizes are random; times do not depend on them. A token of an
 image has two rows, for guidance. The floor is the time in which the weights and the cache that a token needs can be
 copied on the device, at the speed measured there. The reference loop and transformers' `generate` are as above.
 """

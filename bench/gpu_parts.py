@@ -21,9 +21,9 @@ from bench.true_size import true_config, write_checkpoint
 from milr_core import Janus, SearchSettings, advance, load_critic, load_model, memory_needed, reason_together, start
 from world.model import make_config
 
-PROMPTS = ("two red circles left of a blue square", "three green triangles", "a large yellow star", "a black square")
+PROMPTS = ("two red dogs left of a blue car", "three green apples", "a large yellow star", "a black cat")
 PROMPT = PROMPTS[0]
-TEXT = "two red circles and a blue square"
+TEXT = "two red dogs and a blue car"
 TEXT_TOKENS = 64
 """Of reasoning: with random weights a text ends at the limit."""
 

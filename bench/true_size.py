@@ -104,7 +104,7 @@ def measure(folder: str, device: str, dtype: str, quantization: str | None) -> d
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     critic = load_critic("self", model=model)
     settings = SearchSettings(steps=1, threshold=1.0)
-    state = start(model, critic, "two red circles", settings)
+    state = start(model, critic, "two red dogs", settings)
     seconds.append(state.step.cost.seconds)
     seconds.append(advance(model, critic, state, settings).step.cost.seconds)
     cuda = torch.device(device).type == "cuda"

@@ -1,6 +1,6 @@
 """A running page as a service: start it with `make demo`, then
 
-python -m examples.client http://127.0.0.1:7860 "three green triangles"
+python -m examples.client http://127.0.0.1:7860 "three green apples"
 """
 
 import sys
@@ -13,7 +13,7 @@ from gradio_client.exceptions import AppError
 
 from milr_core import Trajectory
 
-URL, PROMPT = "http://127.0.0.1:7860", "three green triangles"
+URL, PROMPT = "http://127.0.0.1:7860", "three green apples"
 
 
 def main(argv: Sequence[str]) -> int:

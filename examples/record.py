@@ -1,13 +1,14 @@
 """Records the shipped example runs with the embedded model: python -m examples.record [FOLDER].
 
-For each thing that there is to see it tries prompts and seeds until a run shows it, and says so where none does.
+For each thing that there is to see it tries prompts and seeds until a run shows it, and says so where none does. Only
+what is looked for is chosen by hand, so that it can be run again on other weights; it takes some minutes at most.
 """
 
 import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,31 @@ from typing import Any
 from milr_core import Janus, Step, Trajectory, load_critic, load_model, reason
 from milr_core.diagnostics import flags, inspected
 from milr_core.settings import settings_from
+from world.sampling import prompt_set
+
+SEEDS = range(3)
+RIGHT, WRONG = 0.9, 0.75
+"""Of a score: the oracle gives what is right 1, and what is wrong 0.8 at most."""
+
+
+def held_out(*categories: str, most: int = 24) -> tuple[str, ...]:
+    """Prompts of the world's test split, without "a photo of" and the like."""
+    prompts = (replace(p, lead="").text() for p in prompt_set("test", most) if p.category in categories)
+    return tuple(dict.fromkeys(prompts))
+
 
 PROMPTS = (
-    "two red circles left of a blue square",
-    "two purple crosses and three yellow circles",
-    "three green triangles left of a small red square",
-    "as many squares as wheels on a car above a black circle",
-    "a triangle the color of grass and two crosses the color of coal",
-    "three small blue circles and two large orange squares",
+    "a photo of a blue elephant above two red cars",
+    "two purple cats, three yellow lemons and a green umbrella",
+    "a red bird, a blue fish, a yellow cat and two green frogs",
+    "three orange boats and two pink clocks",
+    *held_out("many"),
 )
-SEEDS = range(4)
+RIDDLES = (
+    "the mountain that japan is famous for above two red cars",
+    "the king of all other animals left of a blue chair",
+    *held_out("knowledge", most=60),
+)
 
 
 def has(kind: str) -> Callable[[Sequence[Step]], bool]:
@@ -32,9 +48,19 @@ def has(kind: str) -> Callable[[Sequence[Step]], bool]:
     return lambda steps: any(flag.kind == kind for flag in flags(steps, len(steps) - 1))
 
 
+def gets_better(steps: Sequence[Step]) -> bool:
+    """Whether a run that began wrong is right in the end, with nothing in the picture that nobody asked for."""
+    return len(steps) >= 3 and steps[-1].reward > RIGHT and not steps[-1].score.raw["also_drew"]
+
+
+def wrong(first: Step) -> bool:
+    return first.reward < WRONG
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """A run worth showing. seen: whether its newest step shows it; the run ends `after` so many steps more."""
+    """A run worth showing. begins: whether step 0 may become one; seen: whether the newest step shows it; the run ends
+    `after` so many steps more."""
 
     file: str
     title: str
@@ -43,17 +69,18 @@ class Wanted:
     critic: str = "oracle"
     observer: str = ""
     prompts: Sequence[str] = PROMPTS
+    begins: Callable[[Step], bool] = lambda first: True
     after: int = 0
 
 
 WANTED = (
+    Wanted("improves.zip", "It gets better: low at first, then right", gets_better, begins=wrong),
     Wanted(
-        "improves.zip", "It gets better: low at first, then right",
-        lambda steps: len(steps) >= 3 and steps[0].reward < 0.7 and steps[-1].reward > 0.9,
+        "riddle.zip", "A riddle: another thing at first, then the answer", gets_better, begins=wrong, prompts=RIDDLES
     ),
     Wanted(
         "early-stop.zip", "Early stop: good enough after one step",
-        lambda steps: len(steps) == 2 and has("early stop")(steps), {"steps": 3},
+        lambda steps: len(steps) == 2 and has("early stop")(steps), {"steps": 3}, begins=wrong,
     ),
     Wanted(
         "textual-collapse.zip", "Textual collapse: the plan turns to nonsense", has("textual collapse"),
@@ -66,12 +93,13 @@ WANTED = (
     Wanted(
         "reward-hacking.zip", "Reward hacking: the model pleases itself, and is wrong", has("reward hacking"),
         {"strategy": "text", "lr": 0.3, "threshold": 1.0, "steps": 6}, "self", "oracle",
-        ("a photo of a small cross and a blue circle",),
+        (*held_out("color_attr", "position", "two_object"), *PROMPTS),
+        lambda first: first.observed["oracle"].value > RIGHT > first.reward,
     ),
     Wanted(
         "no-change.zip", "No change: a step too small to move a token",
-        lambda steps: has("no change")(steps) and steps[-1].reward < 0.9,
-        {"strategy": "text", "lr": 0.01, "temperature": 0.0, "threshold": 1.0, "steps": 4}, after=2,
+        lambda steps: has("no change")(steps) and wrong(steps[-1]),
+        {"strategy": "text", "lr": 0.01, "temperature": 0.0, "threshold": 1.0, "steps": 4}, begins=wrong, after=2,
     ),
 )  # fmt: skip
 
@@ -85,6 +113,8 @@ def attempt(model: Janus, wanted: Wanted, prompt: str, seed: int) -> list[Step]:
     left = None
     for step in reason(model, critic, prompt, settings, observers=observers):
         assert step.state is not None, "a search hands it on with every step"
+        if not steps and not wanted.begins(step):
+            break
         steps.append(inspected(model, step.state).step)
         if left is None and wanted.seen(steps):
             left = wanted.after
@@ -95,9 +125,9 @@ def attempt(model: Janus, wanted: Wanted, prompt: str, seed: int) -> list[Step]:
     return steps if left is not None else []
 
 
-def record(model: Janus, folder: Path) -> Iterator[dict[str, str]]:
+def record(model: Janus, folder: Path, stories: Sequence[Wanted] = WANTED) -> Iterator[dict[str, str]]:
     """Write what can be shown; yields an entry of the index for each."""
-    for wanted in WANTED:
+    for wanted in stories:
         runs = ((prompt, attempt(model, wanted, prompt, seed)) for seed, prompt in product(SEEDS, wanted.prompts))
         prompt, steps = next((run for run in runs if run[1]), ("", []))
         if not steps:
@@ -108,14 +138,16 @@ def record(model: Janus, folder: Path) -> Iterator[dict[str, str]]:
             for step in steps:
                 bundle.append(step.state)
             bundle.to_zip(folder / wanted.file, states=False)
+        sys.stderr.write(f"{wanted.file}: '{steps[0].state.prompt}', {len(steps) - 1} steps.\n")
         yield {"file": wanted.file, "title": wanted.title}
 
 
 def main(argv: Sequence[str]) -> None:
     folder = Path(argv[0]) if argv else Path(__file__).parent
+    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.zip"):
         old.unlink()
-    index = list(record(load_model("janus-icons", device="cpu"), folder))
+    index = list(record(load_model(device="cpu"), folder))
     (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 

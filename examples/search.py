@@ -1,6 +1,6 @@
 """A search from Python: every step as it comes, a critic that only watches, and a setting changed while it runs.
 
-python -m examples.search "two red circles left of a blue square"
+python -m examples.search "a red dog left of a blue car"
 """
 
 import sys
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from milr_core import SearchControl, SearchSettings, load_critic, load_model, reason
 
-PROMPT = "as many squares as wheels on a car above a black circle"
+PROMPT = "the mountain that japan is famous for above two red cars"
 
 
 def main(argv: Sequence[str]) -> None:
-    model = load_model("janus-icons")
+    model = load_model()
     critic = load_critic("oracle")  # guides the search
     watching = load_critic("self", model=model)  # the model's own opinion, which the search never hears
     settings = SearchSettings(steps=6, threshold=1.0, seed=0)

@@ -1,6 +1,6 @@
 """What to move: the paper's strategies and Best-of-N, with as many images for each at most.
 
-python -m examples.strategies "two purple crosses and three yellow circles"
+python -m examples.strategies "two purple cats, three yellow lemons and a green umbrella"
 """
 
 import sys
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from milr_core import SearchSettings, best_of_n, load_critic, load_model, reason
 
-PROMPT = "two purple crosses and three yellow circles"
+PROMPT = "two purple cats, three yellow lemons and a green umbrella"
 STEPS = 6
 
 
 def main(argv: Sequence[str]) -> None:
     prompt = argv[0] if argv else PROMPT
-    model, critic = load_model("janus-icons"), load_critic("oracle")
+    model, critic = load_model(), load_critic("oracle")
     print(f"{'':10} {'best':>5} {'images':>7} {'tokens':>7} {'seconds':>8}")
     for name in ("joint", "text", "image", "best-of-n"):
         if name == "best-of-n":  # the first image and STEPS more, as a search makes

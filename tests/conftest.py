@@ -19,11 +19,11 @@ from transformers import (
 from transformers.models.janus.image_processing_pil_janus import JanusImageProcessorPil
 
 from milr_core import Critic, Janus, Score, load_model
-from world.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
-from world.train import CHECKPOINT
 from tests.ui_helpers import Studio
 from ui.engines.local import LocalEngine
 from ui.redraw_pace import Pace
+from world.model import CHAT_TEMPLATE, make_generation_config, make_tokenizer, vocabulary
+from world.train import CHECKPOINT
 
 torch.set_num_threads(1)  # the models are tiny: more threads wait for each other more than they help
 

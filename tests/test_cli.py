@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "milr_core", "reason"]
 # A threshold of 1 never stops early, so that the number of steps is known.
 # One thread, as in this process: sums in another order are other sums.
 ONE_THREAD = {"cwd": ROOT, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True}
-SEARCH = ["three green triangles", "--steps", "6", "--seed", "1", "--threshold", "1", "--json"]
+SEARCH = ["three green apples", "--steps", "6", "--seed", "1", "--threshold", "1", "--json"]
 
 
 def tokens(folder):
@@ -113,22 +113,22 @@ def test_interrupt_keeps_the_steps_so_far(tmp_path):
     [
         ([], "Give a prompt"),
         ([""], "prompt is empty"),
-        (["circle " * 200], "Shorten it"),
+        (["dog " * 200], "longer than 400 characters"),
         (["a red dragon"], "dragon"),
-        (["red circle blue"], "I expected a shape"),
-        (["two red circles", "--text-ratio", "0"], "(0, 1]"),
-        (["two red circles", "--image-ratio", "1.5"], "(0, 1]"),
-        (["two red circles", "--lr", "nan"], "lr is a finite number"),
-        (["two red circles", "--lr", "-1"], "lr lies in"),
-        (["two red circles", "--steps", "-1"], "steps lies in"),
-        (["two red circles", "--steps", "many"], "steps is a whole number"),
-        (["two red circles", "--strategy", "both"], "joint"),
-        (["two red circles", "--model", "no-such"], "There is no model"),
-        (["two red circles", "--model", str(ROOT / "tests")], "no checkpoint"),
-        (["two red circles", "--critic", "no-such"], "There is no critic"),
+        (["eleven dogs"], "11"),
+        (["two red dogs", "--text-ratio", "0"], "(0, 1]"),
+        (["two red dogs", "--image-ratio", "1.5"], "(0, 1]"),
+        (["two red dogs", "--lr", "nan"], "lr is a finite number"),
+        (["two red dogs", "--lr", "-1"], "lr lies in"),
+        (["two red dogs", "--steps", "-1"], "steps lies in"),
+        (["two red dogs", "--steps", "many"], "steps is a whole number"),
+        (["two red dogs", "--strategy", "both"], "joint"),
+        (["two red dogs", "--model", "no-such"], "There is no model"),
+        (["two red dogs", "--model", str(ROOT / "tests")], "no checkpoint"),
+        (["two red dogs", "--critic", "no-such"], "There is no critic"),
         (["--resume", "/no/such/run"], "no run bundle"),
-        (["two red circles", "--resume", "/no/such/run"], "leave out the prompt"),
-        (["two red circles", "--nonsense"], "nonsense"),
+        (["two red dogs", "--resume", "/no/such/run"], "leave out the prompt"),
+        (["two red dogs", "--nonsense"], "nonsense"),
     ],
 )
 def test_bad_input_says_what_to_do_and_exits_with_2(arguments, says, capsys):
@@ -139,7 +139,7 @@ def test_bad_input_says_what_to_do_and_exits_with_2(arguments, says, capsys):
 
 def test_a_checkpoint_that_is_no_janus(tmp_path, capsys):
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    assert main(["reason", "two red circles", "--model", str(tmp_path)]) == 2
+    assert main(["reason", "two red dogs", "--model", str(tmp_path)]) == 2
     assert "not 'janus'" in capsys.readouterr().err
 
 
@@ -151,7 +151,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(whole, capsys):
 @pytest.fixture
 def short(tiny_folder):
     """A search of the tiny model, in this process."""
-    return ["reason", "two red circles", "--model", str(tiny_folder), "--critic", "self", "--threshold", "1", "--json"]
+    return ["reason", "two red dogs", "--model", str(tiny_folder), "--critic", "self", "--threshold", "1", "--json"]
 
 
 def test_a_run_that_was_killed_before_its_first_step_resumes_as_the_same_search(short, tmp_path, capsys):

@@ -18,8 +18,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OURS = {"app", "milr_core", "ui", "bench", "shapes", "world", "serve", "examples", "assets", "docs", "tests"}
-ROOMS = {"app.py": (), "milr_core": (), "ui": (), "shapes": (), "world": ("dev",), "examples": (), "docs": ("dev",),
+OURS = {"app", "milr_core", "ui", "bench", "world", "serve", "examples", "assets", "docs", "tests"}
+ROOMS = {"app.py": (), "milr_core": (), "ui": (), "world": ("dev",), "examples": (), "docs": ("dev",),
          "bench": ("bench", "gpu"), "serve": ("serve",), "tests": ("dev", "bench", "serve", "gpu", "zero")}  # fmt: skip
 OPTIONAL = {"spaces": "zero"}
 """Imported where it is there, by the extra that brings it."""

@@ -108,7 +108,7 @@ def states(tiny):
         def score(self, images, prompt):
             return [Score(0.25, {"<b>": 0.5}, "grey") for _ in images]
 
-    return [inspected(tiny, step.state) for step in reason(tiny, Grey(), "two red circles", SETTINGS)]
+    return [inspected(tiny, step.state) for step in reason(tiny, Grey(), "two red dogs", SETTINGS)]
 
 
 def test_probabilities_are_those_the_tokens_were_decoded_with(states, tiny):

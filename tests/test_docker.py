@@ -63,7 +63,7 @@ def test_every_source_of_a_copy_exists_and_is_not_ignored():
     assert (ROOT / "requirements-image.txt").is_file() and kept(PurePath("requirements-image.txt"))
     names = {str(path) for path in copied()}
     wanted = ("app.py", "assets/janus-icons/model.safetensors", "examples/index.json", "ui/layout.css")
-    assert {*wanted, "milr_core/search.py", "shapes/oracle.py"} <= names
+    assert {*wanted, "milr_core/search.py", "world/oracle.py"} <= names
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_command_starts_a_page_that_is_healthy_and_answers_scripts(
         time.sleep(2)
     # examples/client.py talks to it as to any page.
     monkeypatch.chdir(tmp_path)
-    client.main([f"http://127.0.0.1:{env['PORT']}", "three green triangles"])
+    client.main([f"http://127.0.0.1:{env['PORT']}", "three green apples"])
     said = capsys.readouterr().out
     assert [line.split(":")[0] for line in said.splitlines()[:-1]] == [f"step {i}" for i in range(5)]
     assert (tmp_path / "best.png").is_file()

@@ -46,9 +46,8 @@ NOT_RUN = {
     "python -m bench gpu *": "tests/bench/test_gpu.py runs it at tiny size",
     "python -m pip *": OUTSIDE,
     "python -m bench true-size *": MINUTES,
-    "python -m shapes.train": MINUTES,
+    "python -m world.train": "takes hours: tests/world/test_training.py runs its first minute",
     "python -m tests.browser.measure http*": "measures a page that runs already",
-    "python -m shapes.evaluate *": MINUTES,
 }
 """Commands that are not run, and why not."""
 

@@ -2,11 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from examples.record import Wanted, record
+from milr_core import Janus, Trajectory
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -49,6 +53,18 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(path: Path, folder: Pat
     for cell in cells:
         exec(compile(cell.source, str(path), "exec"), names)
     assert len(names["steps"]) > 1 and capsys.readouterr().out
+
+
+def test_a_story_is_recorded_where_a_run_shows_it_and_else_left_out(
+    tiny: Janus, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    settings = {"steps": 4, "threshold": 1.0}
+    shown = Wanted("two.zip", "Two steps", lambda steps: len(steps) == 3, settings, "self", prompts=("a dog", "a cat"))
+    never = replace(shown, file="never.zip", title="Never", begins=lambda first: False)
+    assert list(record(tiny, tmp_path, (shown, never))) == [{"file": "two.zip", "title": "Two steps"}]
+    assert "No run shows 'Never'" in capsys.readouterr().err and not (tmp_path / "never.zip").exists()
+    run = Trajectory.from_zip(tmp_path / "two.zip", tmp_path / "run")
+    assert len(run) == 3 and run.prompt == "a dog" and not run.has_state(0)
 
 
 def test_the_index_of_recorded_runs_names_files_that_are_there():

@@ -1,4 +1,4 @@
-"""Data flows one way: app -> ui -> milr_core; shapes -> milr_core's critic interface."""
+"""Data flows one way: app -> ui -> milr_core; world -> milr_core's critic interface."""
 
 import ast
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FORBIDDEN = {
-    "milr_core": {"gradio", "ui", "app", "shapes", "bench", "serve"},
-    "shapes": {"gradio", "ui", "app", "bench", "serve"},
+    "milr_core": {"gradio", "ui", "app", "world", "bench", "serve"},
+    "world": {"gradio", "ui", "app", "bench", "serve"},
     "ui": {"app", "bench", "serve"},
-    "serve": {"app", "bench", "shapes"},
+    "serve": {"app", "bench", "world"},
 }
 
 
@@ -32,7 +32,7 @@ def test_no_package_imports_what_lies_above_it(package):
 
 
 def test_the_library_does_not_print():
-    for package in ("milr_core", "shapes", "ui"):
+    for package in ("milr_core", "world", "ui"):
         for path in (ROOT / package).rglob("*.py"):
             calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
             assert not [c.lineno for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path

@@ -62,10 +62,10 @@ def test_the_wheel_holds_the_packages_and_their_data_and_nothing_else(built: Pat
     assert wheel.name == f"milr_studio-{milr_core.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    wanted = ["milr_core", "ui", "shapes", "world", "bench", "serve", "examples", "assets"]
+    wanted = ["milr_core", "ui", "world", "bench", "serve", "examples", "assets"]
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {*wanted, "app.py"}
-    kept = {".py", ".json", ".jinja", ".safetensors", ".zip", ".js", ".css", ".html"}
+    assert tops == {*wanted, "app.py"} and wheel.stat().st_size <= 30_000_000
+    kept = {".py", ".json", ".jinja", ".safetensors", ".zip", ".js", ".css", ".html", ".tsv", ".png"}
     for package in wanted:
         for path in (ROOT / package).rglob("*"):
             if path.suffix in kept and "__pycache__" not in path.parts:
@@ -80,7 +80,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path):
 
 
 def test_milr_searches_with_the_embedded_model(run: Run):
-    done = run("milr", "reason", "two red circles", "--steps", "1", "--threshold", "1", "--json")
+    done = run("milr", "reason", "two red dogs", "--steps", "1", "--threshold", "1", "--json")
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["index"] for line in done.stdout.splitlines()] == [0, 1]
 
@@ -100,7 +100,7 @@ def test_modules_version_and_recorded_runs_are_those_of_the_wheel(run: Run, buil
     version, *origins = done.stdout.split()
     assert version == milr_core.__version__, done.stderr
     assert all(Path(origin).is_relative_to(built / "venv") for origin in origins)
-    # Where ui/replaying.py looks for them: beside ui/.
+    # Where ui/panels/recorded_runs.py looks for them: beside ui/.
     examples = Path(origins[1]).parents[1] / "examples"
     index = json.loads((examples / "index.json").read_text())
     assert len(index) >= 5 and all((examples / entry["file"]).is_file() for entry in index)

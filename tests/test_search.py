@@ -24,7 +24,7 @@ from milr_core import (
 from milr_core.janus.decode import pick
 from milr_core.search import moving
 
-PROMPT = "two red circles left of a blue square"
+PROMPT = "two red dogs left of a blue car"
 SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=4, seed=3, guidance=2.0)
 
 
@@ -258,7 +258,7 @@ def test_a_failing_critic_raises_and_is_never_a_score(tiny, failure):
     assert [s.index for s in steps] == [0, 1]
 
 
-@pytest.mark.parametrize("prompt", ["", "   ", None, "two red dragons", "red circle " * 100])
+@pytest.mark.parametrize("prompt", ["", "   ", None, "two red dragons", "red dog " * 100])
 def test_bad_prompts_are_refused_at_the_call(tiny, redness, prompt):
     with pytest.raises(InputError) as caught:
         reason(tiny, redness, prompt, SETTINGS)

@@ -11,7 +11,7 @@ from milr_core.janus.decode import keep_going
 from milr_core.janus.workspace import Workspace
 from milr_core.settings import KNOBS, PAPER, PRESETS, recommended_settings
 
-PROMPT = "two red circles left of a blue square"
+PROMPT = "two red dogs left of a blue car"
 SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=5, seed=3, guidance=2.0)
 OPTIONS = [
     {"baseline": "running"}, {"text_positions": "random", "positions": "random"}, {"log_probability": "argmax"},

@@ -10,7 +10,7 @@ from milr_core import InputError, SearchControl, SearchSettings, Workspace, reas
 from milr_core.critics.base import Critic
 from milr_core.errors import CriticError
 
-PROMPTS = ["a circle", "two red circles left of a blue square", "a cross", "two red circles"]
+PROMPTS = ["a dog", "two red dogs left of a blue car", "a cat", "two red dogs"]
 SETTINGS = [
     SearchSettings(steps=3, seed=1, lr=0.3, text_ratio=0.5),
     SearchSettings(steps=1, seed=2, lr=0.3, guidance=2.0),
@@ -41,7 +41,7 @@ def test_what_is_wrong_is_said_before_anything_is_decoded(tiny, redness):
     with pytest.raises(InputError, match="each with its settings"):
         reason_together(tiny, redness, PROMPTS, SETTINGS[:1])
     with pytest.raises(InputError, match="empty"):
-        reason_together(tiny, redness, ["a circle", " "], SETTINGS[:2])
+        reason_together(tiny, redness, ["a dog", " "], SETTINGS[:2])
     with pytest.raises(InputError, match="GiB of memory is free. Use a smaller batch."):
         Workspace(tiny).cache("image", 10**9, 64)
 

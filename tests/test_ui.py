@@ -40,7 +40,7 @@ def test_a_run_yields_every_step_and_finishes(studio: Studio):
     assert images[3] == images[-1][:3] and len(set(images[-1])) == 5
     assert "step 4 of 4" in pages[-1]["status"]
     with Image.open(session.shown.steps[2].image) as image:
-        assert image.size == (16, 16) and '"prompt": "two red circles"' in image.text["milr"]
+        assert image.size == (16, 16) and '"prompt": "two red dogs"' in image.text["milr"]
     assert studio.shared.seconds_a_step > 0 and session.shown.step(1).probabilities is not None
 
 
@@ -117,7 +117,7 @@ def test_what_is_still_being_typed_is_waited_for(studio: Studio, typed: float | 
         ({}, "two red dogs", "redness", "dogs"),
         ({}, "  ", "redness", "The prompt is empty"),
         ({}, "!!!", "redness", "does not know: !!!"),
-        ({}, "a red \ud800 circle", "redness", "half of a character"),
+        ({}, "a red \ud800 dog", "redness", "half of a character"),
         ({"steps": None}, PROMPT, "redness", "steps is a whole number"),
         ({"seed": -1}, PROMPT, "redness", "seed lies in"),
         ({}, PROMPT, "nobody", "There is no critic"),
@@ -294,13 +294,13 @@ def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
     first, second = Session(), Session()
     mine = studio.drive(studio.press("press_run", first), first)
     next(mine), next(mine)
-    answer = studio.press("press_run", second, prompt="a blue square")
+    answer = studio.press("press_run", second, prompt="a blue car")
     said = answer["status"]
     assert "ahead of yours" in said and "About" in said
     assert "ahead of yours" in studio.search.tick(second)
     list(mine)
     theirs = list(studio.drive(answer, second))
-    assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue square"
+    assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue car"
     mine, other = ({step.image for step in session.shown.steps} for session in (first, second))
     assert mine.isdisjoint(other)
     assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {url(p) for p in other}

@@ -307,7 +307,7 @@ def test_the_method_is_told_in_four_sentences():
 
 
 def recipe(steps: list[Step], **more) -> Recipe:
-    return Recipe("it's two red circles", "janus-icons", "oracle", steps, **more)
+    return Recipe("it's two red dogs", "janus-icons", "oracle", steps, **more)
 
 
 def test_a_change_of_settings_is_in_every_exported_text(steps: list[Step]):
@@ -315,7 +315,7 @@ def test_a_change_of_settings_is_in_every_exported_text(steps: list[Step]):
     assert json.loads(as_json(moved))["changes"] == [{"step": 2, "lr": 0.1}]
     command = as_command(moved)
     assert "--text-ratio 0.5" in command and command.startswith("# The settings were changed")
-    assert "'it'\"'\"'s two red circles'" in command
+    assert "'it'\"'\"'s two red dogs'" in command
     source = as_python(moved)
     assert "    if step.index == 1:\n        break\nsettings = replace(settings, lr=0.1)\n" in source
     ast.parse(source)

@@ -16,7 +16,7 @@ from ui.shared_state import SharedState
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
 
-PROMPT = "two red circles"
+PROMPT = "two red dogs"
 SETTINGS = SearchSettings(
     strategy="joint", text_ratio=0.5, image_ratio=0.2, lr=0.5, guidance=3.0, steps=4, threshold=0.95, seed=3
 )

@@ -59,7 +59,7 @@ def build_api(shared: SharedState) -> Callable[..., AsyncIterator[dict[str, Any]
         "bundle", the whole run (zip), which the page opens and `python -m milr_core reason --resume` goes on from.
 
         Args:
-            prompt: What to draw, for example "two red circles left of a blue square".
+            prompt: What to draw, for example "a red dog left of a blue car".
             critic: Who scores the image, a name such as oracle or self, or a mixture such as 0.7*oracle+0.3*self.
             observer: A critic that scores every step as well and is never listened to; empty for none.
             steps: Steps of search at most after step 0; 0 to 64.
@@ -105,7 +105,7 @@ def build_tool(shared: SharedState) -> Callable[..., Any]:
         Answers with the best picture, and with the steps of the search: texts, rewards, and the run as a file.
 
         Args:
-            prompt: What to draw, for example "two red circles left of a blue square".
+            prompt: What to draw, for example "a red dog left of a blue car".
             critic: Who scores the image, a name such as oracle or self, or a mixture such as 0.7*oracle+0.3*self.
             observer: A critic that scores every step as well and is never listened to; empty for none.
             steps: Steps of search at most after step 0; 0 to 64.

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from world.facts import FACT_OF
+from world.facts import FACTS
 from world.nouns import KINDS, NOUNS
 from world.phrases import (
     CATEGORIES,
@@ -53,7 +53,7 @@ def what_can_be_drawn() -> str:
         f"It draws {len(NOUNS)} things ({', '.join(KINDS)}), each in its own colors or in one of ten "
         f"({', '.join(COLORS)}): one to {MOST_OF_A_KIND} of a kind, up to {MOST_THINGS} in all, alone, joined by "
         f"'and', or one kind left of, right of, "
-        f"above or below another. It also knows {len(FACT_OF)} riddles. For example: "
+        f"above or below another. It also knows riddles about {len(FACTS)} facts. For example: "
         f"'{one}', '{two}', '{three_}'."
     )
 

@@ -1,8 +1,8 @@
 """python -m world.train: makes the embedded checkpoint from nothing, on a CPU or a GPU.
 
 Three stages learn apart from each other: `decoder` and `encoder` of the image tokenizer, and `language`. Without
---stage all of them run, --jobs at a time, each in a process of its own; then `assemble` joins them. All keep their state in `--work`, go on from it when started again, and log there. --small trains a world of
-twenty nouns, in minutes.
+--stage all of them run, --jobs at a time, each in a process of its own; then `assemble` joins them. All keep their
+state in `--work`, go on from it when started again, and log there. --small trains a world of twenty nouns, in minutes.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SMALL_NOUNS = (
     "dog", "cat", "horse", "zebra", "elephant", "bird", "car", "bus", "bicycle", "airplane", "umbrella", "clock",
     "book", "chair", "cup", "banana", "apple", "pizza", "kite", "boat",
 )  # fmt: skip
-STEPS = {"decoder": 5000, "encoder": 600, "language": 2600}
+STEPS = {"decoder": 5000, "encoder": 1200, "language": 2600}
 SMALL_STEPS = {"decoder": 400, "encoder": 250, "language": 500}
 JOBS = min(len(STAGES), os.cpu_count() or 1)
 BATCH = {"decoder": 4, "encoder": 4, "language": 24}

@@ -130,7 +130,10 @@ def _segments(tokens: list[str]) -> list[Segment]:
 
 
 def _chunks(tokens: list[str]) -> list[list[str]]:
-    """Split tokens where a new noun phrase begins: an article or number after a noun, a noun after other words."""
+    """Split tokens where a new noun phrase begins: an article or number after a noun, a noun after other words.
+
+    Colors right before that noun are its own.
+    """
     chunks: list[list[str]] = [[]]
     seen_noun = gap = False
     for index, token in enumerate(tokens):
@@ -138,8 +141,12 @@ def _chunks(tokens: list[str]) -> list[list[str]]:
         is_noun = token in FORMS or token.startswith("§")
         starts = token in ARTICLES or number
         follows_start = index > 0 and (tokens[index - 1] in ARTICLES or number_of(tokens[index - 1]) is not None)
-        if (starts and not follows_start and chunks[-1] and (seen_noun or gap)) or (is_noun and seen_noun and gap):
-            chunks.append([])
+        another = is_noun and seen_noun and gap
+        if another or (starts and not follows_start and chunks[-1] and (seen_noun or gap)):
+            end = len(chunks[-1])
+            while another and end > 1 and chunks[-1][end - 1] in COLORS:
+                end -= 1
+            chunks[-1:] = [chunks[-1][:end], chunks[-1][end:]]
             seen_noun = gap = False
         chunks[-1].append(token)
         if is_noun:

@@ -283,7 +283,8 @@ LOOKS = frozenset(
     amazing awesome perfect great good bad real fake wild domestic friendly angry scary lazy sleepy brave proud
     strong weak fast slow loud quiet soft hard smooth rough sharp hairy furry feathered leather woollen stone brick
     iron steel silk cotton velvet glassy ceramic porcelain marble crystal electric electronic digital stuffed
-    painted decorated colored coloured single only same different another other extra very really quite rather super
+    painted decorated color colour favourite favorite colored coloured
+    single only same different another other extra very really quite rather super
     ultra so too just also still again together alone apart side facing outdoors indoors outside inside upside down
     upright polka dot medium mini miniature enormous gigantic massive majestic elegant royal magic magical mystical
     futuristic medieval ancient japanese chinese american french italian german english british african asian

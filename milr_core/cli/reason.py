@@ -21,7 +21,7 @@ from milr_core.critics.base import plain_text
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
 from milr_core.janus import Janus, load_model
-from milr_core.janus.catalog import DTYPES, QUANTIZATIONS
+from milr_core.janus.catalog import DTYPES, EMBEDDED, QUANTIZATIONS
 from milr_core.search import reason
 from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings, settings_from
 from milr_core.state import SEARCH, State, Step
@@ -112,7 +112,7 @@ def run_reason(args: argparse.Namespace) -> int:
     if args.resume and (args.out or args.prompt):
         raise InputError("--resume goes on with a run as it is: leave out the prompt and --out.")
     if not args.resume and args.prompt is None:
-        raise InputError("Give a prompt, for example: python -m milr_core reason 'two red circles'.")
+        raise InputError("Give a prompt, for example: python -m milr_core reason 'a red dog left of a blue car'.")
     with ExitStack() as stack:
         if args.resume and args.resume.is_dir():
             stack.enter_context(writing(args.resume))
@@ -121,7 +121,7 @@ def run_reason(args: argparse.Namespace) -> int:
         settings = _settings(args, before or SearchSettings())
         dtype = getattr(torch, args.dtype) if args.dtype else None
         with loading_bar(args.json) as progress:
-            name = args.model or (header.model.id if header else "janus-icons")
+            name = args.model or (header.model.id if header else EMBEDDED)
             model = load_model(name, args.device, dtype, args.quantization, progress)
         if before is None and args.preset is None:
             settings = _settings(args, recommended_settings(model.recommended))

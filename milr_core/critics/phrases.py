@@ -133,7 +133,7 @@ def spacy_chunks(prompt: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Thing:
-    """A noun chunk read: "two red circles" is Thing("circles", 2, "red")."""
+    """A noun chunk read: "two red dogs" is Thing("dogs", 2, "red")."""
 
     name: str
     count: int = 1

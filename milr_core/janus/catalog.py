@@ -16,6 +16,9 @@ from milr_core.janus import deepseek
 from milr_core.janus.weights import check_pointer
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+EMBEDDED = "janus-icons"
+"""The model that is shipped, and the default everywhere."""
+
 ALIASES = {
     "deepseek-ai/Janus-Pro-1B": "deepseek-community/Janus-Pro-1B",
     "deepseek-ai/Janus-Pro-7B": "deepseek-community/Janus-Pro-7B",
@@ -123,14 +126,14 @@ READERS = {"world": "world.prompts:read"}
 
 GONE = {
     "janus-shapes": "janus-shapes is gone: janus-icons took its place, with real things for shapes. Runs recorded with "
-    "janus-shapes still open and replay.",
+    "janus-shapes still open and replay, but nothing goes on from them: start a new run.",
 }
 """Names that earlier versions knew, and what to say to whoever asks for them."""
 
 MODELS: dict[str, ModelInfo] = {
     info.name: info
     for info in (
-        ModelInfo("janus-icons", "Janus-Icons (embedded, no download)", "Apache-2.0"),
+        ModelInfo(EMBEDDED, "Janus-Icons (embedded, no download)", "Apache-2.0"),
         ModelInfo("deepseek-community/Janus-Pro-1B", "Janus-Pro 1B", DEEPSEEK_LICENCE, (2048, 24, 16, 5632)),
         ModelInfo("deepseek-community/Janus-Pro-7B", "Janus-Pro 7B", DEEPSEEK_LICENCE, (4096, 30, 32, 11008)),
     )

@@ -127,7 +127,7 @@ class Janus:
                 the tokenizer or the model's reader does not have.
         """
         if not isinstance(prompt, str) or not prompt.strip():
-            raise InputError("The prompt is empty. Say what to draw, for example: two red circles.")
+            raise InputError("The prompt is empty. Say what to draw, for example: a red dog left of a blue car.")
         prompt, tokenizer = prompt.strip(), self.processor.tokenizer
         try:
             prompt.encode()

@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus, deepseek
-from milr_core.janus.catalog import ALIASES, config_from, local_folder, read_config, shapes_of
+from milr_core.janus.catalog import ALIASES, EMBEDDED, config_from, local_folder, read_config, shapes_of
 from milr_core.janus.conversion import converted
 from milr_core.janus.devices import default_dtype, device_here
 from milr_core.janus.hub import fetch
@@ -24,7 +24,7 @@ _one_at_a_time = threading.Lock()
 
 
 def load_model(
-    name: str,
+    name: str = EMBEDDED,
     device: str | None = None,
     dtype: torch.dtype | None = None,
     quantization: str | None = None,
@@ -43,7 +43,7 @@ def load_model(
         InputError: no such model, a checkpoint that is no Janus, not enough memory, or a package is missing.
     """
     if not isinstance(name, str) or not name:
-        raise InputError("Name a model: janus-icons, deepseek-community/Janus-Pro-1B, or a folder.")
+        raise InputError(f"Name a model: {EMBEDDED}, deepseek-community/Janus-Pro-1B, or a folder.")
     progress = progress or silent
     name = ALIASES.get(name, name)
     device = str(device_here(device))

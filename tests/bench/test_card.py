@@ -21,7 +21,8 @@ def test_the_card_is_what_the_figures_say(tmp_path, evaluation):
     for name in ("evaluation.json", "grid.json"):
         shutil.copy(CHECKPOINT / name, tmp_path)
     write_card(tmp_path)
-    assert (tmp_path / "README.md").read_text(encoding="utf-8") == (CHECKPOINT / "README.md").read_text(encoding="utf-8")
+    written, shipped = ((folder / "README.md").read_text(encoding="utf-8") for folder in (tmp_path, CHECKPOINT))
+    assert written == shipped
 
 
 def test_the_figures_are_of_these_weights(evaluation, embedded):

@@ -11,7 +11,7 @@ from bench.tables import rollouts_table, verdicts
 
 def make_run(folder, record, records, observers=("self",), **manifest):
     fixed = {
-        "suite": "shapes", "plans": "all", "model": "tiny", "weights": "0123456789abcdef", "critic": "oracle",
+        "suite": "world", "plans": "all", "model": "tiny", "weights": "0123456789abcdef", "critic": "oracle",
         "observers": list(observers), "settings": {"steps": 2, "threshold": 0.9, "lr": 0.5},
     }  # fmt: skip
     asked = {
@@ -38,7 +38,7 @@ def two_methods(record, joint, other):
 def test_a_report_says_what_was_run_and_shows_costs_and_held_out_critics(tmp_path, record):
     folder = make_run(tmp_path / "a", record, two_methods(record, [1.0] * 12, [0.6] * 12))
     text = write_report(folder, static=False)
-    assert "12 prompts of shapes; seeds 0; 24 records." in text and "`python -m bench run` on a machine" in text
+    assert "12 prompts of world; seeds 0; 24 records." in text and "`python -m bench run` on a machine" in text
     assert "held out: self" in text and "0.25 [0.25, 0.25]" in text
     row = next(line for line in text.splitlines() if line.startswith("| joint"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]

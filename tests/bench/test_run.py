@@ -23,7 +23,7 @@ from milr_core import SearchSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = "base,step0,text,best-of-n-early"
-PROMPTS = ["two red circles", "a blue square above a red circle", "three green crosses"]
+PROMPTS = ["two red dogs", "a blue car above a red dog", "three green cats"]
 
 
 @pytest.fixture
@@ -192,12 +192,12 @@ def test_trackio_gets_every_record_and_goes_on_in_the_same_run(arguments, tmp_pa
 
 def test_what_cannot_be_made_is_told_apart_from_a_score_and_tried_again(arguments, tmp_path, capsys):
     prompts = tmp_path / "prompts.txt"
-    prompts.write_text("two red circles\na red zeppelin\n")
+    prompts.write_text("two red dogs\na red zeppelin\n")
     out = ["--out", str(tmp_path / "run"), "--workers", "0", "--seeds", "1"]
     assert main([*arguments, *out]) == 1
     assert "zeppelin" in capsys.readouterr().err
     records, _ = read_records(tmp_path / "run")
-    assert {r["prompt"] for r in records} == {"two red circles"}
+    assert {r["prompt"] for r in records} == {"two red dogs"}
     failures = [json.loads(line) for line in (tmp_path / "run/failures.jsonl").read_text().splitlines()]
     assert [f["method"] for f in failures] == METHODS.split(",") and "zeppelin" in failures[0]["error"]
 
@@ -206,7 +206,7 @@ def test_bad_input_is_a_message_and_code_2(arguments, tmp_path, capsys):
     out = str(tmp_path / "run")
     bad = {
         "no method": ["--methods", "jont"], "lr lies in": ["--lr", "-1"], "1 or more": ["--seeds", "0"],
-        "shapes only": ["--plans", "wrong"], "no critic": ["--critic", "nobody"],
+        "embedded world only": ["--plans", "wrong"], "no critic": ["--critic", "nobody"],
     }  # fmt: skip
     for says, extra in bad.items():
         assert main([*arguments, "--out", out, "--workers", "0", *extra]) == 2

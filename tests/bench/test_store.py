@@ -5,7 +5,7 @@ from bench.store import Store, differences, read_records
 from bench.suites import Item
 from milr_core import InputError
 
-MANIFEST = {"fixed": {"suite": "shapes", "weights": "abc"}}
+MANIFEST = {"fixed": {"suite": "world", "weights": "abc"}}
 
 
 def item(number: int) -> Item:
@@ -67,7 +67,7 @@ def test_a_second_writer_and_another_run_are_refused(tmp_path):
     with Store(tmp_path, MANIFEST), pytest.raises(InputError, match="Another run is writing"):
         Store(tmp_path, MANIFEST)
     with pytest.raises(InputError, match='weights "abc", this run has "def"'):
-        Store(tmp_path, {"fixed": {"suite": "shapes", "weights": "def"}})
+        Store(tmp_path, {"fixed": {"suite": "world", "weights": "def"}})
     Store(tmp_path, MANIFEST).close()
 
 

@@ -79,7 +79,7 @@ def test_prompt_files(tmp_path):
         ("geneval:{}", '\n["tag"]', "Line 2 of|no JSON object"), ("geneval:{}", '{"tag": {}, "prompt": "x"}', "tag"),
         ("geneval:{}", '{"tag": "counting", "prompt": "x"}', "Line 1 of .* is no GenEval spec"),
         ("geneval:{}", "[" * 100_000, "not JSON"),
-        ("shapes:train", "", "validation"), ("pictures", "", "There is no suite"),
+        ("world:train", "", "validation"), ("pictures", "", "There is no suite"),
     ],
 )  # fmt: skip
 def test_bad_suites_say_what_is_wrong(tmp_path, name, content, says):
@@ -107,11 +107,11 @@ READ = {
 }  # fmt: skip
 REFUSED = {
     "unquoted.csv": (
-        HEADER + "a red circle, a blue square,b\n",
+        HEADER + "a red dog, a blue car,b\n",
         "Line 2 of .*unquoted.csv has 3 cells.*header 2.*comma",
     ),
-    "short.csv": (HEADER + "a cat,b\ntwo red circles\n", "Line 3 of .*short.csv has 1 cell,"),
-    "extra.csv": ("prompt\na red circle, a blue square\n", "Line 2 of .* has 2 cells"),
+    "short.csv": (HEADER + "a cat,b\ntwo red dogs\n", "Line 3 of .*short.csv has 1 cell,"),
+    "extra.csv": ("prompt\na red dog, a blue car\n", "Line 2 of .* has 2 cells"),
     "after.csv": ('\nprompt\n"two\ncats"\na,b\n', "Line 5 of"),
     "nothing.csv": (HEADER + " ,pets\n", "Line 2 of .* has no prompt"),
     "open.csv": (HEADER + '"a cat,pets\n', "Line 2 of .*is no row of a table"),
@@ -167,10 +167,10 @@ def test_suite_and_critic_read_the_same_files(tmp_path):
     assert SCALES["original"].weights == load_suite(f"wise:{tmp_path / 'a.json'}").weights
 
 
-def test_any_first_prompts_of_shapes_are_balanced():
-    items = load_suite("shapes").items
-    assert len(items) == len({item.id for item in items}) == 350
-    for limit in (7, 70):
+def test_any_first_prompts_of_the_world_are_balanced():
+    items = load_suite("world").items
+    assert len(items) == len({item.id for item in items}) == 400
+    for limit in (8, 80):
         counts = [sum(i.category == c for i in items[:limit]) for c in {i.category for i in items}]
-        assert set(counts) == {limit // 7}
-    assert not {i.prompt for i in items} & {i.prompt for i in load_suite("shapes:validation").items}
+        assert set(counts) == {limit // 8}
+    assert not {i.prompt for i in items} & {i.prompt for i in load_suite("world:validation").items}

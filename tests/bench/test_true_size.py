@@ -17,7 +17,7 @@ def test_the_shapes_are_janus_pros_but_for_the_side_of_images():
 def test_the_tokenizer_has_a_word_for_every_id():
     tokenizer = true_size._tokenizer(500)
     assert len(tokenizer) == 500 and tokenizer.decode(torch.tensor([499])) == "w499"
-    assert tokenizer("two red circles").input_ids[0] == tokenizer.bos_token_id
+    assert tokenizer("two red dogs").input_ids[0] == tokenizer.bos_token_id
 
 
 def test_figures_replace_the_row_that_begins_the_same(tmp_path, monkeypatch):

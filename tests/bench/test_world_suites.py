@@ -55,4 +55,6 @@ def test_training_prompts_are_no_suite():
 
 def test_a_model_is_of_the_world_where_its_description_says_so(tmp_path):
     (tmp_path / "milr.json").write_text(json.dumps({"reader": "world"}))
-    assert in_the_world(str(tmp_path)) and not in_the_world("janus-icons")
+    assert in_the_world(str(tmp_path)) and in_the_world("janus-icons")
+    (tmp_path / "milr.json").write_text("{}")
+    assert not in_the_world(str(tmp_path)) and not in_the_world("deepseek-community/Janus-Pro-1B")

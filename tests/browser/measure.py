@@ -23,7 +23,7 @@ from bench.speed import machine
 from milr_core import Critic, Janus, SearchSettings, load_critic, load_model, reason
 from tests.browser.visits import STATUS, Wire, button, fill_number
 
-PROMPT, STEPS, SEED = "two red circles left of a blue square", 48, 1
+PROMPT, STEPS, SEED = "two red dogs left of a blue car", 48, 1
 PATIENCE_MS = 60_000
 WATCH = """() => {
   window.updates = [];

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PATIENCE = 200_000
-PROMPT = "prompt=three+small+blue+circles+and+two+large+orange+squares"
+PROMPT = "prompt=three+blue+birds+and+two+orange+cats"
 SHORT = f"{PROMPT}&steps=5&threshold=1"
 ROOT = Path(__file__).resolve().parents[2]
 PANELS = {

@@ -15,7 +15,7 @@ from tests.browser.test_quality import violations
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
-IMPROVES = Path(__file__).resolve().parents[2] / "examples" / "improves.zip"
+IMPROVES = Path(__file__).resolve().parents[1] / "old" / "janus-shapes.zip"
 Open = Callable[..., Page]
 
 
@@ -25,7 +25,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with opened(IMPROVES) as bundle:
         run = Run.of(bundle)
     steps = [
-        replace(s, score=Score(s.reward, s.parts, s.reason, boxes=(Box("a circle", 0.1, 0.1, 0.4, 0.4, MISSED),)))
+        replace(s, score=Score(s.reward, s.parts, s.reason, boxes=(Box("a dog", 0.1, 0.1, 0.4, 0.4, MISSED),)))
         for s in run.steps
     ]
     made = tmp_path_factory.mktemp("sent") / "run.html"

@@ -42,5 +42,5 @@ def test_a_model_is_loaded_for_everybody_and_runs_of_another_are_not_continued(v
         run(mine)
         expect(mine.locator(".runs button")).to_have_count(2)
     finally:
-        load(mine, "janus-icons", "Janus-Shapes")
+        load(mine, "janus-icons", "Janus-Icons")
     expect(theirs.locator("#knob-text_ratio input[type=number]")).to_have_value("0.5")

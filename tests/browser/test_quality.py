@@ -90,11 +90,11 @@ def test_a_running_search_leaves_focus_zoom_and_opened_panels_alone(visit: Visit
     assert zoomed[0][1] < 200, "the whole run is 400 steps wide"
     page.get_by_label("Prompt").focus()
     page.keyboard.press("End")
-    page.keyboard.type(" and a green cross", delay=60)
+    page.keyboard.type(" and a green cat", delay=60)
     reach(page, page.locator(TILES).count() + 5)
     assert page.evaluate("document.activeElement.closest('#prompt') !== null")
-    expect(page.get_by_label("Prompt")).to_have_value("two red circles left of a blue square and a green cross")
-    expect(page.locator("#stage .prompt")).to_have_text("two red circles left of a blue square")
+    expect(page.get_by_label("Prompt")).to_have_value("two red dogs left of a blue car and a green cat")
+    expect(page.locator("#stage .prompt")).to_have_text("two red dogs left of a blue car")
     expect(page.locator("#settings table")).to_be_visible()
     assert page.evaluate(ranges) == zoomed
     button(page, "Stop").click()

@@ -47,7 +47,7 @@ def test_a_running_search_survives_three_drops_and_a_reload(visit: Visit):
 
 def test_a_drop_of_the_network_keeps_a_finished_run_and_the_prompt(visit: Visit):
     page = visit(query="?steps=2&threshold=1", strict=False)
-    page.get_by_label("Prompt").fill("two red circles")
+    page.get_by_label("Prompt").fill("two red dogs")
     run(page)
     page.context.set_offline(True)
     page.wait_for_timeout(300)
@@ -55,7 +55,7 @@ def test_a_drop_of_the_network_keeps_a_finished_run_and_the_prompt(visit: Visit)
     page.wait_for_timeout(4000)
     expect(page.locator(TILES)).to_have_count(3)
     page.reload()
-    expect(page.get_by_label("Prompt")).to_have_value("two red circles")
+    expect(page.get_by_label("Prompt")).to_have_value("two red dogs")
     expect(page.locator(NOTICE).get_by_role("alert")).to_have_count(0)
 
 

@@ -10,7 +10,7 @@ expect.set_options(timeout=20_000)
 
 STATUS, NOTICE, TILES, NOW = "#status", "#notice", "#strip li button", "#stepper output"
 STEP = "#stepper input[type=range]"
-PROMPT = "two+red+circles+left+of+a+blue+square"
+PROMPT = "two+red+dogs+left+of+a+blue+car"
 
 
 def button(page: Page, name: str) -> Locator:

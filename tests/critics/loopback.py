@@ -18,7 +18,7 @@ def completion(content, finish_reason="stop", refusal=None, tokens=(120, 30)):
 
 
 def alignment(value, reason="as asked"):
-    elements = [{"asked": "two red circles", "shown": value > 5}]
+    elements = [{"asked": "two red dogs", "shown": value > 5}]
     return json.dumps({"elements": elements, "reason": reason, "alignment": value})
 
 

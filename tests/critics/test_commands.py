@@ -10,10 +10,10 @@ from milr_core import InputError, load_critic
 from milr_core.cli import main
 from milr_core.critics import CRITICS, critic_class
 from milr_core.critics.base import READY, UNLOADED
-from shapes.scene import Item, render
 from tests.critics import tiny
+from world.scene import Item, render
 
-RIGHT = [Item("circle", "red", "left"), Item("circle", "red", "top")]
+RIGHT = [Item("dog", "red", "left"), Item("dog", "red", "top")]
 
 
 @pytest.fixture(autouse=True)
@@ -69,12 +69,12 @@ def test_options_of_a_mixture_are_given_by_critic():
 def test_score_a_file(tmp_path, capsys):
     path = tmp_path / "image.png"
     render(RIGHT).save(path)
-    assert main(["score", str(path), "two red circles", "--critic", "oracle", "--json"]) == 0
+    assert main(["score", str(path), "two red dogs", "--critic", "oracle", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["value"] == 1.0 and record["critic"] == "oracle" and record["raw"]["correct"]
     assert set(record) == {"critic", "value", "parts", "reason", "raw", "usage", "boxes", "seconds"}
-    assert main(["score", str(path), "two blue circles", "--critic", "0.5*oracle+0.5*self"]) == 0
-    assert "expected 2 blue circle" in capsys.readouterr().out.lower()
+    assert main(["score", str(path), "two blue dogs", "--critic", "0.5*oracle+0.5*self"]) == 0
+    assert "expected two blue dogs" in capsys.readouterr().out.lower()
 
 
 def test_score_with_a_spec_and_folders(tmp_path, capsys):
@@ -94,9 +94,9 @@ def test_score_with_a_spec_and_folders(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["IMAGE", "two red circles"], 2, "--critic"),
-        (["IMAGE", "two red circles", "--critic", "nope"], 2, "There is no critic"),
-        (["/no/such.png", "two red circles", "--critic", "oracle"], 2, "no image"),
+        (["IMAGE", "two red dogs"], 2, "--critic"),
+        (["IMAGE", "two red dogs", "--critic", "nope"], 2, "There is no critic"),
+        (["/no/such.png", "two red dogs", "--critic", "oracle"], 2, "no image"),
         (["IMAGE", "a dragon", "--critic", "oracle"], 2, "dragon"),
         (["IMAGE", "a cat", "--critic", "gpt-4o"], 2, "OPENAI_API_KEY"),
         (["IMAGE", "a cat", "--critic", "geneval", "--spec", "{"], 2, "--spec"),
@@ -116,7 +116,7 @@ def test_bad_input_and_missing_weights(tmp_path, arguments, code, says, capsys):
 def test_options_that_are_none(tmp_path, capsys, monkeypatch):
     path = tmp_path / "image.png"
     render(RIGHT).save(path)
-    command = ["score", str(path), "two red circles", "--critic", "oracle+gpt-4o", "--option", "gpt-4o.key=k"]
+    command = ["score", str(path), "two red dogs", "--critic", "oracle+gpt-4o", "--option", "gpt-4o.key=k"]
     assert main([*command, "--option", "gpt-4o.judge=None", "--option", "gpt-4o.max_calls=0"]) == 2
     assert "max_calls" in capsys.readouterr().err
     assert main(["score", str(path), "x", "--critic", "oracle", "--spec", "{}"]) == 2

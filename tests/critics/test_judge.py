@@ -18,7 +18,7 @@ from milr_core.errors import Stopped
 from tests.critics.loopback import Endpoint, alignment, completion, dropping, failing, slow
 
 KEY = "sk-very-secret-0123456789"
-PROMPT = "two red circles"
+PROMPT = "two red dogs"
 RED, BLUE = (Image.new("RGB", (16, 16), color) for color in ("red", "blue"))
 
 
@@ -38,7 +38,7 @@ def critic(endpoint, **options):
 def test_an_answer_becomes_a_score_and_what_it_took(endpoint):
     judge = critic(endpoint, input_price=2.0, output_price=10.0)
     (score,) = judge.score([RED], PROMPT)
-    assert score.value == 0.7 and score.parts == {"two red circles": 1.0} and score.reason == "as asked"
+    assert score.value == 0.7 and score.parts == {"two red dogs": 1.0} and score.reason == "as asked"
     assert score.usage == Usage(1, 120, 30, (120 * 2 + 30 * 10) / 1e6)
     body, headers = endpoint.requests[0]
     assert headers["authorization"] == f"Bearer {KEY}" and body["model"] == "gpt-6-luna" and body["temperature"] == 0

@@ -15,7 +15,7 @@ from milr_core.critics.transport import LARGEST_REPLY
 from tests.critics.loopback import Endpoint, alignment, completion, failing
 
 RED = Image.new("RGB", (16, 16), "red")
-PROMPT = "two red circles"
+PROMPT = "two red dogs"
 GOOD = alignment(8)
 
 
@@ -108,10 +108,10 @@ def test_an_answer_is_read_in_any_wrapping(endpoint, wrapping):
 
 
 def test_a_half_is_an_answer_and_an_element_named_twice_is_two(endpoint):
-    twice = [{"asked": "circle", "shown": True}, {"asked": "circle", "shown": False}]
+    twice = [{"asked": "dog", "shown": True}, {"asked": "dog", "shown": False}]
     endpoint.replies = [json.dumps({"elements": twice, "reason": "\x1b]0;x\x07y", "alignment": 7.5})]
     (score,) = ask(endpoint).score([RED], PROMPT)
-    assert score.value == 0.75 and score.parts == {"circle": 1.0, "circle (2)": 0.0}
+    assert score.value == 0.75 and score.parts == {"dog": 1.0, "dog (2)": 0.0}
     assert not any(c in score.reason + str(score.raw) for c in "\x1b\x07")
 
 
@@ -140,7 +140,7 @@ SAID = {
     "an error as a choice": ({"choices": [{"error": {"message": "cut off", "code": 500}}]}, "cut off", 2),
     "empty choices": (completion("") | {"choices": []}, "not the JSON asked for, twice. It said: '{", 2),
     "nothing": (saying({"content": None}), "It said: nothing", 2),
-    "chatter": (saying({"content": "I see a \x1b[31mcircle\x07."}), "It said: 'I see a .31mcircle", 2),
+    "chatter": (saying({"content": "I see a \x1b[31mdog\x07."}), "It said: 'I see a .31mdog", 2),
     "an hour": (raw(429, {"error": {"message": "slow"}}, headers=[("retry-after", "3600")]), "wait 3600 s", 1),
     "quota": (raw(429, {"error": {"message": "no", "code": "insufficient_quota"}}), r"after 1 try \(429\): no", 1),
     "no credit": (raw(402, {"error": {"message": "Insufficient credits"}}), r"\(402\): Insufficient credits", 1),
@@ -228,7 +228,7 @@ def test_a_value_that_is_too_large_is_not_taken_for_a_parameter_that_is_unknown(
 
 
 def test_a_server_that_ignores_the_form_is_asked_in_words(endpoint):
-    endpoint.replies = ["I see circles.", GOOD]
+    endpoint.replies = ["I see dogs.", GOOD]
     assert ask(endpoint).score([RED], PROMPT)[0].value == 0.8
     assert endpoint.requests[1][0]["response_format"] == {"type": "json_object"}
 

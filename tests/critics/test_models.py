@@ -235,8 +235,8 @@ def test_a_phrase_means_the_name_it_shares_most_words_with(phrase, expected):
         ("teddy bear", ["bear", "teddy bear"], "teddy bear"),
         ("wine glass.", ["glass", "wine glass"], "wine glass"),
         ("glass", ["wine glass", "glass bottle"], "wine glass"),
-        ("red circle. cat", ["cat", "red circle"], "red circle"),
-        ("red circle . cat .", ["cat", "red circle"], "red circle"),
+        ("red dog. cat", ["cat", "red dog"], "red dog"),
+        ("red dog . cat .", ["cat", "red dog"], "red dog"),
         ("cat.", ["cat"], "cat"),
         ("Café!", ["cafe"], "cafe"),
         ("t - shirt", ["shirt button", "t-shirt"], "t-shirt"),
@@ -301,4 +301,4 @@ def test_unified_asks_again_and_then_says_so(folders, images):
 def test_self_writes_its_verdict_out_or_fails(embedded):
     critic = load_critic("self", model=embedded, protocol="json")
     with pytest.raises(CriticError, match="janus-icons.*(no verdict|has room)"):
-        critic.score([Image.new("RGB", (96, 96))] * 2, "two red circles")
+        critic.score([Image.new("RGB", (96, 96))] * 2, "two red dogs")

@@ -9,7 +9,7 @@ from milr_core import Critic, CriticError, InputError, Score, SearchSettings, Tr
 from milr_core.cli import main
 from milr_core.trajectory import LINES
 
-PROMPT = "two red circles left of a blue square"
+PROMPT = "two red dogs left of a blue car"
 SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=3, seed=3, guidance=2.0)
 
 

@@ -82,7 +82,7 @@ def damaged():
 def test_what_is_no_picture_is_said_so(tmp_path, content, capsys):
     path = tmp_path / "x.png"
     path.write_bytes(content)
-    assert main(["score", str(path), "two red circles", "--critic", "oracle"]) == 2
+    assert main(["score", str(path), "two red dogs", "--critic", "oracle"]) == 2
     assert "x.png is no image that can be read" in capsys.readouterr().err
 
 

@@ -185,13 +185,13 @@ def test_every_spatial_prompt_of_the_benchmark_is_read():
 
 
 def test_things():
-    assert thing("two red circles") == Thing("circles", 2, "red")
-    assert things("a photo of two red circles left of a blue square") == [
-        Thing("circles", 2, "red"),
-        Thing("square", 1, "blue"),
+    assert thing("two red dogs") == Thing("dogs", 2, "red")
+    assert things("a photo of two red dogs left of a blue car") == [
+        Thing("dogs", 2, "red"),
+        Thing("car", 1, "blue"),
     ]
-    assert Thing("circles", 2, "red").question() == "Are there 2 red circles?"
-    assert Thing("square", 1, "blue").question() == "Is this a blue square?"
+    assert Thing("dogs", 2, "red").question() == "Are there 2 red dogs?"
+    assert Thing("car", 1, "blue").question() == "Is this a blue car?"
     assert thing("3 cats") == Thing("cats", 3) and thing("² cats") == Thing("² cats")
     assert thing(f"{'9' * 5000} cats").count == 1
     with pytest.raises(InputError, match="names nothing"):

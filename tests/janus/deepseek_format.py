@@ -11,7 +11,7 @@ from milr_core.janus import deepseek
 
 BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
 SPECIAL = [BOS, EOS, PAD, "<begin_of_image>", "<|User|>", "<|Assistant|>", "<end_of_image>", "<image_placeholder>"]
-SENTENCES = ["two red circles left of a blue square", "Is this a picture of a cat? Answer yes or no.", "Yes No yes no"]
+SENTENCES = ["two red dogs left of a blue car", "Is this a picture of a cat? Answer yes or no.", "Yes No yes no"]
 TOWER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 4, "mlp_ratio": 2.0}
 DRAWER = {"base_channels": 32, "channel_multiplier": [1, 2, 1], "num_res_blocks": 1, "latent_channels": 32}
 VOCABULARY = 400  # more than the tokenizer has: embeddings are padded, as DeepSeek's are

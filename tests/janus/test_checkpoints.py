@@ -96,7 +96,7 @@ def test_a_damaged_file_is_named_with_what_to_do(folder, name, spoil, says):
 def test_the_command_says_it_in_one_line(folder, tmp_path, capsys):
     (folder / "model.safetensors").write_text(POINTER)
     out = ["--out", str(tmp_path / "run")]
-    assert main(["reason", "two red circles", "--model", str(folder), "--device", "cpu", *out]) == 2
+    assert main(["reason", "two red dogs", "--model", str(folder), "--device", "cpu", *out]) == 2
     said = capsys.readouterr().err
     assert "git-lfs pointer" in said and said.count("\n") == 1
 
@@ -107,7 +107,7 @@ def test_a_device_that_is_not_here_is_refused(word, tmp_path, capsys):
         with pytest.raises(InputError, match="There is no device ''. This machine has cpu"):
             load_model("janus-icons", word)
         return
-    assert main(["reason", "two red circles", "--device", word, "--out", str(tmp_path / "run")]) == 2
+    assert main(["reason", "two red dogs", "--device", word, "--out", str(tmp_path / "run")]) == 2
     said = capsys.readouterr().err
     assert f"no device '{word}'" in said and "cpu" in said and said.count("\n") == 1
 

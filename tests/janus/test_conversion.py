@@ -56,15 +56,15 @@ def test_a_folder_of_deepseeks_is_converted_once_and_computes_the_same(source, r
     again = []
     load_model(str(folder), "cpu", torch.bfloat16, progress=again.append)
     assert "convert" not in [one.stage for one in again]
-    *_, last = reason(loaded, redness, "two red circles", SearchSettings(steps=1, seed=0))
+    *_, last = reason(loaded, redness, "two red dogs", SearchSettings(steps=1, seed=0))
     assert last.index == 1 and last.image.size == (16, 16)
 
 
 def test_what_stands_before_text_and_image_is_what_deepseeks_code_writes(source):
     model = load_model(str(source[0]), "cpu", torch.bfloat16)
     tokenizer = model.processor.tokenizer
-    text, bare = model.image_ids("two red circles", "left of a square.")
-    said = "<|User|>: two red circles. left of a square.\n\n<|Assistant|>:<begin_of_image>"
+    text, bare = model.image_ids("two red dogs", "left of a car.")
+    said = "<|User|>: two red dogs. left of a car.\n\n<|Assistant|>:<begin_of_image>"
     assert tokenizer.decode(text) == BOS + said
     assert tokenizer.decode(bare) == BOS + PAD * (len(bare) - 2) + "<begin_of_image>"
     assert tokenizer.decode(model.reasoning_ids("a cat")).endswith("\n\n<|Assistant|>:")

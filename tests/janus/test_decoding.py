@@ -50,13 +50,13 @@ def model(request, tmp_path_factory):
 
 
 def text(model, workspace, given=()):
-    return workspace.text("two red circles", torch.tensor(given, dtype=torch.long), keep_going)
+    return workspace.text("two red dogs", torch.tensor(given, dtype=torch.long), keep_going)
 
 
 @pytest.mark.parametrize("given", [[], [20], [30, 31, 32]], ids=["free", "one given", "three given"])
 def test_text_equals_the_slow_twin(model, given):
     tokens, latents = text(model, Workspace(model), given)
-    slow_tokens, slow_latents = slow_text(model, model.reasoning_ids("two red circles"), given, model.max_text_tokens)
+    slow_tokens, slow_latents = slow_text(model, model.reasoning_ids("two red dogs"), given, model.max_text_tokens)
     assert tokens.tolist() == slow_tokens
     torch.testing.assert_close(latents, slow_latents, rtol=1e-4, atol=1e-4)
 
@@ -79,7 +79,7 @@ def test_rewound_workspace_gives_what_a_fresh_one_gives(model):
 def test_texts_of_a_batch_equal_the_slow_twin(model, every, monkeypatch):
     """Prompts of different lengths, texts that begin with nothing, with some tokens, and with the end token."""
     monkeypatch.setattr(model.stack, "look_every", every)
-    prompts = ["a circle", "two red circles", "two red circles left of a blue square", "a cross", "three squares"]
+    prompts = ["a dog", "two red dogs", "two red dogs left of a blue car", "a cat", "three cars"]
     given = [[], [30, 31, 32], [20], [25, model.end_token], list(range(20, 20 + model.max_text_tokens - 1))]
     ids = [model.reasoning_ids(prompt) for prompt in prompts]
     cache = Cache(model.stack, 5, max(map(len, ids)) + model.max_text_tokens)
@@ -97,7 +97,7 @@ def test_texts_of_a_batch_equal_the_slow_twin(model, every, monkeypatch):
 def test_sampled_texts_are_the_same_alone_and_in_a_batch(model):
     generator = torch.Generator().manual_seed(4)
     uniform = torch.rand(2, model.max_text_tokens, generator=generator)
-    prompts, given = ["two red circles", "a cross"], [torch.tensor([30, 31]), torch.empty(0, dtype=torch.long)]
+    prompts, given = ["two red dogs", "a cat"], [torch.tensor([30, 31]), torch.empty(0, dtype=torch.long)]
     alone = [Workspace(model).text(p, g, keep_going, u) for p, g, u in zip(prompts, given, uniform, strict=True)]
     ids = [model.reasoning_ids(prompt) for prompt in prompts]
     cache = Cache(model.stack, 2, 80)
@@ -118,8 +118,8 @@ def test_images_equal_the_slow_twin(model, count, at):
     forced = torch.full((count, 16), FREE)
     forced[:, at] = torch.randint(0, 24, (count, len(at)), generator=generator)
     settings = SearchSettings(guidance=3.0, temperature=0.9)
-    tokens, latents = Workspace(model).images("two red circles", "draw", uniform, forced, settings, keep_going)
-    ids = model.image_ids("two red circles", "draw")
+    tokens, latents = Workspace(model).images("two red dogs", "draw", uniform, forced, settings, keep_going)
+    ids = model.image_ids("two red dogs", "draw")
     for row in range(count):
         slow_tokens, slow_latents = slow_image(model, ids, uniform[row], forced[row], 3.0, 0.9)
         assert tokens[row].tolist() == slow_tokens
@@ -128,7 +128,7 @@ def test_images_equal_the_slow_twin(model, count, at):
 
 @pytest.mark.parametrize("guidance", [1.5, 4.0])
 def test_greedy_images_equal_transformers_own_generate(model, guidance):
-    ids = model.image_ids("two red circles", "draw a red circle at top.")[:1]
+    ids = model.image_ids("two red dogs", "draw a red dog at top.")[:1]
     theirs = model.hf.generate(
         ids,
         attention_mask=torch.ones_like(ids),
@@ -138,8 +138,8 @@ def test_greedy_images_equal_transformers_own_generate(model, guidance):
         max_length=ids.shape[1] + 16,
     )
     ours, _ = Workspace(model).images(
-        "two red circles",
-        "draw a red circle at top.",
+        "two red dogs",
+        "draw a red dog at top.",
         torch.rand(1, 16),
         torch.full((1, 16), FREE),
         SearchSettings(guidance=guidance, temperature=0),
@@ -149,7 +149,7 @@ def test_greedy_images_equal_transformers_own_generate(model, guidance):
 
 
 def test_unconditional_row_is_padded_between_its_ends(model):
-    conditional, bare = model.image_ids("two red circles", "draw").tolist()
+    conditional, bare = model.image_ids("two red dogs", "draw").tolist()
     assert (bare[0], bare[-1]) == (conditional[0], conditional[-1])
     assert set(bare[1:-1]) == {model.pad_token} and model.pad_token not in conditional
     assert conditional[-1] == model.processor.tokenizer.boi_token_id
@@ -254,7 +254,7 @@ def test_the_poll_is_asked_before_every_token(model):
     )  # fmt: skip
     assert len(polled) == len(tokens)
     polled.clear()
-    cache, first = Workspace(model).prefilled("image", model.image_ids("two red circles", ""), 16)
+    cache, first = Workspace(model).prefilled("image", model.image_ids("two red dogs", ""), 16)
     decode_images(
         model.stack, model.image_embeddings, lambda z: model.image_head(z, 3.0), cache, first[None],
         torch.rand(1, 16), torch.full((1, 16), FREE), 1.0, lambda: polled.append(1),
@@ -263,5 +263,5 @@ def test_the_poll_is_asked_before_every_token(model):
 
 
 def _prefilled(model):
-    cache, first = Workspace(model).prefilled("text", model.reasoning_ids("two red circles")[None], 20)
+    cache, first = Workspace(model).prefilled("text", model.reasoning_ids("two red dogs")[None], 20)
     return cache, first

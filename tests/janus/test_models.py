@@ -47,7 +47,7 @@ def test_memory_is_what_is_really_taken(tiny_folder, redness, dtype):
     memory = memory_needed(str(tiny_folder), "cpu", dtype)
     assert memory.weights == sum(p.nbytes for p in model.hf.parameters())
     workspace = Workspace(model)
-    start(model, redness, "two red circles", SearchSettings(), workspace=workspace)
+    start(model, redness, "two red dogs", SearchSettings(), workspace=workspace)
     taken = sum(t.nbytes for cache in workspace._caches.values() for t in (*cache.keys, *cache.values))
     assert taken <= memory.cache == Cache.size(model.stack, 3, 200) and memory.peak > memory.weights + memory.cache
 
@@ -113,7 +113,7 @@ def test_a_quantization_that_cannot_be_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(placement, "find_spec", lambda package: None)
     with pytest.raises(InputError, match="pip install bitsandbytes accelerate"):
         placement.check_quantization("8bit", "cuda")
-    assert main(["reason", "two red circles", "--device", "cpu", "--quantization", "4bit"]) == 2
+    assert main(["reason", "two red dogs", "--device", "cpu", "--quantization", "4bit"]) == 2
     assert "needs a CUDA device" in capsys.readouterr().err
 
 
@@ -127,7 +127,7 @@ def test_loading_tells_what_it_does(tiny_folder):
 
 
 def decoded(model, redness):
-    steps = list(reason(model, redness, "two red circles", SearchSettings(steps=2, seed=0)))
+    steps = list(reason(model, redness, "two red dogs", SearchSettings(steps=2, seed=0)))
     return [(step.text, step.image_tokens) for step in steps]
 
 
@@ -210,5 +210,5 @@ def test_every_prompt_begins_as_janus_was_trained_and_pads_as_transformers_does(
     generation = json.loads((folder / "generation_config.json").read_text())
     (folder / "generation_config.json").write_text(json.dumps({**generation, "pad_token_id": 3}))
     model, plain = load_model(str(folder), "cpu"), load_model(str(tiny_folder), "cpu")
-    ids, expected = model.image_ids("two red circles", ""), plain.image_ids("two red circles", "")
+    ids, expected = model.image_ids("two red dogs", ""), plain.image_ids("two red dogs", "")
     assert torch.equal(ids[0], expected[0]) and set(ids[1, 1:-1].tolist()) == {3}

@@ -15,7 +15,7 @@ from milr_core.janus import Reading, catalog
 from milr_core.janus.reading import reader_named
 from tests.janus.spoiled import fill
 
-PROMPT = "two red circles"
+PROMPT = "two red dogs"
 IMAGE = Image.fromarray(np.zeros((16, 16, 3), dtype=np.uint8))
 
 
@@ -29,20 +29,20 @@ def test_control_tokens_are_refused_in_prompts_and_plain_in_any_other_text(tiny,
     def count(ids: torch.Tensor) -> int:
         return int((ids == number).sum())
 
-    assert count(tiny.image_ids(PROMPT, f"red {token} circle")[0]) == count(tiny.image_ids(PROMPT, "red circle")[0])
+    assert count(tiny.image_ids(PROMPT, f"red {token} dog")[0]) == count(tiny.image_ids(PROMPT, "red dog")[0])
     assert count(tiny.reasoning_ids(f"{PROMPT} {token}")) == count(tiny.reasoning_ids(PROMPT))
     assert 0 <= float(tiny.yes_probability([IMAGE], tiny.question(f"{PROMPT} {token}"))) <= 1
 
 
 def read(prompt: str) -> Reading:
     if "dragon" in prompt:
-        raise InputError("There are no dragons.", suggestions=("two red circles",))
+        raise InputError("There are no dragons.", suggestions=("two red dogs",))
     text = prompt.replace("a pair of", "two")
     return Reading(text, ("'a pair of' is read as 'two'.",) if text != prompt else ())
 
 
 def test_a_checkpoint_may_name_a_reader_of_prompts(tiny, tiny_folder, tmp_path, monkeypatch, redness):
-    assert tiny.read_prompt("a pair of red circles") == Reading("a pair of red circles")
+    assert tiny.read_prompt("a pair of red dogs") == Reading("a pair of red dogs")
     monkeypatch.setitem(catalog.READERS, "pairs", "reader_of_a_test:read")
     monkeypatch.setitem(sys.modules, "reader_of_a_test", ModuleType("reader_of_a_test"))
     sys.modules["reader_of_a_test"].read = read
@@ -50,7 +50,7 @@ def test_a_checkpoint_may_name_a_reader_of_prompts(tiny, tiny_folder, tmp_path, 
     described = json.loads((folder / "milr.json").read_text())
     (folder / "milr.json").write_text(json.dumps({**described, "reader": "pairs"}))
     model = load_model(str(folder), "cpu")
-    typed = "a pair of red circles"
+    typed = "a pair of red dogs"
     assert model.read_prompt(typed) == Reading(PROMPT, ("'a pair of' is read as 'two'.",))
     assert torch.equal(model.reasoning_ids(typed), tiny.reasoning_ids(PROMPT))
     assert torch.equal(model.image_ids(typed, "red"), tiny.image_ids(PROMPT, "red"))
@@ -60,7 +60,7 @@ def test_a_checkpoint_may_name_a_reader_of_prompts(tiny, tiny_folder, tmp_path, 
     assert first.text == next(iter(reason(tiny, redness, PROMPT, SearchSettings(steps=1, seed=0)))).text
     with pytest.raises(InputError, match="dragons") as caught:
         model.check_prompt("a dragon")
-    assert caught.value.suggestions == ("two red circles",)
+    assert caught.value.suggestions == ("two red dogs",)
     assert InputError("no").suggestions == ()
 
 

@@ -13,7 +13,7 @@ from milr_core import SearchSettings, advance, reason, start
 from milr_core.janus.decode import FREE, keep_going
 from milr_core.janus.workspace import Workspace
 
-PROMPT = "two red circles left of a blue square"
+PROMPT = "two red dogs left of a blue car"
 
 
 def test_the_reference_loop_decodes_the_same_tokens(tiny, redness):

@@ -7,7 +7,7 @@ from milr_core import SearchControl, SearchSettings
 from ui.engines.base import Job, run
 from ui.engines.local import LocalEngine
 
-PROMPT = "two red circles left of a blue square"
+PROMPT = "two red dogs left of a blue car"
 LONG = SearchSettings(steps=10, threshold=1.0, seed=5)
 """No score is above 1: all steps are made."""
 

@@ -12,6 +12,7 @@ import torch
 
 from milr_core import MODELS, InputError, Loading, free_bytes, load_model, memory_needed
 from milr_core.janus import ALIASES, Progress
+from milr_core.janus.catalog import EMBEDDED
 from milr_core.janus.devices import default_device
 from ui.engines.base import Engine
 from ui.engines.local import LocalEngine
@@ -19,7 +20,7 @@ from ui.panels.words import seconds
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED, JANUS_PRO = "janus-icons", "deepseek-community/Janus-Pro-1B"
+JANUS_PRO = "deepseek-community/Janus-Pro-1B"
 
 BYTES_A_SECOND = 1e10
 """That two cores of a CPU read from memory: what limits a large model there, since every token reads all weights."""
