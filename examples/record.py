@@ -23,7 +23,7 @@ RIGHT, WRONG = 0.9, 0.75
 """Of a score: the oracle gives what is right 1, and what is wrong 0.8 at most."""
 
 
-def held_out(*categories: str, most: int = 24) -> tuple[str, ...]:
+def held_out(*categories: str, most: int = 12) -> tuple[str, ...]:
     """Prompts of the world's test split, without "a photo of" and the like."""
     prompts = (replace(p, lead="").text() for p in prompt_set("test", most) if p.category in categories)
     return tuple(dict.fromkeys(prompts))
@@ -39,7 +39,7 @@ PROMPTS = (
 RIDDLES = (
     "the mountain that japan is famous for above two red cars",
     "the king of all other animals left of a blue chair",
-    *held_out("knowledge", most=60),
+    *held_out("knowledge", most=30),
 )
 
 
@@ -94,7 +94,7 @@ WANTED = (
         "reward-hacking.zip", "Reward hacking: the model pleases itself, and is wrong", has("reward hacking"),
         {"strategy": "text", "lr": 0.3, "threshold": 1.0, "steps": 6}, "self", "oracle",
         (*held_out("color_attr", "position", "two_object"), *PROMPTS),
-        lambda first: first.observed["oracle"].value > RIGHT > first.reward,
+        lambda first: first.reward < RIGHT,  # where it can rise by what the flag asks for
     ),
     Wanted(
         "no-change.zip", "No change: a step too small to move a token",
