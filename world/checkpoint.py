@@ -38,7 +38,7 @@ def write_milr_json(folder: Path) -> None:
 def training_record(trained: Path) -> dict:
     """What training left in its logs: of each stage its steps, last figures and hours at work; and where it ran.
 
-    planned: the numbers of steps that the stage was started with, one after the other: the rate's schedule follows them.
+    planned: the numbers of steps that the stage was started with, in turn; the schedule of the rate follows them.
 
     Hours are the time between lines of a log, pauses of more than ten minutes apart.
     """
