@@ -52,9 +52,8 @@ def training_record(trained: Path) -> dict:
         if told:
             hours = sum(gap for gap in gaps if gap < 600) / 3600
             stages[stage] = {"steps": int(told[1]), "planned": planned, "figures": told[2], "hours": round(hours, 2)}
-    said = subprocess.run(
-        ["git", "log", "-1", "--format=%h", "--", "world"], capture_output=True, text=True, cwd=Path(__file__).parent
-    )
+    ask = ["git", "log", "-1", "--format=%h", "--", "."]
+    said = subprocess.run(ask, capture_output=True, text=True, cwd=Path(__file__).parent)
     return {
         "commit": said.stdout.strip() or "unknown",
         "machine": f"{os.cpu_count()} x {processor_name()}",
