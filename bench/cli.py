@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -80,7 +81,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 def parser() -> argparse.ArgumentParser:
     top = _Parser(prog="python -m bench", description="Methods on benchmarks: records, tables, figures.")
     commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    keep_lines = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    keep_lines: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     known = "\n".join(f"  {name:25} {kind.label}" for name, kind in METHODS.items())
     suites = "\n".join(f"  {name:25} {about}" for name, about in SUITES.items())
     epilog = f"methods, as NAME[knob=value,...]@CRITIC:\n{known}\n\nsuites:\n{suites}"

@@ -114,9 +114,10 @@ def parse_method(text: str) -> Method:
     match = re.fullmatch(r"([\w.-]+)(?:\[([^\]]*)\])?(?:@(\S+))?", text.strip())
     if not match or match[1] not in METHODS:
         raise InputError(f"There is no method '{text}'. There are {', '.join(METHODS)}; as in text[lr=0.1]@oracle.")
-    given, changes = dict(pair.partition("=")[::2] for pair in (match[2] or "").split(",") if pair.strip()), {}
+    pairs = [pair.partition("=") for pair in (match[2] or "").split(",") if pair.strip()]
+    given = {name.strip(): value.strip() for name, _, value in pairs}
+    changes: dict[str, Any] = {}
     for name, value in given.items():
-        name, value = name.strip(), value.strip()
         if name == "preset":
             own = METHODS[match[1]].changes or {}
             changes |= {knob: v for knob, v in named_preset(value).items() if knob not in own}
@@ -125,7 +126,7 @@ def parse_method(text: str) -> Method:
         else:
             changes[name] = _value(name, value)
     guide = match[3] or METHODS[match[1]].guide
-    inside = ",".join(f"{name.strip()}={value.strip()}" for name, value in sorted(given.items()))
+    inside = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
     name = match[1] + (f"[{inside}]" if inside else "") + (f"@{match[3]}" if match[3] else "")
     return Method(name, match[1], changes, guide)
 

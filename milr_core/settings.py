@@ -92,6 +92,10 @@ KNOBS: dict[str, Knob] = {
 }
 
 
+AS_MODEL: Any = None
+"""A setting that is the model's to recommend. Types speak of settings that are resolved, as a search has them."""
+
+
 @dataclass(frozen=True)
 class SearchSettings:
     """Settings of a search; the paper's defaults. None means what the model recommends (`resolve`).
@@ -100,13 +104,13 @@ class SearchSettings:
         InputError: at construction, for a value of the wrong type or outside its range.
     """
 
-    strategy: str | None = None
-    text_ratio: float | None = None
-    image_ratio: float | None = None
-    lr: float | None = None
+    strategy: str = AS_MODEL
+    text_ratio: float = AS_MODEL
+    image_ratio: float = AS_MODEL
+    lr: float = AS_MODEL
     steps: int = 16
     threshold: float = 0.9
-    guidance: float | None = None
+    guidance: float = AS_MODEL
     temperature: float = 1.0
     baseline: str = "one"
     positions: str = "prefix"

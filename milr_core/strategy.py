@@ -71,12 +71,14 @@ class Strategy(Protocol):
 
     method: str
 
-    def propose(self, model: Janus, state: State, settings: SearchSettings) -> Proposal:
+    def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
         """What step `state.index + 1` is drawn from. Tensors of `state` lie on the model's device.
 
         Of the newest step it may look at everything: `state.reward`, the critic's parts in `state.drawn.score.parts`
         (in [0, 1] each), all scores so far in `state.values`, what it remembered in `state.memory`, `state.kept`.
         """
+        ...
 
-    def finished(self, state: State, settings: SearchSettings) -> bool:
+    def finished(self, state: State, s: SearchSettings) -> bool:
         """Whether `state` is the last."""
+        ...
