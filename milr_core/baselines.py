@@ -4,7 +4,7 @@ Text-enhanced reasoning, the paper's zero-step control, is `search.start`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,11 +56,11 @@ class BestOfN:
     method = BEST_OF_N
 
     def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
-        anew = {"new_text": self.text_temperature > 0, "temperature": self.text_temperature}
+        proposal = Proposal(state, new_text=self.text_temperature > 0, temperature=self.text_temperature)
         if not self.distinct:
-            return Proposal(state, **anew)
+            return proposal
         seen = [*remembered(state.memory, "seen"), fingerprint(state.drawn.text_tokens)]
-        return Proposal(state, **anew, seen=tuple(seen), memory={"seen": seen})
+        return replace(proposal, seen=tuple(seen), memory={"seen": seen})
 
     def finished(self, state: State, s: SearchSettings) -> bool:
         return state.index + 1 >= self.n or (self.early_stop and state.reward > s.threshold)

@@ -13,6 +13,7 @@ that gives neither boxes nor parts with words of the text in them leaves all tok
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -183,7 +184,9 @@ class Coordinate:
         latents = {"text": base.latents["text"]} if "text" in base.latents and s.strategy != "image" else {}
         turn = sum(remembered(state.memory, "turn"))
         unwanted = self._unwanted(state) if self.credit else []
-        memory, norms, sampled = {"tried": list(tried)}, {}, {}
+        memory: dict[str, Any] = {"tried": list(tried)}
+        norms: dict[str, tuple[float, float]] = {}
+        sampled: dict[str, Any] = {}
         memory |= {"turn": [turn + ("text" in moves)]} if self.anew else {}
         memory |= {"unwanted": unwanted, "took": list(took)} if self.credit else {}
         if "text" in moves and self.anew and turn % 2:
