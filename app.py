@@ -24,7 +24,7 @@ from ui.engines.base import Engine
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
 from ui.engines.zero import LARGE_BYTES, Lend, ZeroEngine
-from ui.guard import web_options
+from ui.guard import for_others, web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
 from ui.panels.chips import chosen
@@ -70,11 +70,6 @@ def login(auth: str) -> tuple[str, str] | None:
     if auth and not (name and password):
         raise InputError("--auth (or MILR_AUTH) is a name and a password with a colon between them.")
     return (name, password) if auth else None
-
-
-def for_others(args: argparse.Namespace, env: Mapping[str, str]) -> bool:
-    """Whether other machines can open the page."""
-    return bool(args.share or env.get("SPACE_ID")) or args.host not in ("127.0.0.1", "::1", "localhost")
 
 
 def on_zero_gpu(env: Mapping[str, str]) -> bool:
@@ -170,14 +165,16 @@ def main(argv: list[str] | None = None) -> int:
         limits = Limits.read(env)
         claim_folder(env)
         login(args.auth)
-        if for_others(args, env):
-            env.setdefault(URLS, "public")  # where strangers' judges are asked, unless the operator says otherwise
+        if for_others(args.host, env, args.share, args.auth, args.root_path):
+            env[URLS] = (
+                env.get(URLS) or "public"
+            )  # where strangers' judges are asked, unless the operator says otherwise
         Policy.of_environment()
         for name in limits.models:
             local_folder(name)
         gpu = not zero and not args.model and default_device() == "cuda"
         planned = plan(args.model, bool(env.get("SPACE_ID")), zero, gpu and needs(JANUS_PRO).fits)
-        if zero:
+        if zero and spaces:
             engine, models = zero_engines(planned, spaces.GPU, card()["duration_factor"])
         else:
             engine, models = first_engine(planned)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -95,12 +95,12 @@ class Processes:
 
     def __call__(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Result]:
         queue = Queue(jobs, setup.batch)
-        workers = dict(self._start(setup) for _ in range(min(self.count, len(queue))))
+        workers: dict[Connection, Any] = dict(self._start(setup) for _ in range(min(self.count, len(queue))))
         at: dict[Connection, tuple[Sequence[Job], int, set[Key]]] = {}  # of each worker: jobs, tries, arrived
         unready = 0
         try:
             while workers:
-                for pipe in wait(list(workers)):
+                for pipe in cast(list[Connection], wait(list(workers))):
                     try:
                         message = pipe.recv()
                     except (EOFError, ConnectionResetError):

@@ -22,13 +22,15 @@ def _styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     )  # fmt: skip
 
 
-def _line(name: str, xs: Sequence[float], points: Sequence[Interval]) -> go.Scatter:
+def _line(name: str, xs: Sequence[float], points: Sequence[Interval | None]) -> go.Scatter:
+    """points: as of `xs`; None, where nothing was made, is left out."""
+    there = {x: point for x, point in zip(xs, points, strict=True) if point}
     return go.Scatter(
-        x=list(xs),
-        y=[p.mean for p in points],
+        x=list(there),
+        y=[p.mean for p in there.values()],
         error_y={
-            "array": [p.high - p.mean for p in points],
-            "arrayminus": [p.mean - p.low for p in points],
+            "array": [p.high - p.mean for p in there.values()],
+            "arrayminus": [p.mean - p.low for p in there.values()],
             "width": 3,
         },
         name=name,

@@ -76,7 +76,7 @@ def checkpoint(bench: Bench, size: str) -> Path:
 def _config(bench: Bench, size: str) -> JanusConfig:
     if not bench.tiny:
         return true_config(size, 384)
-    config = make_config(32, hidden=64, layers=2 if size == "1b" else 3, heads=2, mlp=64)
+    config = make_config(32, layers=2 if size == "1b" else 3, mlp=64)
     config.architectures = ["JanusForConditionalGeneration"]
     return config
 

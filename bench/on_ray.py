@@ -56,10 +56,11 @@ class OnRay:
         for _ in range(min(self.count, len(queue))):
             hand_out(self._start(setup))
         while at:
-            (stream,), _ = ray.wait(list(at), num_returns=1)
+            ready, _ = ray.wait(list(at), num_returns=1)
+            stream: Any = ready[0]
             actor, jobs, tries, arrived = at[stream]
             try:
-                result = ray.get(next(stream))
+                result: Result = ray.get(next(stream))
             except StopIteration:
                 del at[stream]
                 hand_out(actor)

@@ -14,6 +14,7 @@ from milr_core.errors import InputError
 
 DEFAULT_CATEGORY = "prompts"
 Prompts = Iterator[tuple[str, str]]  # prompt and category
+LONGEST_HEADER = 10_000  # characters
 _SEPARATORS = (",", ";", "\t")
 
 
@@ -47,6 +48,8 @@ def table(path: Path) -> Prompts:
 
 def _header(line: str, path: Path) -> tuple[list[str], str]:
     """The names of the columns, and what separates them: the first separator that gives a column `prompt`."""
+    if len(line) > LONGEST_HEADER:
+        raise InputError(f"{path} does not begin with the names of its columns.")
     separators = ("\t",) if path.suffix.lower() == ".tsv" else _SEPARATORS
     for separator in separators:
         names = [name.strip().lower() for name in next(csv.reader([line], delimiter=separator), [])]

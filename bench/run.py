@@ -52,7 +52,7 @@ def _by_plan(run: Run, suite: Suite) -> Iterator[Item]:
     worker = Worker(run.setup)
     for item in suite.items:
         right = tags(item, worker.first_text(item.prompt)).get("plan_right")
-        if left.get(right):
+        if isinstance(right, bool) and left.get(right):
             left[right] -= 1
             yield item
         if not any(left.values()):

@@ -27,7 +27,7 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 
 from bench.speed import machine
 from milr_core import MODELS, InputError, SearchSettings, advance, load_critic, load_model, memory_needed, start
-from milr_core.janus.catalog import DTYPES, QUANTIZATIONS, shapes_of
+from milr_core.janus.catalog import DTYPES, QUANTIZATIONS, parts_of, shapes_of
 from milr_core.janus.memory import memory_of
 from milr_core.janus.placement import placement_of
 from milr_core.janus.weights import write_weights
@@ -44,9 +44,10 @@ def true_config(size: str, side: int) -> JanusConfig:
     config = MODELS[SIZES[size]].config
     ids = {token: i for i, token in enumerate(vocabulary())}
     config.image_token_id = ids[IMAGE]
-    config.vision_config.image_size = side
-    config.vision_config.num_image_tokens = (side // config.vision_config.patch_size) ** 2
-    config.vq_config.num_patches = side // config.vision_config.patch_size
+    _, vision, vq = parts_of(config)
+    vision.image_size = side
+    vq.num_patches = side // vision.patch_size
+    vision.num_image_tokens = vq.num_patches**2
     config.dtype = "bfloat16"
     config.architectures = ["JanusForConditionalGeneration"]
     return config
@@ -77,18 +78,22 @@ def write_checkpoint(folder: Path, config: JanusConfig, text: int, device: str =
 
     text: tokens of reasoning at most. device: where the weights are drawn; a GPU does it in seconds, a CPU in minutes.
     """
-    side = config.vision_config.image_size
+    words, vision, _ = parts_of(config)
+    side, tokens = vision.image_size, vision.num_image_tokens
     folder.mkdir(parents=True)
     config.save_pretrained(folder)
     make_generation_config().save_pretrained(folder)
     images = JanusImageProcessorPil(size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
-    tokens = config.vision_config.num_image_tokens
-    tokenizer = _tokenizer(config.text_config.vocab_size)
+    tokenizer = _tokenizer(words.vocab_size)
     JanusProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE, num_image_tokens=tokens).save_pretrained(folder)
     (folder / "milr.json").write_text(json.dumps({"reasoning_template": "plan {prompt}", "max_text_tokens": text}))
     parameters = sum(torch.Size(shape).numel() for shape in shapes_of(config).values())
     with tqdm(total=100, unit="%", desc="writing", disable=not sys.stderr.isatty()) as bar:
-        write_weights(folder, _random(config, device), parameters, lambda done: bar.update(100 * done - bar.n))
+
+        def say(done: float) -> None:
+            bar.update(100 * done - bar.n)
+
+        write_weights(folder, _random(config, device), parameters, say)
 
 
 def measure(folder: str, device: str, dtype: str, quantization: str | None) -> dict[str, float]:

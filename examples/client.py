@@ -6,6 +6,7 @@ python -m examples.client http://127.0.0.1:7860 "three green apples"
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -18,7 +19,7 @@ URL, PROMPT = "http://127.0.0.1:7860", "three green apples"
 def main(argv: Sequence[str]) -> int:
     url, prompt = (*argv, *(URL, PROMPT)[len(argv) :])
     job = Client(url, verbose=False).submit(prompt, steps=4, threshold=1.0, api_name="/search_image")
-    answer = {}
+    answer: dict[str, Any] = {}
     for answer in job:  # one after each step, and at last the best image and the run
         step = answer["steps"][-1]
         if "bundle" not in answer:

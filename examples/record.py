@@ -13,8 +13,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from milr_core import Janus, SearchSettings, Step, Trajectory, load_critic, load_model, reason
+from milr_core import Janus, Step, Trajectory, load_critic, load_model, reason
 from milr_core.diagnostics import flags, inspected
+from milr_core.settings import settings_from
 from world.sampling import prompt_set
 
 SEEDS = range(3)
@@ -22,7 +23,7 @@ RIGHT, WRONG = 0.9, 0.75
 """Of a score: the oracle gives what is right 1, and what is wrong 0.8 at most."""
 
 
-def held_out(*categories: str, most: int = 24) -> tuple[str, ...]:
+def held_out(*categories: str, most: int = 12) -> tuple[str, ...]:
     """Prompts of the world's test split, without "a photo of" and the like."""
     prompts = (replace(p, lead="").text() for p in prompt_set("test", most) if p.category in categories)
     return tuple(dict.fromkeys(prompts))
@@ -38,7 +39,7 @@ PROMPTS = (
 RIDDLES = (
     "the mountain that japan is famous for above two red cars",
     "the king of all other animals left of a blue chair",
-    *held_out("knowledge", most=60),
+    *held_out("knowledge", most=30),
 )
 
 
@@ -93,7 +94,7 @@ WANTED = (
         "reward-hacking.zip", "Reward hacking: the model pleases itself, and is wrong", has("reward hacking"),
         {"strategy": "text", "lr": 0.3, "threshold": 1.0, "steps": 6}, "self", "oracle",
         (*held_out("color_attr", "position", "two_object"), *PROMPTS),
-        lambda first: first.observed["oracle"].value > RIGHT > first.reward,
+        lambda first: first.reward < RIGHT,  # where it can rise by what the flag asks for
     ),
     Wanted(
         "no-change.zip", "No change: a step too small to move a token",
@@ -107,10 +108,11 @@ def attempt(model: Janus, wanted: Wanted, prompt: str, seed: int) -> list[Step]:
     """The steps of a run up to what was wanted; none if it does not show it."""
     critic = load_critic(wanted.critic, model=model)
     observers = [load_critic(wanted.observer, model=model)] if wanted.observer else []
-    settings = SearchSettings(**{"steps": 10, "seed": seed} | wanted.settings)
+    settings = settings_from({"steps": 10, "seed": seed} | wanted.settings)
     steps: list[Step] = []
     left = None
     for step in reason(model, critic, prompt, settings, observers=observers):
+        assert step.state is not None, "a search hands it on with every step"
         if not steps and not wanted.begins(step):
             break
         steps.append(inspected(model, step.state).step)
@@ -126,13 +128,13 @@ def attempt(model: Janus, wanted: Wanted, prompt: str, seed: int) -> list[Step]:
 def record(model: Janus, folder: Path, stories: Sequence[Wanted] = WANTED) -> Iterator[dict[str, str]]:
     """Write what can be shown; yields an entry of the index for each."""
     for wanted in stories:
-        runs = (attempt(model, wanted, prompt, seed) for seed, prompt in product(SEEDS, wanted.prompts))
-        steps = next((run for run in runs if run), [])
+        runs = ((prompt, attempt(model, wanted, prompt, seed)) for seed, prompt in product(SEEDS, wanted.prompts))
+        prompt, steps = next((run for run in runs if run[1]), ("", []))
         if not steps:
             sys.stderr.write(f"No run shows '{wanted.title}': left out.\n")
             continue
         with tempfile.TemporaryDirectory() as temporary:
-            bundle = Trajectory.create(Path(temporary) / "run", model, wanted.critic, steps[0].state.prompt)
+            bundle = Trajectory.create(Path(temporary) / "run", model, wanted.critic, prompt)
             for step in steps:
                 bundle.append(step.state)
             bundle.to_zip(folder / wanted.file, states=False)

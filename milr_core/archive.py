@@ -75,13 +75,17 @@ def _check_directory(file: Path) -> None:
     """Refuse a directory of far too many entries before it is read: `zipfile` makes an object of each."""
     with file.open("rb") as opened:
         size = opened.seek(0, io.SEEK_END)
-        opened.seek(max(0, size - 65_557))  # the record at the end, and the longest comment
+        opened.seek(max(0, size - 65_633))  # the records at the end, and the longest comment
         tail = opened.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < 22:
         raise zipfile.BadZipFile("it has no directory")
     (directory,) = struct.unpack("<I", tail[at + 12 : at + 16])
-    if directory > MAX_DIRECTORY_BYTES or tail[max(0, at - 20) : at].startswith(b"PK\6\7"):  # that of 64 bits
+    if tail[max(0, at - 20) : at].startswith(b"PK\6\7"):  # with a record of 64 bits right before
+        if at < 76 or not tail[at - 76 : at].startswith(b"PK\6\6"):
+            raise zipfile.BadZipFile("its directory is not where it should be")
+        (directory,) = struct.unpack("<Q", tail[at - 36 : at - 28])
+    if directory > MAX_DIRECTORY_BYTES:
         raise InputError("The zip holds far more files than any run.")
 
 
@@ -92,10 +96,10 @@ def _chosen(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
         raise InputError(f"The zip holds {len(entries)} files; a run has {MAX_ENTRIES} at most.")
     found: dict[PurePosixPath, list[tuple[zipfile.ZipInfo, str]]] = {}
     for entry in entries:
-        path = PurePosixPath(entry.filename)
+        path = PurePosixPath(entry.filename.replace("\\", "/"))  # as old tools of Windows write it
         if len(entry.filename) > MAX_NAME or len(path.parts) > MAX_DEPTH:
             raise InputError("The zip holds a name that is far longer than any of a run.")
-        if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename:
+        if path.is_absolute() or ".." in path.parts or ":" in entry.filename:
             raise InputError(f"The zip holds {entry.filename[:100]!r}, which a run bundle does not.")
         if BUNDLE_FILE.fullmatch(path.name) and path.parts[0] != "__MACOSX":
             found.setdefault(path.parent, []).append((entry, path.name))

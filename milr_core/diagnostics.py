@@ -54,7 +54,7 @@ def _figures(
 def _decoded_from(rollout: Tensor, latents: Latents | None) -> Tensor:
     """The rollout's outputs, with the optimised latents in the places that were decoded from them."""
     at = _optimised(rollout, latents)
-    if not len(at):
+    if latents is None or not len(at):
         return rollout
     there = latents.positions < len(rollout)
     rollout = rollout.clone()

@@ -5,7 +5,7 @@ nowhere else; whoever reaches a model in another process, or on another machine,
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -14,7 +14,7 @@ import torch
 
 from milr_core.baselines import BestOfN
 from milr_core.control import SearchControl, drive
-from milr_core.critics import Critic, critic_names, is_remote, load_critic
+from milr_core.critics import Critic, critic_names, is_remote, load_critic, made_of
 from milr_core.critics import options_for as options_by_critic
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
@@ -29,7 +29,8 @@ from milr_core.strategy import Strategy
 class Options(dict[str, str]):
     """A visitor's own options of critics that ask a service: `key`, `base_url`, `judge`. Never shown."""
 
-    __hash__ = object.__hash__  # of this object: two visitors' options are two, whatever is in them
+    def __hash__(self) -> int:  # of this object: two visitors' options are two, whatever is in them
+        return id(self)
 
     def __repr__(self) -> str:
         return "Options(…)"
@@ -100,7 +101,11 @@ def options_for(name: str, options: Mapping[str, str]) -> dict[str, Any]:
 
 
 class Judges:
-    """Critics by name, loaded once for everybody; those made with a visitor's options only as long as these live."""
+    """Critics by name, loaded once for everybody; those made with a visitor's options only as long as these live.
+
+    What is kept is single critics, as many as there are names of them; a mixture is made of these when it is asked for,
+    so no weights are there twice however strangers may weigh them.
+    """
 
     def __init__(self, model: Janus):
         self.model = model
@@ -114,15 +119,16 @@ class Judges:
         Raises:
             InputError: there is no such critic, or it lacks something.
         """
-        own = options_for(name, options or {})
-        if not own or options is None:
-            return self._kept(self.shared, name, lambda: load_critic(name, model=self.model))
-        return self._kept(self._own.setdefault(options, {}), name, lambda: load_critic(name, model=self.model, **own))
+        if name in self.shared and not options_for(name, options or {}):
+            return self.shared[name]
+        return made_of(name, lambda single: self._single(single, options))
 
-    def _kept(self, there: dict[str, Critic], name: str, load: Callable[[], Critic]) -> Critic:
+    def _single(self, name: str, options: Options | None) -> Critic:
+        theirs = options if options and is_remote(name) else None
         with self._lock:
+            there = self.shared if theirs is None else self._own.setdefault(theirs, {})
             if name not in there:
-                there[name] = load()
+                there[name] = load_critic(name, model=self.model, **(theirs or {}))
             return there[name]
 
     def forked(self) -> None:

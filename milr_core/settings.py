@@ -11,7 +11,7 @@ STRATEGIES = ("joint", "alt", "t2v", "text", "image")
 POSITIONS = ("prefix", "random")
 BASELINES = ("one", "zero", "running")
 LOG_PROBABILITY = ("decoded", "argmax")
-TEXT_UPDATES = ("adam", "coordinate")
+TEXT_UPDATES = ("adam", "coordinate", "mixture", "credit")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ KNOBS: dict[str, Knob] = {
     "text_update": Knob(
         "Text moves",
         "All optimised latents a little, by Adam (the paper); or one at a time, along its gradient until its token "
-        "changes, from the best text so far (coordinate).",
+        "changes, from the best text so far (coordinate), every second text sampled anew instead (mixture), and what "
+        "the critic puts in doubt first (credit).",
         str,
         TEXT_UPDATES,
         live=False,
@@ -91,6 +92,10 @@ KNOBS: dict[str, Knob] = {
 }
 
 
+AS_MODEL: Any = None
+"""A setting that is the model's to recommend. Types speak of settings that are resolved, as a search has them."""
+
+
 @dataclass(frozen=True)
 class SearchSettings:
     """Settings of a search; the paper's defaults. None means what the model recommends (`resolve`).
@@ -99,13 +104,13 @@ class SearchSettings:
         InputError: at construction, for a value of the wrong type or outside its range.
     """
 
-    strategy: str | None = None
-    text_ratio: float | None = None
-    image_ratio: float | None = None
-    lr: float | None = None
+    strategy: str = AS_MODEL
+    text_ratio: float = AS_MODEL
+    image_ratio: float = AS_MODEL
+    lr: float = AS_MODEL
     steps: int = 16
     threshold: float = 0.9
-    guidance: float | None = None
+    guidance: float = AS_MODEL
     temperature: float = 1.0
     baseline: str = "one"
     positions: str = "prefix"
@@ -141,7 +146,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         for field in fields(SearchSettings)
         if field.name not in _NOT_METHOD
     },
-    "coordinate": {"strategy": "text", "text_ratio": 1.0, "text_update": "coordinate"},
+    "authors": {"strategy": "joint", "text_ratio": 0.1, "image_ratio": 0.01, "lr": 0.01, "log_probability": "argmax"},
+    **{name: {"strategy": "text", "text_ratio": 1.0, "text_update": name} for name in TEXT_UPDATES if name != "adam"},
 }
 """Named ways to search, whatever the model recommends; what a preset leaves out, the model recommends."""
 

@@ -129,10 +129,11 @@ class Trajectory:
         steps = data.get("steps")
         if not isinstance(steps, list):
             raise InputError(f"{OLD} has no valid 'steps': the run bundle is damaged or not one.")
-        run = cls(folder, header, lines=[])
+        lines: list[bytes] = []
+        run = cls(folder, header, lines)
         for index, step in enumerate(steps):
             record = checked(StepRecord, from_schema_1(step, index), f"Step {index}")
-            run._old.append(encoded(record))
+            lines.append(encoded(record))
             run._add(record, 0)
         return run
 
@@ -278,13 +279,15 @@ class Trajectory:
 
     # Writing
 
-    def append(self, state: State) -> Path:
-        """Add the next step; returns its image's path.
+    def append(self, state: State | None) -> Path:
+        """Add the next step by its state; returns its image's path.
 
         Raises:
-            InputError: the state is not the step that comes next, or the bundle was changed by another. OSError: it
-            cannot be written; the steps so far stay as they are.
+            InputError: there is none, as in a replay; it is not the step that comes next, or the bundle was changed by
+            another. OSError: it cannot be written; the steps so far stay as they are.
         """
+        if state is None:
+            raise InputError("A step that was read from a run has no state to write: load it with `Trajectory.state`.")
         if state.index != len(self) or state.prompt != self.prompt:
             raise InputError(
                 f"The run has {len(self)} steps of '{self.prompt}'; this is step {state.index} of '{state.prompt}'."

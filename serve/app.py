@@ -8,17 +8,19 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import cloudpickle
 from ray import serve as ray_serve
 from ray.serve.config import RequestRouterConfig
 
+from milr_core.critics.endpoint import HOSTS, URLS, Policy
 from milr_core.errors import InputError
 from serve.model_replica import ModelReplica
 from serve.page_replica import PageReplica
 from serve.sticky import StickyRouter
+from ui.guard import for_others
 from ui.limits import Limits
 
 NAME = "milr"
@@ -101,7 +103,7 @@ def application(args: argparse.Namespace, limits: Limits) -> ray_serve.Applicati
         name="page",
         max_ongoing_requests=MOST_REQUESTS,
         ray_actor_options={"num_cpus": args.page_cpus},
-        request_router_config=RequestRouterConfig(request_router_class=StickyRouter),
+        request_router_config=RequestRouterConfig(request_router_class=cast(Any, StickyRouter)),
         graceful_shutdown_timeout_s=LAST_WORDS,
         **_scaled(args.pages, TABS_A_PAGE, args),
     )(PageReplica)
@@ -112,10 +114,12 @@ def application(args: argparse.Namespace, limits: Limits) -> ray_serve.Applicati
 def connect(args: argparse.Namespace) -> None:
     """Join the cluster, which gets this code; or start a Ray here, whose cores are declared, not measured."""
     if args.address:
-        ray.init(args.address, runtime_env={"working_dir": str(ROOT), "excludes": EXCLUDED}, log_to_driver=False)
+        said = {name: os.environ[name] for name in (URLS, HOSTS) if name in os.environ}
+        code = {"working_dir": str(ROOT), "excludes": EXCLUDED, "env_vars": said}
+        ray.init(args.address, runtime_env=code, log_to_driver=False)
         return
     cores = math.ceil(args.pages[1] * args.page_cpus + args.models[1] * args.model_cpus)
-    needed = {"num_cpus": max(1, cores)}
+    needed: dict[str, Any] = {"num_cpus": max(1, cores)}
     if args.model_gpus:
         needed["num_gpus"] = math.ceil(args.models[1] * args.model_gpus)
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own is 15, behind all else on the machine
@@ -125,10 +129,17 @@ def connect(args: argparse.Namespace) -> None:
 def start(args: argparse.Namespace, env: Mapping[str, str]) -> Callable[[], None]:
     """Deploy, and wait until pages and models are ready; what is returned takes it all down again.
 
+    Replicas have the environment of this process, or of their machine with this process's rules for judges.
+
     Raises:
         InputError: a replica cannot be started, the cluster cannot be joined, or the environment sets no such limit.
     """
     limits = Limits.read(env)
+    if for_others(args.host, env, args.address):
+        os.environ[URLS] = (
+            os.environ.get(URLS) or "public"
+        )  # where strangers' judges are asked, unless the operator says otherwise
+    Policy.of_environment()
     try:
         connect(args)
     except Exception as error:  # Ray raises of any kind, plain Exception among them

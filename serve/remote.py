@@ -1,7 +1,7 @@
 """The engine of a page whose model is elsewhere: every step is one call to whichever replica is free."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledError
@@ -52,7 +52,8 @@ class RemoteEngine:
         """
         control.poll()
         try:
-            return self._made(self._replicas.step.remote(job.under(control), state), control)
+            asked = cast(DeploymentResponse, self._replicas.step.remote(job.under(control), state))
+            return self._made(asked, control)
         except LOST as error:
             raise EngineError(
                 "The replica of the model that made this step went away. The steps so far are kept; go on, and "

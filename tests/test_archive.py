@@ -44,6 +44,7 @@ def test_the_old_run_and_the_shipped_ones_open_and_go_through_a_zip_unchanged(pa
 AROUND = {
     "a folder": lambda files: {f"run/{name}": data for name, data in files.items()},
     "folders": lambda files: {f"a/b/{name}": data for name, data in files.items()},
+    "Windows": lambda files: {f"a run\\{name}": data for name, data in files.items()},
     "Finder": lambda files: files
     | {"__MACOSX/._trajectory.json": b"\0", "__MACOSX/run/step-000.png": b"", ".DS_Store": b""},
     "a note": lambda files: files | {"notes.txt": b"hello", "résumé.md": b"", "other/step-000.png": b"x"},
@@ -58,6 +59,21 @@ def test_a_run_that_was_zipped_again_opens(files, tmp_path, how):
     bundle = Trajectory.from_zip(zipped(tmp_path / "run.zip", AROUND[how](files)), tmp_path / "run")
     assert len(list(bundle.steps())) == 6
     assert {path.name for path in bundle.folder.iterdir()} == set(files), "nothing else is taken out"
+
+
+def test_a_zip_with_a_directory_of_64_bits_opens(files, tmp_path):
+    """As services write them that begin to send before they know how much it is."""
+    whole = zipped(tmp_path / "run.zip", files).read_bytes()
+    at = whole.rfind(b"PK\5\6")
+    entries, size, start = struct.unpack("<HII", whole[at + 10 : at + 20])
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, size, start)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, at, 1)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    (tmp_path / "run.zip").write_bytes(whole[:at] + record + locator + end)
+    assert len(Trajectory.from_zip(tmp_path / "run.zip", tmp_path / "run")) == 6
+    moved = record.replace(b"PK\6\6", b"PK\0\0")
+    (tmp_path / "moved.zip").write_bytes(whole[:at] + moved + locator + end)
+    refused(tmp_path / "moved.zip", tmp_path, "not a zip")
 
 
 def refused(file, tmp_path, says, limit=2 << 30):

@@ -12,7 +12,7 @@ import app
 from milr_core import InputError
 from tests.ui_helpers import Studio
 from ui.engines.local import LocalEngine
-from ui.guard import web_options
+from ui.guard import for_others, web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import Limits
 from ui.panels.scripted import runs_folder, url
@@ -75,13 +75,22 @@ def test_flags_of_a_public_page():
     for bad in ("me", "me:", ":secret"):
         with pytest.raises(InputError, match="a name and a password"):
             app.login(bad)
-    for argv, env, others in (
-        ([], {}, False),
-        (["--host", "0.0.0.0"], {}, True),
-        (["--share"], {}, True),
-        ([], {"SPACE_ID": "a/b"}, True),
-    ):
-        assert app.for_others(app.parse(argv, env), env) == others
+
+
+@pytest.mark.parametrize(
+    ("host", "env", "signs", "others"),
+    [
+        ("127.0.0.1", {}, (), False),
+        ("localhost", {"MILR_HOSTS": ""}, (False, "", None), False),
+        ("0.0.0.0", {}, (), True),
+        ("::", {}, (), True),
+        ("127.0.0.1", {}, (False, "/studio"), True),
+        ("127.0.0.1", {"SPACE_ID": "a/b"}, (), True),
+        ("127.0.0.1", {"MILR_HOSTS": "studio.example"}, (), True),
+    ],
+)
+def test_a_page_that_others_can_open_is_known_by_any_sign(host, env, signs, others):
+    assert for_others(host, env, *signs) == others
 
 
 def test_a_critic_is_offered_or_refused(studio: Studio):

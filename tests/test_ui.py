@@ -327,7 +327,9 @@ def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(studio: Studio, t
     assert judges.critic("oracle", options) is judges.critic("oracle")
     mine = judges.critic("gpt-4o", options)
     assert judges.critic("gpt-4o", options) is mine and judges.critic("gpt-4o", theirs) is not mine
-    judges.critic("0.5*oracle+0.5*gpt-4o", options)
+    for weight in range(1, 50):
+        (_, oracle), (_, asked) = judges.critic(f"{weight}*oracle+gpt-4o", options).weighted
+        assert oracle is judges.critic("oracle") and asked is mine, "nothing is loaded twice, however it is weighed"
     assert list(judges.shared) == ["redness", "oracle"]
     job = Job(PROMPT, SETTINGS, "gpt-4o", options=options)
     assert "sk-secret" not in repr(job) + str(options)

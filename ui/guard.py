@@ -1,5 +1,6 @@
-"""What stands around the page on the way out: its own files without the server's paths, and headers for browsers."""
+"""What stands around the page: who can open it, its own files without the server's paths, and headers for browsers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ POLICY = "; ".join(
     )
 )
 """Content-Security-Policy: nothing comes from elsewhere, nothing goes elsewhere."""
+
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def for_others(host: str, env: Mapping[str, str], *signs: Any) -> bool:
+    """Whether other machines can open a page that listens at `host`: by its address, or by whatever else only such a
+    page has (`signs`, MILR_HOSTS): a proxy on this machine hands on what strangers ask.
+    """
+    return any(signs) or bool(env.get("SPACE_ID") or env.get("MILR_HOSTS")) or host not in LOOPBACK
 
 
 class Headers:

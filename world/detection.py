@@ -10,6 +10,7 @@ that one wrong token spoils one of them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -109,8 +110,14 @@ def to_world(image: Image.Image) -> np.ndarray:
     image = image.convert("RGB")
     if image.size != (IMAGE_SIZE, IMAGE_SIZE):
         smaller = min(image.size) < IMAGE_SIZE
-        image = image.resize((IMAGE_SIZE,) * 2, Image.Resampling.BICUBIC if smaller else Image.Resampling.BOX)
+        image = image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC if smaller else Image.Resampling.BOX)
     return np.asarray(image, dtype=np.float32)
+
+
+def _shares(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """Of pixels, as shares of the image's side."""
+    x0, y0, x1, y1 = (float(min(max(v / IMAGE_SIZE, 0), 1)) for v in box)
+    return x0, y0, x1, y1
 
 
 def detect(image: Image.Image) -> tuple[list[Detection], float]:
@@ -119,7 +126,8 @@ def detect(image: Image.Image) -> tuple[list[Detection], float]:
     small = _shrunk(rgb, 2)
     ground = np.median(np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]]), axis=0)
     foreground = np.abs(small - ground).max(-1) > FOREGROUND
-    labels, _ = ndimage.label(ndimage.binary_dilation(foreground, np.ones((3, 3), bool)), np.ones((3, 3)))
+    grown = ndimage.binary_dilation(foreground, np.ones((3, 3), bool))
+    labels, _ = cast(tuple[np.ndarray, int], ndimage.label(grown, np.ones((3, 3))))
     blobs, specks = _blobs(labels * foreground)
     reader = _Reader(rgb, labels, ground)
     on_places = reader.on_places([cell for blob in blobs for cell in blob.cells])
@@ -262,7 +270,7 @@ class _Reader:
             noun if fits else None,
             (TINTS[tint] or natural_color(noun)) if fits else None,
             _place(left + CELL / 2, top + CELL / 2),
-            tuple(float(min(max(v / IMAGE_SIZE, 0), 1)) for v in box),
+            _shares(box),
             float(errors[best]),
             worst,
         )

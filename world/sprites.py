@@ -66,7 +66,7 @@ def sprite(svg: str) -> np.ndarray:
 
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=LARGE, height=LARGE))
     large = Image.open(io.BytesIO(png)).convert("RGBA")
-    shown = large.crop(large.getchannel("A").point(lambda a: 255 * (a > 8)).getbbox())
+    shown = large.crop(large.getchannel("A").point([255 * (a > 8) for a in range(256)]).getbbox())
     factor = EXTENT / max(shown.size)
     width, height = (max(1, round(side * factor)) for side in shown.size)
     cell = np.zeros((CELL, CELL, 4), dtype=np.uint8)
@@ -76,7 +76,7 @@ def sprite(svg: str) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m world.sprites", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m world.sprites", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("icons", type=Path, help="icons.json of the icon set")
     args = parser.parse_args()
     icons = json.loads(args.icons.read_text(encoding="utf-8"))

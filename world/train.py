@@ -30,7 +30,7 @@ SMALL_NOUNS = (
     "dog", "cat", "horse", "zebra", "elephant", "bird", "car", "bus", "bicycle", "airplane", "umbrella", "clock",
     "book", "chair", "cup", "banana", "apple", "pizza", "kite", "boat",
 )  # fmt: skip
-STEPS = {"decoder": 5000, "encoder": 1200, "language": 2600}
+STEPS = {"decoder": 4500, "encoder": 1200, "language": 2600}
 SMALL_STEPS = {"decoder": 400, "encoder": 250, "language": 500}
 JOBS = min(len(STAGES), os.cpu_count() or 1)
 BATCH = {"decoder": 4, "encoder": 4, "language": 24}
@@ -64,7 +64,7 @@ def run_stages(arguments: list[str], jobs: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m world.train", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m world.train", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--stage", choices=(*STAGES, "assemble"), help="this one alone")
     parser.add_argument("--work", type=Path, default=Path("runs/train"), help="training states and logs")
     parser.add_argument("--out", type=Path, default=CHECKPOINT, help="checkpoint folder to write")

@@ -17,6 +17,7 @@ import logging
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import JanusForConditionalGeneration
 
+from milr_core.janus.catalog import parts_of
 from world.model import (
     ASSISTANT,
     BOI,
@@ -219,7 +221,7 @@ class Trainee:
         scenes = [s.items for s in sequences if s.items is not None]
         if scenes:
             pixels = looked_at(scenes, rng).to(self.device)
-            seen = self.model.model.get_image_features(pixels).pooler_output
+            seen = cast(Tensor, cast(Any, self.model.model.get_image_features(pixels)).pooler_output)
             embeds = embeds.masked_scatter((ids == self.model.config.image_token_id).unsqueeze(-1), seen)
             pointing = self._pointing_loss(seen.reshape(-1, seen.shape[-1]), scenes)
         answers = ids[predicted]
@@ -231,7 +233,7 @@ class Trainee:
         """Cross-entropies of the noun and the color of each patch of a thing, by likeness to the words' embeddings."""
         tokens = np.concatenate([self.curriculum.words.tokens(items) for items in scenes])
         noun, tint, _ = self.origin[torch.tensor(tokens, device=self.device)].unbind(-1)
-        words = self.model.get_input_embeddings().weight
+        words = cast(nn.Embedding, self.model.get_input_embeddings()).weight
         seen = F.normalize(seen, dim=-1)
         nouns = 16 * seen @ F.normalize(words[self.noun_words], dim=-1).T
         colors = 16 * seen @ F.normalize(words[self.color_words], dim=-1).T
@@ -242,14 +244,15 @@ class Trainee:
 
 def begin(model: JanusForConditionalGeneration, words: Vocabulary) -> None:
     """What is known of the world's form before anything is learned: see the module's docstring."""
-    codes = principal_codes(words, model.config.vq_config.embed_dim)
+    code_size = parts_of(model.config)[2].embed_dim
+    codes = principal_codes(words, code_size)
     model.model.vqmodel.quantize.embedding.weight.data = torch.from_numpy(codes).clone()
-    head = model.model.generation_head.vision_head.weight
+    head = cast(nn.Linear, model.model.generation_head.vision_head).weight
     parts = [torch.randn(n + 1, head.shape[1]) for n in words.origin.max(0) + 1]
     rows = sum(part[torch.from_numpy(words.origin[:, i]) + 1] for i, part in enumerate(parts))
     head.data = 0.05 * rows
-    patches = model.model.vision_model.embeddings.patch_embedding.weight
-    flat, basis = principal_components(words, min(len(patches), model.config.vq_config.embed_dim))
+    patches = cast(nn.Conv2d, model.model.vision_model.embeddings.patch_embedding).weight
+    flat, basis = principal_components(words, min(len(patches), code_size))
     scaled = basis / (flat @ basis).std(0)
     kernels = scaled.T.reshape(-1, PATCH, PATCH, 3).transpose(0, 3, 1, 2)  # patches are rows of pixels, kernels planes
     patches.data[: len(kernels)] = torch.from_numpy(np.ascontiguousarray(kernels)).float()
@@ -282,7 +285,7 @@ def train_language(
     torch.manual_seed(seed)
     model = JanusForConditionalGeneration(make_config(len(words)))
     begin(model, words)
-    model = model.to(device).train()
+    nn.Module.to(model, device).train()
     matrices, rest = trained_parameters(model)
     muon = Muon(matrices, lr=MUON_LR)
     adam = torch.optim.AdamW(rest, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.02)

@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -44,6 +45,7 @@ def begin(vq: JanusVQVAE, codes: np.ndarray) -> None:
     Some of the branches stay so (`idle`): they would take most of the time.
     """
     vq.quantize.embedding.weight.data = torch.from_numpy(codes).clone()
+    module: Any  # torch says of a part only that it is one
     for name, module in vq.named_modules():
         if name.endswith(("conv2", "proj_out")):
             nn.init.zeros_(module.weight)
@@ -55,13 +57,13 @@ def begin(vq: JanusVQVAE, codes: np.ndarray) -> None:
 
 def idle(vq: JanusVQVAE) -> set[nn.Module]:
     """Residual blocks that stay the identity: of the finest level all, of the next two the second."""
-    down, up = vq.encoder.down, vq.decoder.up
+    down, up = cast(Any, vq.encoder.down), cast(Any, vq.decoder.up)
     return {*up[-1].block, up[-2].block[1], up[-3].block[1], *down[0].block}
 
 
 def decode(vq: JanusVQVAE, codes: Tensor) -> Tensor:
     """`JanusVQVAE`'s decoder without its idle blocks. codes: (B, E, h, w)."""
-    decoder, skipped = vq.decoder, idle(vq)
+    decoder, skipped = cast(Any, vq.decoder), idle(vq)
     hidden = decoder.mid(decoder.conv_in(vq.post_quant_conv(codes)))
     for level in decoder.up:
         for index, block in enumerate(level.block):
@@ -76,7 +78,7 @@ def decode(vq: JanusVQVAE, codes: Tensor) -> Tensor:
 
 def encode(vq: JanusVQVAE, pixels: Tensor) -> Tensor:
     """`JanusVQVAE`'s encoder without its idle blocks: (B, N, E), of unit norm."""
-    encoder, skipped = vq.encoder, idle(vq)
+    encoder, skipped = cast(Any, vq.encoder), idle(vq)
     hidden = encoder.conv_in(pixels)
     for level in encoder.down:
         for index, block in enumerate(level.block):
@@ -143,7 +145,7 @@ def train_tokenizer(
     """
     torch.manual_seed(seed)
     begin(vq, principal_codes(words, vq.config.embed_dim))
-    vq = vq.to(device).train()
+    nn.Module.to(vq, device).train()
     parameters = trained_parameters(vq, half)
     # Matrices within the net are stepped along orthogonalised directions, which takes half of the steps that Adam alone
     # needs; the ends, norms and biases by Adam.

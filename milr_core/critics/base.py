@@ -36,7 +36,7 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
-    def as_cost(self) -> dict[str, float]:
+    def as_cost(self) -> dict[str, Any]:
         """As `Cost` names it."""
         return {f"judge_{name}": value for name, value in asdict(self).items()}
 

@@ -11,7 +11,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -48,7 +48,7 @@ _HOMES = {
 }
 
 EXAMPLE = "0.7*oracle+0.3*self"
-LONGEST = 300  # characters: names are kept as keys, and some come from strangers
+LONGEST = 300  # characters: some come from strangers
 _TERM = re.compile(r"(?:(\d+\.?\d*|\.\d+)\s*\*\s*)?([A-Za-z][\w-]*)", re.ASCII)
 _WORDS = {"None": None, "True": True, "False": False}  # as Python writes what JSON calls null, true, false
 
@@ -175,18 +175,21 @@ def load_critic(name: str, model: Janus | None = None, **options: Any) -> Critic
     Raises:
         InputError: unknown critic or option, malformed mixture, "self" without a model, a judge without a key.
     """
-    terms = parse(name)
-    if is_single(name):
-        (term,) = terms
-        own = options.pop(term.name, {})  # a single critic may have its options by critic, too
-        return _single(term.name, model, options | _by_critic(term.name, own))
-    weighted = []
-    for term in terms:
-        own = _by_critic(term.name, options.pop(term.name, {}))
-        weighted.append((term.weight, _single(term.name, model, own)))
+    by_critic = {single: _by_critic(single, options.pop(single, {})) for single in critic_names(name)}
+    if is_single(name):  # its options may come by critic, too
+        return _single(name.strip(), model, options | by_critic[name.strip()])
     if options:
         raise InputError(f"Options of a mixture are given by critic; there is none called {', '.join(options)} in it.")
-    return Mixture(weighted)
+    return made_of(name, lambda single: _single(single, model, by_critic[single]))
+
+
+def made_of(text: str, single: Callable[[str], Critic]) -> Critic:
+    """The critic that an expression names, or the mixture of those; `single` gives each by its name. Raises as
+    `parse`.
+    """
+    if is_single(text):
+        return single(text.strip())
+    return Mixture([(term.weight, single(term.name)) for term in parse(text)])
 
 
 def _by_critic(name: str, options: Any) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def _gone(error: Failed) -> bool:
 
 def said(error: Failed, who: str, words: str, sent: int, base_url: str, judge: str) -> str:
     """who: the judge, in words. words: the server's, cleaned. sent: requests that were."""
+    words = words or "it does not say why"
     after = f"after {sent} tr{'y' if sent == 1 else 'ies'}"
     if _gone(error):
         return _said_of_gone(f"({error.status}, {after}): {words}.", who, base_url, judge)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from PIL import Image
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from milr_core.critics.base import About, Score
 from milr_core.critics.judge import OPTIONS, Judged, Question
-from milr_core.critics.replies import Answer
+from milr_core.critics.replies import Answer, number
 
 SYSTEM = (
     "You judge whether an image shows what a prompt asks for. List every element that the prompt asks for: each object "
@@ -27,7 +27,9 @@ class Element(Answer):
 class Alignment(Answer):
     elements: list[Element]
     reason: str
-    alignment: Annotated[float, Field(ge=0, le=10), WithJsonSchema({"type": "integer"})]  # a half is taken as well
+    alignment: Annotated[  # a half is taken as well
+        float, Field(ge=0, le=10, allow_inf_nan=False), BeforeValidator(number), WithJsonSchema({"type": "integer"})
+    ]
 
 
 class Gpt4o(Judged):

@@ -208,7 +208,9 @@ class Judge:
                 raise
             future.result()
 
-    async def _ask_all(self, new: dict, schema: type[Answer], there: dict, paid: dict, allowed: int) -> None:
+    async def _ask_all(
+        self, new: dict[str, tuple[Question, bytes]], schema: type[Answer], there: dict, paid: dict, allowed: int
+    ) -> None:
         async with (
             self.client() as http,
             openai.AsyncOpenAI(api_key=self.key, base_url=self.base_url, max_retries=0, http_client=http) as client,

@@ -54,7 +54,8 @@ class Reply:
     def answer(self, schema: type[Filled]) -> Filled:
         """Raises Unreadable."""
         for text in self.texts:
-            found = [filled for record in _objects(_spoken(text)) if (filled := _filled(record, schema)) is not None]
+            records = [inner for record in _objects(_spoken(text)) for inner in _within(record)]
+            found = [filled for record in records if (filled := _filled(record, schema)) is not None]
             if found:
                 return found[-1]  # what comes before may be thought aloud
         raise Unreadable(shortened(next((text for text in self.texts if text.strip()), "")))
@@ -67,11 +68,13 @@ def read_reply(body: bytes) -> Reply:
         Failed: it carries an error. Unreadable: it is no chat completion.
     """
     text = body.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    record = _streamed(text) if text.startswith(("data:", "event:", ":")) else _json(text)
+    record = _json(text)
+    record = _streamed(text) if record is None else record
     if not isinstance(record, dict):
         raise Unreadable(shortened(words_of_page(text)))
     choices = record.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else record if "message" in record else None
+    alone = record if isinstance(record.get("message"), dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else alone
     error = record.get("error") or (isinstance(choice, dict) and choice.get("error"))
     if error or not isinstance(choice, dict):
         if words := words_of(error or record):
@@ -82,7 +85,7 @@ def read_reply(body: bytes) -> Reply:
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
     texts = [_text(message.get(name)) for name in ("content", "reasoning_content", "reasoning")]
-    texts.insert(1, _text(choice.get("text")))
+    texts[1:1] = [_text(choice.get("text")), *_called(message)]
     return Reply(
         tuple(text for text in texts if text),
         str(choice.get("finish_reason") or record.get("done_reason") or ""),
@@ -156,15 +159,15 @@ def _json(text: str) -> Any:
 
 
 def _streamed(text: str) -> dict[str, Any] | None:
-    """A stream of events, sent unasked, as the one completion that it adds up to."""
+    """A stream of events, or of lines of JSON, sent unasked, as the one completion that it adds up to."""
     content, whole = [], None
-    for line in text.splitlines():
-        record = _json(line[5:]) if line.startswith("data:") else None
-        if not isinstance(record, dict):
+    for line in re.split(r"[\r\n]+", text):
+        record = _json(line.removeprefix("data:"))
+        if not isinstance(record, dict) or not record.keys() & {"choices", "message", "error"}:
             continue
         choices = record.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-        part = choice.get("delta") or choice.get("message")
+        part = choice.get("delta") or choice.get("message") or record.get("message")
         content.append(_text(part.get("content")) if isinstance(part, dict) else "")
         kept = {name: value for name, value in record.items() if value is not None}
         whole = (whole or {}) | kept
@@ -185,10 +188,29 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
+def _called(message: dict[str, Any]) -> list[str]:
+    """What a message gives to functions: some servers fill in a form so."""
+    calls = message.get("tool_calls")
+    calls = [message, *calls] if isinstance(calls, list) else [message]
+    functions = [call.get("function") or call.get("function_call") for call in calls if isinstance(call, dict)]
+    said = [function.get("arguments") for function in functions if isinstance(function, dict)]
+    return [json.dumps(one) if isinstance(one, dict) else _text(one) for one in said]
+
+
 def _spoken(text: str) -> str:
-    """An answer without what was thought aloud before it."""
+    """An answer without what was thought aloud before it, and out of the quotes of a JSON text."""
     after = re.split(r"</think(?:ing)?>", text)[-1]
-    return after if after.strip() else text
+    spoken = after if after.strip() else text
+    quoted = _json(spoken) if spoken.lstrip().startswith('"') else None
+    return quoted if isinstance(quoted, str) else spoken
+
+
+def _within(record: Any, depth: int = 2) -> Iterator[Any]:
+    """The objects in an object, from the inside to itself: a form may lie in another (`{"answer": {…}}`)."""
+    for value in record.values() if depth else ():
+        if isinstance(value, dict):
+            yield from _within(value, depth - 1)
+    yield record
 
 
 def _objects(text: str) -> Iterator[Any]:
@@ -203,6 +225,13 @@ def _objects(text: str) -> Iterator[Any]:
             yield record
         except (ValueError, RecursionError):
             start += 1
+
+
+def number(value: Any) -> Any:
+    """A mark that is true or false is none, though Python counts with both."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are no marks")
+    return value
 
 
 def _filled(record: Any, schema: type[Filled]) -> Filled | None:

@@ -1,7 +1,7 @@
 """UnifiedReward: a vision-language model that was trained to mark images, from 1 to 5.
 
 1.0   on Qwen2.5-VL: one final score
-2.0   on Qwen3-VL, from 2b to 32b: alignment, coherence and style; the value is their mean
+2.0   on Qwen2.5-VL, Qwen3-VL or Qwen3.5: alignment, coherence and style; the value is their mean
 """
 
 import re
@@ -21,7 +21,7 @@ QUESTION = (
     "the elements of the caption one by one and say whether the image shows each, then say what is well or badly "
     "drawn. End with a line 'Final Score: ' and a number from 1 (worst) to 5 (best).\nCaption: {prompt}"
 )
-SECOND_ID = "CodeGoat24/UnifiedReward-2.0-qwen3vl-{2b,4b,8b,32b}"
+SECOND_ID = "CodeGoat24/UnifiedReward-2.0-qwen3vl-{2b,4b,8b,32b} or -2.0-qwen-{3b,7b,32b,72b}"
 MARKS = ("alignment", "coherence", "style")
 SECOND_QUESTION = (
     "This image was generated from the caption below. Mark it three times from 1 (worst) to 5 (best): alignment, how "

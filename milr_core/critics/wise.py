@@ -9,14 +9,14 @@ The questions to the judge are worded here, not copied.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from PIL import Image
-from pydantic import field_validator
+from pydantic import BeforeValidator, field_validator
 
 from milr_core.critics.base import About, Score
 from milr_core.critics.judge import OPTIONS, Judged, Question
-from milr_core.critics.replies import Answer
+from milr_core.critics.replies import Answer, number
 from milr_core.critics.wise_spec import SCALES, read_items
 from milr_core.errors import InputError
 
@@ -26,10 +26,13 @@ def wiscore(consistency: int, realism: int, aesthetic_quality: int) -> float:
     return (0.7 * consistency + 0.2 * realism + 0.1 * aesthetic_quality) / 2
 
 
+Mark = Annotated[int, BeforeValidator(number)]
+
+
 class Marks(Answer):
-    consistency: int
-    realism: int
-    aesthetic_quality: int
+    consistency: Mark
+    realism: Mark
+    aesthetic_quality: Mark
 
     @field_validator("*")
     @classmethod

@@ -176,7 +176,7 @@ class Janus:
         """(..., D) latents -> (..., V) logits over the vocabulary."""
         return self.hf.lm_head(z.to(self.dtype))
 
-    def image_head(self, z: Tensor, guidance: float) -> Tensor:
+    def image_head(self, z: Tensor, guidance: float | Tensor) -> Tensor:
         """(..., 2, D) latents -> (..., V) guided logits over the codebook."""
         differentiated = torch.is_grad_enabled() and z.requires_grad
         head = self.hf.model.generation_head if differentiated else self._image_logits

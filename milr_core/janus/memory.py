@@ -1,6 +1,7 @@
 """How much memory a model takes, from the shapes of its configuration: known before any weight is read."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from transformers import JanusConfig
@@ -78,7 +79,7 @@ def memory_of(config: JanusConfig, device: str, dtype: torch.dtype, quantization
     key_heads = text.num_key_value_heads or text.num_attention_heads
     cache = 2 * text.num_hidden_layers * key_heads * head * positions * dtype.itemsize
     tables = vq.num_embeddings * text.hidden_size + 2 * text.max_position_embeddings * head
-    maps = MAPS * vq.base_channels * max(vq.channel_multiplier[:2]) * vision.image_size**2
+    maps = MAPS * vq.base_channels * max(vq.channel_multiplier[:2]) * cast(int, vision.image_size) ** 2
     layer = parameters_of(config, FIRST_LAYER)  # twice there while it is fused
     return Memory(weights, cache, weights + cache + (tables + max(maps, layer)) * dtype.itemsize + OVERHEAD)
 

@@ -51,6 +51,15 @@ def events(*contents):
     return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()
 
 
+def lines(*contents):
+    said = [json.dumps({"message": {"content": content}, "done": not content}).encode() for content in contents]
+    return raw(200, b"\n".join(said), "application/x-ndjson")
+
+
+def calling(**message):
+    return saying({"content": None} | message)
+
+
 READ = {
     "fence": saying({"content": f"```json\n{GOOD}\n```"}),
     "fence without a name": saying({"content": f"```\n{GOOD}\n```\n"}),
@@ -73,6 +82,16 @@ READ = {
     "usage in words": saying(usage={"prompt_tokens": "many", "completion_tokens": [1]}),
     "usage of 310 digits": saying(usage={"prompt_tokens": 10**310, "completion_tokens": -1}),
     "ollama": {"model": "m", "message": {"role": "assistant", "content": GOOD}, "done_reason": "stop", "eval_count": 3},
+    "an object in it": saying({"content": json.dumps({"result": json.loads(GOOD)})}),
+    "a list of one": saying({"content": f"[{GOOD}]"}),
+    "text of text": saying({"content": json.dumps(GOOD)}),
+    "a function": calling(tool_calls=[{"type": "function", "function": {"name": "Alignment", "arguments": GOOD}}]),
+    "a function of an object": calling(tool_calls=[{"function": {"arguments": json.loads(GOOD)}}]),
+    "a function of old": calling(function_call={"name": "Alignment", "arguments": GOOD}),
+    "parts that think": saying({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": alignment(1)}]},
+                                            {"type": "text", "text": GOOD}]}),
+    "channels": saying({"content": f"<|channel|>analysis{alignment(3)}<|end|><|channel|>final<|message|>{GOOD}"}),
+    "lines": lines(GOOD[:9], GOOD[9:], ""),
     "sse": raw(200, events(GOOD[:10], GOOD[10:]), "text/event-stream"),
     "plain text": raw(200, json.dumps(saying()).encode(), "text/plain; charset=utf-8"),
     "bom": raw(200, b"\xef\xbb\xbf" + json.dumps(saying()).encode()),
@@ -112,6 +131,11 @@ SAID = {
     "login": (raw(200, b"<!DOCTYPE html><html><body>Login</body></html>", "text/html"), "page: Login'", 2),
     "200 with an error": ({"error": {"message": "Rate limit exceeded: free", "code": 429}}, "Rate limit exceeded", 2),
     "200 of text": ({"error": "model is loading"}, "answered with an error after 1 try: model is loading", 1),
+    "200 with a message": ({"success": False, "message": "quota used up"}, "error after 1 try: quota used up", 1),
+    "200 of vLLM": ({"object": "error", "message": "no such adapter", "code": 400}, "no such adapter", 1),
+    "nothing at all": (raw(500, b""), "500.*does not say why", 2),
+    "true for a number": (alignment(1).replace("1", "true"), "not the JSON asked for, twice. It said", 2),
+    "not a number": (alignment(1).replace("1", "NaN"), "not the JSON asked for, twice. It said", 2),
     "no choices": ({"choices": None, "error": {"message": "upstream", "code": 502}}, r"\(502\): upstream", 2),
     "an error as a choice": ({"choices": [{"error": {"message": "cut off", "code": 500}}]}, "cut off", 2),
     "empty choices": (completion("") | {"choices": []}, "not the JSON asked for, twice. It said: '{", 2),

@@ -1,6 +1,7 @@
 """The parts of `serve` in one process: the engine over a handle, the page with its cookie, the router."""
 
 import asyncio
+import os
 import pickle
 import threading
 from dataclasses import replace
@@ -18,6 +19,7 @@ from ray.serve._private.common import StreamingHTTPRequest
 from starlette.testclient import TestClient
 
 from milr_core import InputError, SearchControl
+from milr_core.critics.endpoint import URLS
 from serve.app import BAD_INPUT, main, replicas
 from serve.model_replica import ModelReplica
 from serve.page_replica import page_app
@@ -158,3 +160,25 @@ def test_numbers_of_replicas_and_bad_input(capsys):
     for bad in ("0", "4-1", "many"):
         assert main(["--pages", bad]) == BAD_INPUT
         assert "a range as 1-4" in capsys.readouterr().err
+
+
+def test_replicas_ask_strangers_judges_on_the_public_internet_alone(monkeypatch):
+    joined = []
+
+    def refuse(*address, **options):
+        joined.append(options.get("runtime_env", {}).get("env_vars"))
+        raise RuntimeError("no cluster")
+
+    monkeypatch.setattr("serve.app.ray.init", refuse)
+    monkeypatch.setenv(URLS, "")  # so that it is as it was afterwards
+    for argv, said, policy in (
+        ([], "", ""),
+        (["--host", "0.0.0.0"], "", "public"),
+        (["--address", "auto"], "", "public"),
+        (["--address", "auto"], "off", "off"),
+    ):
+        os.environ[URLS] = said
+        assert main(argv) == BAD_INPUT and os.environ[URLS] == policy
+    assert joined == [None, None, {URLS: "public"}, {URLS: "off"}]
+    monkeypatch.setenv(URLS, "everyone")
+    assert main([]) == BAD_INPUT and len(joined) == 4

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
@@ -24,7 +25,7 @@ class GroundingDino(Pretrained):
     images_kind = "GroundingDinoImageProcessorPil"
 
     def prepare(self) -> None:
-        self._processor = GroundingDinoProcessor(self.image_processor, self.tokenizer)
+        self._processor: Any = GroundingDinoProcessor(self.image_processor, self.tokenizer)
 
     @torch.no_grad()
     def detect(
