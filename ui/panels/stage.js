@@ -77,7 +77,7 @@ const load = (node, source, alt) => {
 };
 const outline = (box, at) => {
   const node = document.createElement("div");
-  node.className = `box ${box.state}`;
+  node.className = `box ${box.state}${box.y0 < 0.07 ? " top" : ""}`; // at the upper edge its name stands inside
   node.dataset.at = at;
   node.style.cssText = `left:${100 * box.x0}%;top:${100 * box.y0}%;width:${100 * (box.x1 - box.x0)}%;height:${100 * (box.y1 - box.y0)}%`;
   const name = node.appendChild(document.createElement("span"));
