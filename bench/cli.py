@@ -157,8 +157,8 @@ def _options(said: Sequence[str]) -> dict[str, dict]:
     return read_options(said)
 
 
-def _setup(args: argparse.Namespace, defaults: dict) -> Setup:
-    observers, settings = tuple(dict.fromkeys(args.observer)), _settings(args, defaults)
+def _setup(args: argparse.Namespace, defaults: dict, watching: Sequence[str] = ()) -> Setup:
+    observers, settings = tuple(dict.fromkeys(args.observer or watching)), _settings(args, defaults)
     options = _options(args.critic_option)
     for name in CRITICS if args.answers else ():
         if is_remote(name):
@@ -197,9 +197,10 @@ def study_command(args: argparse.Namespace, command: str) -> int:
     methods = given or [parse_method(text) for study in studies for text in study.methods]
     methods = tuple({method.name: method for method in methods}.values())
     defaults = {name: value for study in studies for name, value in study.settings.items()}
+    watching = [name for study in studies for name in study.observers]
     run = Run(
         args.out or RUNS / slug("-".join([*names, suite, Path(args.model).name])), suite, methods,
-        _setup(args, defaults), args.seeds, args.limit, plans, tuple(names), tuple(m.name for m in given),
+        _setup(args, defaults, watching), args.seeds, args.limit, plans, tuple(names), tuple(m.name for m in given),
         command, args.trackio,
     )  # fmt: skip
     code = _execute(args, run)

@@ -21,7 +21,7 @@ from milr_core import (
     reason,
     start,
 )
-from milr_core.settings import KNOBS, check, named_preset
+from milr_core.settings import KNOBS, PRESETS, check, named_preset
 
 DRAWN_AT_ONCE = 8  # images that Best-of-N without early stop draws in one batch
 
@@ -46,6 +46,10 @@ METHODS: dict[str, Kind] = {
     "best-of-n-resampled": Kind("Best-of-N, early stop, text anew (T = 1)", draw={"text_temperature": 1.0}),
     "best-of-n-resampled-0.5": Kind("Best-of-N, early stop, text anew (T = 0.5)", draw={"text_temperature": 0.5}),
     "best-of-n-resampled-0.7": Kind("Best-of-N, early stop, text anew (T = 0.7)", draw={"text_temperature": 0.7}),
+    "best-of-n-distinct": Kind(
+        "Best-of-N, early stop, text anew without replacement (T = 0.7)",
+        draw={"text_temperature": 0.7, "distinct": True},
+    ),
     "orm": Kind("Best-of-N by a yes/no critic (ORM)", draw={"early_stop": False, "batch": DRAWN_AT_ONCE}, guide="self"),
     "joint": Kind("MILR, joint", {"strategy": "joint"}),
     "alt": Kind("MILR, alternating", {"strategy": "alt"}),
@@ -53,6 +57,9 @@ METHODS: dict[str, Kind] = {
     "text": Kind("MILR, text only", {"strategy": "text"}),
     "image": Kind("MILR, image only", {"strategy": "image"}),
     "joint-random": Kind("MILR, joint, random image positions", {"strategy": "joint", "positions": "random"}),
+    "coordinate": Kind("One text token at a time", PRESETS["coordinate"]),
+    "mixture": Kind("One text token at a time and texts anew in turn", PRESETS["mixture"]),
+    "credit": Kind("Tokens in doubt moved and texts anew in turn", PRESETS["credit"]),
     "image-random": Kind("MILR, image only, random positions", {"strategy": "image", "positions": "random"}),
 }
 
@@ -76,6 +83,11 @@ class Method:
     @property
     def searches(self) -> bool:
         return METHODS[self.kind].changes is not None
+
+    @property
+    def beside(self) -> bool:
+        """Whether it is a search that is not the paper's."""
+        return "text_update" in (METHODS[self.kind].changes or {}) or "text_update" in self.changes
 
     def settings(self, base: SearchSettings, model: Janus) -> SearchSettings:
         """The run's settings with what makes the method, then what it is written with."""

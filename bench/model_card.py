@@ -100,6 +100,11 @@ def _fidelity(report: dict[str, Any]) -> str:
     )
 
 
+def _replanned(planned: list[int]) -> str:
+    """That the rate's schedule was changed on the way, where it was."""
+    return f" (planned as {', then '.join(map(str, planned))})" if len(planned) > 1 else ""
+
+
 def write_card(folder: Path) -> None:
     """Write README.md of a checkpoint folder from its `evaluation.json`."""
     report = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
@@ -108,7 +113,8 @@ def write_card(folder: Path) -> None:
         "chosen on the validation split (`grid.json`)" if (folder / "grid.json").exists() else "not yet from a grid"
     )
     stages = "; ".join(
-        f"{name} {stage['steps']} steps, {stage['hours']:.1f} hours, at the end {stage['figures']}"
+        f"{name} {stage['steps']} steps{_replanned(stage['planned'])}, {stage['hours']:.1f} hours, at the end "
+        f"{stage['figures']}"
         for name, stage in report["trained"]["stages"].items()
     )
     text = HEAD.format(**{**report, **report["contents"]}, settings=settings, chosen=chosen, stages=stages)

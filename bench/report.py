@@ -15,6 +15,7 @@ from bench import figures as fig
 from bench.results import Results
 from bench.studies import STUDIES, Section, Study, show_main
 from bench.suites import slug
+from bench.summary import opening
 from milr_core import SearchSettings
 from milr_core.janus.devices import processor_name
 
@@ -115,12 +116,13 @@ def write_report(folder: Path, static: bool = True) -> str:
 
 
 def write_docs(folders: Sequence[Path], path: Path, command: Sequence[str], static: bool = True) -> None:
-    """One page of several runs, with its pictures in a folder beside it named after it."""
+    """One page of several runs, first what they found; its pictures are in a folder beside it named after it."""
     runs = [Results.read(folder) for folder in folders]
     text, figures = page("Results", runs, path.stem, "svg")
     path.parent.mkdir(parents=True, exist_ok=True)
     when = datetime.now(UTC).date().isoformat()
     note = f"Written on {when} by `python -m bench {shlex.join(command)}`; not edited by hand.\n"
-    path.write_text(text.replace("\n", f"\n\n{note}", 1), encoding="utf-8")
+    first = "".join(f"{sentence}\n\n" for sentence in opening(runs))
+    path.write_text(text.replace("\n", f"\n\n{first}{note}", 1), encoding="utf-8")
     if static:
         fig.write_static(figures, path.parent / path.stem, ("svg",))

@@ -4,6 +4,7 @@ A prompt's figure is its mean over seeds first: seeds of a prompt are not indepe
 and their seeds go with them. Where a benchmark averages categories, prompts are resampled within each.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,15 +66,24 @@ def difference(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, floa
     return {item: a[item] - b[item] for item in a if item in b}
 
 
-def answer(record: Record, rollouts: int | None = None) -> int:
-    """The step that is the method's answer: the best by its guide (the first on a tie) within so many rollouts."""
-    within = [i for i, n in enumerate(record["rollouts"]) if rollouts is None or n <= rollouts]
+def answer(record: Record, rollouts: float = math.inf, seconds: float = math.inf) -> int:
+    """The step that is the method's answer: the best by its guide (the first on a tie) within a budget.
+
+    The first step counts whatever it took: without it there is no answer.
+    """
+    within = [i for i, n in enumerate(record["rollouts"]) if n <= rollouts and _seconds(record, i) <= seconds]
     return max(within or [0], key=record["rewards"].__getitem__)
 
 
-def success(record: Record, rollouts: int | None = None) -> float:
+def _seconds(record: Record, step: int) -> float:
+    """Up to and with a step; records of before steps were timed singly have only the whole, shared out evenly."""
+    timing = record["timing"]
+    return timing["at"][step] if "at" in timing else timing["seconds"] * (step + 1) / len(record["rewards"])
+
+
+def success(record: Record, rollouts: float = math.inf, seconds: float = math.inf) -> float:
     """1 where the run's critic finds the answer right."""
-    return float(record["right"][answer(record, rollouts)])
+    return float(record["right"][answer(record, rollouts, seconds)])
 
 
 def rewarded(record: Record) -> float:
@@ -91,10 +101,14 @@ def observed(name: str, what: str = "values") -> Figure:
     return lambda record: float(record["observed"][name][what][answer(record)])
 
 
+def seconds(record: Record) -> float:
+    return record["timing"]["seconds"]
+
+
 COSTS: Sequence[tuple[str, Figure]] = (
     ("image rollouts", lambda r: r["image_rollouts"]),
     ("text tokens", lambda r: r["text_tokens"]),
     ("image tokens x 2", lambda r: 2 * r["image_tokens"]),
     ("critic calls", lambda r: r["critic_calls"]),
-    ("seconds", lambda r: r["timing"]["seconds"]),
+    ("seconds", seconds),
 )

@@ -10,12 +10,15 @@ from bench import figures as fig
 from bench import tables as tab
 from bench.methods import parse_method
 from bench.results import REFERENCE, Keep, Results, everything
-from bench.tables import Table
+from bench.tables import FULL, Table
 
 BUDGETS = (1, 2, 3, 5, 9, 17)  # image rollouts: step 0 and 0, 1, 2, 4, 8, 16 steps after it
 STEPS = (1, 2, 4, 8, 16, 32)
 RESAMPLED = ("best-of-n-resampled-0.5", "best-of-n-resampled-0.7", "best-of-n-resampled")
+DISTINCT = "best-of-n-distinct"
 SEARCHES = ("joint", "text", "image")
+BEYOND = ("coordinate", "mixture", "credit")
+"""Searches beside the paper's, what wins last."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Study:
-    """settings: of the run, unless given. plans: which prompts, by their plan at step 0. show: records to sections."""
+    """settings, observers: of the run, unless given. plans: which prompts, by their plan at step 0. show: records to
+    sections.
+    """
 
     title: str
     methods: tuple[str, ...]
@@ -38,6 +43,7 @@ class Study:
     suite: str = "world"
     plans: str = "all"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    observers: tuple[str, ...] = ()
 
 
 def show_main(results: Results, study: Study) -> list[Section]:
@@ -112,19 +118,10 @@ def show_critics(results: Results, study: Study) -> list[Section]:
     return [Section(study.title, words, tables, {"critics": fig.bars(results, methods, study.title)})]
 
 
-def show_plans(results: Results, study: Study) -> list[Section]:
-    methods = results.having(study.methods)
-    there = [right for right in (False, True) if right in results.plan_right.values()]
-    sections = [Section(study.title, tab.verdicts(results, methods))]
-    return sections + [_by_plan(results, methods, right) for right in there]
-
-
-COORDINATE = ("text[preset=coordinate]", "joint[preset=coordinate]")
-
-
-def show_beyond(results: Results, study: Study) -> list[Section]:
-    searches = [m for m in results.having(study.methods) if parse_method(m).searches]
-    over = results.having((REFERENCE, *RESAMPLED))
+def _paired(results: Results, methods: Sequence[str], title: str) -> Section:
+    """Differences to every form of Best-of-N and to the paper's joint search; and images until Best-of-N is reached."""
+    searches = [m for m in methods if parse_method(m).searches]
+    over = [m for m in (FULL, REFERENCE, *RESAMPLED, DISTINCT, "joint") if m in methods]
     parts: dict[str, Keep] = {"all prompts": everything}
     parts |= {
         f"plan {'right' if right else 'wrong'} at step 0": results.where_plan(right)
@@ -132,15 +129,28 @@ def show_beyond(results: Results, study: Study) -> list[Section]:
         if right in results.plan_right.values()
     }
     tables = [tab.gains_table(results, searches, over, f"Gain in success, {where}", parts[where]) for where in parts]
+    goals = [m for m in over if m != "joint"]
+    tables += [tab.reach_table(results, searches, goals, f"Image rollouts, {where}", parts[where]) for where in parts]
+    return Section(title, [line for m in over[2:] for line in tab.verdicts(results, methods, m)], tables)
+
+
+def show_search(results: Results, study: Study) -> list[Section]:
     methods = results.having(study.methods)
-    words = [line for other in over[1:] for line in tab.verdicts(results, methods, other)]
-    return [*show_main(results, study), Section("Paired differences over every form of Best-of-N", words, tables)]
+    return [*show_main(results, study), _paired(results, methods, "Paired differences")]
+
+
+def show_paper(results: Results, study: Study) -> list[Section]:
+    methods = results.having(study.methods)
+    tables = [tab.rollouts_table(results, methods, BUDGETS, "Success within equal image rollouts")]
+    in_time = tab.seconds_table(results, methods, "Success within equal seconds")
+    costs = Section("At equal cost", (), [*tables, *([in_time] if in_time else [])])
+    return [*show_main(results, study), costs, _paired(results, methods, "Paired differences")]
 
 
 STUDIES: dict[str, Study] = {
     "main": Study(
         "Main table and ablation (paper, Tables 1 to 3)",
-        ("base", "step0", "best-of-n", REFERENCE, "orm", *SEARCHES),
+        ("base", "step0", FULL, REFERENCE, "orm", *SEARCHES),
         show_main,
     ),
     "steps": Study(
@@ -172,15 +182,20 @@ STUDIES: dict[str, Study] = {
         ("step0", REFERENCE, *RESAMPLED, *SEARCHES, "alt", "t2v"),
         show_rollouts,
     ),
-    "plans": Study(
-        "Is latent search worth having? Right and wrong plans at equal image rollouts",
-        (REFERENCE, *RESAMPLED, *SEARCHES),
-        show_plans,
-        plans="both",
+    "paper": Study(
+        "The paper's comparison on its kinds of prompts",
+        (
+            *("base", "step0", FULL, REFERENCE, *RESAMPLED[:2], "joint", "alt", "t2v", "text", "image"),
+            *(BEYOND[0], BEYOND[-1], f"{RESAMPLED[1]}@self", "joint@self"),
+        ),
+        show_paper,
+        suite="paper",
+        observers=("self",),
     ),
-    "beyond": Study(
-        "Beyond the paper, confirmed on the test split",
-        (REFERENCE, *RESAMPLED, *SEARCHES, *COORDINATE),
-        show_beyond,
+    "search": Study(
+        "Is searching worth more than sampling again? Wrong and right plans at equal image rollouts",
+        (REFERENCE, *RESAMPLED, DISTINCT, *SEARCHES, *BEYOND),
+        show_search,
+        plans="both",
     ),
 }

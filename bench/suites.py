@@ -118,12 +118,36 @@ def geneval_of(rest: str, embedded: bool) -> Suite:
     return replace(suite, items=world_suites.in_turn(suite.items), critic="oracle", critic_options={})
 
 
+def of_paper() -> Suite:
+    """What the paper reports on, in the embedded world: GenEval's own lines where its file is on this machine, else
+    `geneval-like`, and the riddles; all twelve categories in turn. Overall is their unweighted mean.
+    """
+    path = world_suites.geneval_file()
+    lines = geneval(path).items if path else world_suites.geneval_like()
+    items = world_suites.in_turn((*lines, *world_suites.riddles()))
+    categories = dict.fromkeys(item.category for item in items)
+    return Suite("paper", items, "oracle", weights=dict.fromkeys(categories, 1 / len(categories)))
+
+
+def geneval2(path: Path) -> Suite:
+    """GenEval 2's `geneval2_data.jsonl`: a prompt and the questions about it; its category is how many atoms it has."""
+    items = []
+    for where, row in read_objects(path):
+        prompt, atoms, questions = (row.get(name) for name in ("prompt", "atom_count", "vqa_list"))
+        if not (isinstance(prompt, str) and isinstance(atoms, int) and isinstance(questions, list)):
+            raise InputError(f"{where} is no GenEval 2 data: it needs 'prompt', 'atom_count' and 'vqa_list'.")
+        items.append(Item(f"{len(items):05d}", prompt, f"atoms-{atoms}", len(items), row))
+    return Suite("geneval2", tuple(items))
+
+
 WORLD = ("world", "geneval-like", "riddles")
 SUITES = {
     "world": "the embedded world: world (its test split), world:validation",
     "geneval-like": "GenEval's six kinds of task in the embedded world's own test split",
     "riddles": "WISE's six fields in the embedded world: held-out ways to ask for its facts",
     "geneval": f"geneval:{world_suites.GENEVAL_FILE}; alone: where {world_suites.GENEVAL_VARIABLE} says, or downloaded",
+    "paper": "both in the embedded world: geneval where its file is on this machine, else geneval-like; and riddles",
+    "geneval2": "geneval2:geneval2_data.jsonl: GenEval 2's prompts, by their number of atoms; name a --critic",
     "compbench": "compbench (downloaded), compbench:FOLDER of *_val.txt, or compbench:color_val.txt",
     "wise": "wise:FOLDER or JSON of the original release, whose scores the paper reports",
     "wise-verified": "wise-verified:FOLDER or JSON of the release of 2026",
@@ -143,6 +167,10 @@ def load_suite(name: str, sets: int = 1, embedded: bool = False) -> Suite:
     path = Path(rest or name)
     if kind in WORLD:
         suite = of_world(kind, rest, sets)
+    elif kind == "paper" and not rest:
+        suite = of_paper()
+    elif kind == "geneval2" and rest:
+        suite = geneval2(path)
     elif kind == "geneval":
         suite = geneval_of(rest, embedded)
     elif kind in FILES:

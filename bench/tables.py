@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 from bench.methods import parse_method
 from bench.results import REFERENCE, Keep, Results, everything
-from bench.statistics import COSTS, Interval, judged, observed, rewarded, success
+from bench.statistics import COSTS, Interval, judged, observed, rewarded, seconds, success
+
+FULL = "best-of-n"
+"""Best-of-N that stops at nothing: what it takes is the budget that others are cut off at."""
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ def main_table(results: Results, methods: Sequence[str], title: str, keep: Keep 
     header += ["success minus Best-of-N early"] if reference else []
     others_guide = {record["guide"] for method in methods for record in results.of(method)} != {critic}
     header += ["reward (own critic)"] if others_guide else []
-    header += [f"reward ({critic})", *(f"held out: {name}" for name in results.observers), *(name for name, _ in COSTS)]
+    header += [f"reward ({critic})"]
+    header += [f"{name} says {what}" for name in results.observers for what in ("right", "value")]
+    header += [name for name, _ in COSTS]
     rows = []
     for method in methods:
         right = results.interval(method, success, keep)
@@ -48,7 +54,11 @@ def main_table(results: Results, methods: Sequence[str], title: str, keep: Keep 
         if others_guide:
             row.append(cell(results.interval(method, rewarded, keep)))
         row.append(cell(results.interval(method, judged, keep)))
-        row += [cell(results.interval(method, observed(name), keep)) for name in results.observers]
+        row += [
+            cell(results.interval(method, observed(name, what), keep))
+            for name in results.observers
+            for what in ("right", "values")
+        ]
         row += [mean(results.interval(method, figure, keep)) for _, figure in COSTS]
         rows.append(row)
     return Table(title, header, rows)
@@ -76,6 +86,40 @@ def rollouts_table(
         within = [results.interval(method, lambda r, n=n: success(r, n), keep) for n in budgets]
         rows.append([results.label(method), *map(cell, within)])
     return Table(title, ["method", *(f"{n} rollout{'s' * (n > 1)}" for n in budgets)], rows)
+
+
+def seconds_table(results: Results, methods: Sequence[str], title: str, keep: Keep = everything) -> Table | None:
+    """Success within equal seconds: shares of what the reference takes on the mean where it stops at nothing."""
+    whole = results.interval(FULL, seconds, keep) if FULL in results.methods else None
+    if whole is None:
+        return None
+    budgets = [whole.mean * share for share in SHARES]
+    rows = [
+        [
+            results.label(method),
+            *(cell(results.interval(method, lambda r, t=t: success(r, seconds=t), keep)) for t in budgets),
+        ]
+        for method in methods
+    ]
+    return Table(title, ["method", *(f"{t:.2f} s" for t in budgets)], rows)
+
+
+def reach_table(
+    results: Results, methods: Sequence[str], over: Sequence[str], title: str, keep: Keep = everything
+) -> Table:
+    """Image rollouts until a method's success is what each of `over` has with all of its own."""
+    most = max(max(record["rollouts"]) for record in results.records)
+    goals = {other: results.interval(other, success, keep) for other in over}
+    rows = []
+    for method in methods:
+        row = [results.label(method)]
+        curve = {n: results.interval(method, lambda r, n=n: success(r, n), keep) for n in range(1, most + 1)}
+        for goal in goals.values():
+            there = [n for n, point in curve.items() if goal and point and point.mean >= goal.mean]
+            row.append(str(there[0]) if there else f"more than {most}")
+        rows.append(row)
+    header = [f"to {results.label(other)}'s {goal.mean:.2f}" for other, goal in goals.items() if goal]
+    return Table(title, ["method", *header], rows)
 
 
 def gains_table(

@@ -5,6 +5,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -188,7 +189,8 @@ class Desk:
         """JSON-able. All that differs between two runs of the same job is under `timing`.
 
         rewards: of the guide, a step. judged, right: value and verdict of the run's critic, a step. observed: the
-        same of the held-out critics. rollouts: images drawn up to and with each step.
+        same of the held-out critics. rollouts, timing.at: images drawn and seconds taken up to and with each step; the
+        observers' are nobody's cost.
         """
         threshold, judge = steps[0].settings.threshold, self.setup.critic
 
@@ -199,6 +201,7 @@ class Desk:
 
         cost = sum((step.cost for step in steps), Cost())
         seconds = {name: getattr(cost, f"{name}_seconds") for name in ("text", "image", "pixels", "critic", "update")}
+        at = list(accumulate(step.cost.seconds - step.cost.observer_seconds for step in steps))
         judged = figures(judge)
         rollouts = [sum(step.cost.image_rollouts for step in steps[: i + 1]) for i in range(len(steps))]
         return {
@@ -224,7 +227,7 @@ class Desk:
             "image_tokens": cost.image_tokens,
             "critic_calls": cost.critic_calls,
             "tags": tags(item, steps[0].text),
-            "timing": {"seconds": sum(seconds.values()), **seconds},
+            "timing": {"seconds": sum(seconds.values()), **seconds, "at": at},
         }
 
 

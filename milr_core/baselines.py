@@ -4,7 +4,7 @@ Text-enhanced reasoning, the paper's zero-step control, is `search.start`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from milr_core.rollout import Rollout, check_judges
 from milr_core.search import reason
 from milr_core.settings import SearchSettings
 from milr_core.state import BEST_OF_N, PLAIN, State, Step
-from milr_core.strategy import Proposal
+from milr_core.strategy import Proposal, fingerprint, remembered
 
 
 def plain(
@@ -46,16 +46,21 @@ def plain(
 @dataclass(frozen=True)
 class BestOfN:
     """N independent images. early_stop: end at the first score above tau. text_temperature: above 0, each image but
-    the first has a text of its own, sampled at that temperature.
+    the first has a text of its own, sampled at that temperature; distinct: one that was not there before.
     """
 
     n: int
     early_stop: bool = True
     text_temperature: float = 0.0
+    distinct: bool = False
     method = BEST_OF_N
 
     def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
-        return Proposal(state, new_text=self.text_temperature > 0, temperature=self.text_temperature)
+        proposal = Proposal(state, new_text=self.text_temperature > 0, temperature=self.text_temperature)
+        if not self.distinct:
+            return proposal
+        seen = [*remembered(state.memory, "seen"), fingerprint(state.drawn.text_tokens)]
+        return replace(proposal, seen=tuple(seen), memory={"seen": seen})
 
     def finished(self, state: State, s: SearchSettings) -> bool:
         return state.index + 1 >= self.n or (self.early_stop and state.reward > s.threshold)
@@ -74,13 +79,15 @@ def best_of_n(
     text_temperature: float = 0.0,
     state: State | None = None,
     workspace: Workspace | None = None,
+    distinct: bool = False,
 ) -> Iterator[Step]:
     """N independent images of one greedy reasoning text; yields each, `best` is the best so far.
 
     The first is the same as step 0 of a search with these settings. early_stop: end at the first score above tau, as
     MILR does. batch: images drawn at once, where no workspace is given. observers: critics that score every image into
     `Step.observed` and choose nothing. text_temperature: above 0, every image but the first has a text of its own,
-    sampled at that temperature. state: the first image, where it is there already; it is not yielded again.
+    sampled at that temperature; distinct: without replacement, none that was there before. state: the first image,
+    where it is there already; it is not yielded again.
 
     Raises:
         InputError: n or batch below 1, or bad input as for `reason`. CriticError: while iterating.
@@ -90,7 +97,7 @@ def best_of_n(
     if text_temperature < 0 or (text_temperature and batch > 1):
         raise InputError("Texts are sampled at a temperature of 0 or more, and images of several texts one at a time.")
     s = (settings or (state.settings if state else SearchSettings())).resolve(model.recommended)
-    strategy = BestOfN(n, early_stop, text_temperature)
+    strategy = BestOfN(n, early_stop, text_temperature, distinct)
     if batch > 1 and workspace is None:
         rng = torch.Generator().manual_seed(s.seed)
         rows = torch.rand(n, model.num_image_tokens, generator=rng if state is None else rng.set_state(state.random))

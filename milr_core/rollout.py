@@ -103,10 +103,11 @@ class Rollout:
         self.clock, self.decoded = Clock(model), 0
 
     def text(
-        self, prompt: str, given: Tensor, uniform: Tensor | None = None, temperature: float = 1.0
-    ) -> tuple[Tensor, Tensor]:
+        self, prompt: str, given: Tensor, uniform: Tensor | None = None, temperature: float = 1.0,
+        unlikely: tuple[int, ...] = (),
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """A text that begins with `given`: tokens (M,), hidden (M, D). The rest is greedy, or sampled by `uniform`."""
-        tokens, hidden = self.workspace.text(prompt, given, self.poll, uniform, temperature)
+        tokens, hidden = self.workspace.text(prompt, given, self.poll, uniform, temperature, unlikely)
         self.decoded += len(tokens)
         return tokens, hidden
 

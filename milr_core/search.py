@@ -23,7 +23,10 @@ from milr_core.latents import Latents
 from milr_core.rollout import Jury, Rollout, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
 from milr_core.state import SEARCH, State, Step
-from milr_core.strategy import Proposal, Strategy
+from milr_core.strategy import Proposal, Strategy, fingerprint
+
+PATIENCE = 20
+"""Texts that are sampled at most until one is new, where a strategy asks for a new one."""
 
 Head = Callable[[Tensor], Tensor]
 Norms = tuple[float, float]
@@ -94,7 +97,13 @@ class Paper:
 
 
 PAPER = Paper()
-STRATEGIES: dict[str, Strategy] = {"adam": PAPER, "coordinate": Coordinate(moving, partial(PAPER.latents, "image"))}
+_BESIDE = moving, partial(PAPER.latents, "image")
+STRATEGIES: dict[str, Strategy] = {
+    "adam": PAPER,
+    "coordinate": Coordinate(*_BESIDE),
+    "mixture": Coordinate(*_BESIDE, anew=True),
+    "credit": Coordinate(*_BESIDE, anew=True, credit=True),
+}
 """By the setting `text_update`."""
 
 
@@ -153,9 +162,13 @@ def advance(
         if z := p.latents.get("text"):
             with torch.no_grad():
                 given = lat.splice(text[0], z.positions, model.text_head(z.values).argmax(-1), model.end_token)
-        sampled = torch.rand(model.max_text_tokens, generator=rng).to(model.device) if p.temperature else None
-        if sampled is not None or not torch.equal(given, text[0][: len(given)]):
-            text = rollout.text(state.prompt, given, sampled, p.temperature)
+        if not p.temperature and not torch.equal(given, text[0][: len(given)]):
+            text = rollout.text(state.prompt, given)
+        for _ in range(PATIENCE if p.temperature else 0):
+            sampled = torch.rand(model.max_text_tokens, generator=rng).to(model.device)
+            text = rollout.text(state.prompt, given, sampled, p.temperature, p.unlikely)
+            if fingerprint(text[0].tolist()) not in p.seen:
+                break
 
     # 3. Image v: its prefix is sampled from z, the model draws the rest from prompt and text; then R.
     forced = torch.full_like(uniform, FREE, dtype=torch.long)

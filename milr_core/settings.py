@@ -11,7 +11,7 @@ STRATEGIES = ("joint", "alt", "t2v", "text", "image")
 POSITIONS = ("prefix", "random")
 BASELINES = ("one", "zero", "running")
 LOG_PROBABILITY = ("decoded", "argmax")
-TEXT_UPDATES = ("adam", "coordinate")
+TEXT_UPDATES = ("adam", "coordinate", "mixture", "credit")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ KNOBS: dict[str, Knob] = {
     "text_update": Knob(
         "Text moves",
         "All optimised latents a little, by Adam (the paper); or one at a time, along its gradient until its token "
-        "changes, from the best text so far (coordinate).",
+        "changes, from the best text so far (coordinate), every second text sampled anew instead (mixture), and what "
+        "the critic puts in doubt first (credit).",
         str,
         TEXT_UPDATES,
         live=False,
@@ -145,7 +146,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         for field in fields(SearchSettings)
         if field.name not in _NOT_METHOD
     },
-    "coordinate": {"strategy": "text", "text_ratio": 1.0, "text_update": "coordinate"},
+    "authors": {"strategy": "joint", "text_ratio": 0.1, "image_ratio": 0.01, "lr": 0.01, "log_probability": "argmax"},
+    **{name: {"strategy": "text", "text_ratio": 1.0, "text_update": name} for name in TEXT_UPDATES if name != "adam"},
 }
 """Named ways to search, whatever the model recommends; what a preset leaves out, the model recommends."""
 

@@ -4,14 +4,19 @@ The paper's is `search.Paper`; others are objects beside it. A strategy holds no
 remember it puts into its proposal, and finds it in the next state, also one that comes from the disk.
 """
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from milr_core.errors import InputError
 from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
 from milr_core.state import State
+
+MOST = 1 << 32
+"""Beyond positions, ids of tokens and fingerprints."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Proposal:
     new_text: whether a text is decoded: as `latents["text"]` begin it, or anew where there are none. Otherwise the
     text of `state` stays, and is drawn once more.
     temperature: of the text that follows the optimised tokens; 0 is greedy.
+    unlikely: ids of tokens that are to be chosen more rarely where the text is the model's own.
+    seen: fingerprints of texts that are not to be drawn again: sampled once more, while patience lasts.
     norms: by kind that moved, of its gradient and of its update; what a step reports.
     memory: JSON-able (text, numbers, lists, objects), kept with the step on disk. kept: a state of this run to be at
     hand in the next proposal.
@@ -32,9 +39,28 @@ class Proposal:
     latents: dict[str, Latents] = field(default_factory=dict)
     new_text: bool = False
     temperature: float = 0.0
+    unlikely: tuple[int, ...] = ()
+    seen: tuple[int, ...] = ()
     norms: dict[str, tuple[float, float]] = field(default_factory=dict)
     memory: Mapping[str, Any] = field(default_factory=dict)
     kept: State | None = None
+
+
+def fingerprint(tokens: Sequence[int]) -> int:
+    """Of a text, to be remembered by."""
+    return zlib.crc32(" ".join(map(str, tokens)).encode())
+
+
+def remembered(memory: Mapping[str, Any], name: str) -> list[int]:
+    """Small whole numbers that a strategy noted.
+
+    Raises:
+        InputError: what stands there is something else; runs come from files.
+    """
+    numbers = memory.get(name, [])
+    if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < MOST for n in numbers):
+        raise InputError("The memory of this run's search is damaged: go on from an earlier step.")
+    return numbers
 
 
 class Strategy(Protocol):

@@ -16,6 +16,7 @@ SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=5, see
 OPTIONS = [
     {"baseline": "running"}, {"text_positions": "random", "positions": "random"}, {"log_probability": "argmax"},
     {"text_update": "coordinate"}, {"text_update": "coordinate", "strategy": "alt"},
+    {"text_update": "mixture", "strategy": "joint"}, {"text_update": "credit", "strategy": "text", "text_ratio": 1.0},
 ]  # fmt: skip
 
 
@@ -57,6 +58,8 @@ def test_text_sampled_anew_for_every_image(tiny, redness):
     state = start(tiny, redness, PROMPT, SETTINGS)
     again = [s.text for s in best_of_n(tiny, redness, PROMPT, 3, SETTINGS, text_temperature=1.0, state=state)]
     assert again == anew[1:]
+    distinct = [s.text for s in best_of_n(tiny, redness, PROMPT, 6, SETTINGS, text_temperature=0.2, distinct=True)]
+    assert len(set(distinct)) == 6
     with pytest.raises(InputError, match="one at a time"):
         best_of_n(tiny, redness, PROMPT, 3, SETTINGS, text_temperature=1.0, batch=2)
 

@@ -38,6 +38,8 @@ def write_milr_json(folder: Path) -> None:
 def training_record(trained: Path) -> dict:
     """What training left in its logs: of each stage its steps, last figures and hours at work; and where it ran.
 
+    planned: the numbers of steps that the stage was started with, in turn; the schedule of the rate follows them.
+
     Hours are the time between lines of a log, pauses of more than ten minutes apart.
     """
     stages = {}
@@ -46,12 +48,12 @@ def training_record(trained: Path) -> dict:
         times = [datetime.fromisoformat(line[:19]) for line in lines]
         gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
         told = re.search(r"(\d+)/\d+ (.*) [\d.]+ steps/s", lines[-1])
+        planned = list(dict.fromkeys(int(m[1]) for line in lines if (m := re.search(r"\d+/(\d+) ", line))))
         if told:
             hours = sum(gap for gap in gaps if gap < 600) / 3600
-            stages[stage] = {"steps": int(told[1]), "figures": told[2], "hours": round(hours, 2)}
-    said = subprocess.run(
-        ["git", "log", "-1", "--format=%h", "--", "world"], capture_output=True, text=True, cwd=Path(__file__).parent
-    )
+            stages[stage] = {"steps": int(told[1]), "planned": planned, "figures": told[2], "hours": round(hours, 2)}
+    ask = ["git", "log", "-1", "--format=%h", "--", "."]
+    said = subprocess.run(ask, capture_output=True, text=True, cwd=Path(__file__).parent)
     return {
         "commit": said.stdout.strip() or "unknown",
         "machine": f"{os.cpu_count()} x {processor_name()}",

@@ -30,7 +30,7 @@ SMALL_NOUNS = (
     "dog", "cat", "horse", "zebra", "elephant", "bird", "car", "bus", "bicycle", "airplane", "umbrella", "clock",
     "book", "chair", "cup", "banana", "apple", "pizza", "kite", "boat",
 )  # fmt: skip
-STEPS = {"decoder": 5000, "encoder": 1200, "language": 2600}
+STEPS = {"decoder": 4500, "encoder": 1200, "language": 2600}
 SMALL_STEPS = {"decoder": 400, "encoder": 250, "language": 500}
 JOBS = min(len(STAGES), os.cpu_count() or 1)
 BATCH = {"decoder": 4, "encoder": 4, "language": 24}

@@ -6,7 +6,8 @@ from bench.figures import write_static
 from bench.report import write_docs, write_report
 from bench.results import Results
 from bench.store import encode
-from bench.tables import rollouts_table, verdicts
+from bench.summary import opening
+from bench.tables import reach_table, rollouts_table, seconds_table, verdicts
 
 
 def make_run(folder, record, records, observers=("self",), **manifest):
@@ -43,7 +44,7 @@ def test_a_report_says_what_was_run_and_shows_costs_and_held_out_critics(tmp_pat
     row = next(line for line in text.splitlines() if line.startswith("| joint"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:5] == ["joint", "12", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]"]
-    assert cells[6:] == ["2.00", "10", "144", "2.00", "1.00"]
+    assert cells[7:] == ["2.00", "10", "144", "2.00", "1.00"]
     assert (folder / "report.md").read_text() == text
     assert (folder / "figures/categories.html").exists() and (folder / "figures/plotly.min.js").exists()
 
@@ -99,6 +100,9 @@ def test_an_unfinished_run_says_so_and_a_page_of_runs_names_its_command(tmp_path
     write_docs([a, b], tmp_path / "docs/results.md", ["report", "a", "b", "--docs", "docs/results.md"], static=False)
     page = (tmp_path / "docs/results.md").read_text()
     assert "python -m bench report a b --docs docs/results.md" in page
+    first, second, third = page.split("\n\n")[1:4]
+    assert first.startswith("Of 12 prompts of world, with at most 3 images each") and "joint 1.00" in first
+    assert second.startswith("To a critic that did not guide") and third.startswith("Written on")
     assert "Run a" in page and "Success against image rollouts" in page
 
 
@@ -106,3 +110,36 @@ def test_pictures_that_cannot_be_drawn_are_said_and_not_an_error(tmp_path, monke
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
     assert write_static({"a": go.Figure()}, tmp_path / "figures") is False
     assert "Chrome" in caplog.text
+
+
+def test_a_page_opens_with_what_was_found(tmp_path, record):
+    rows = [
+        record(str(i), method, [0.5, *values], tags={"plan_right": i % 2 == 0}, observed=watching(values))
+        for method, values in (("joint", [0.6]), ("credit", [1.0]), ("best-of-n-early", [0.6]),
+                               ("best-of-n-resampled-0.7", [0.7]))
+        for i in range(12)
+    ]  # fmt: skip
+    results = Results.read(make_run(tmp_path / "a", record, rows))
+    first, second, third = opening([results])
+    assert "best-of-n-resampled-0.7 0.00 [0.00, 0.00]" in first and "credit 1.00 [1.00, 1.00]" in first
+    assert "joint is no different from Best-of-N with its first text (+0.00 [+0.00, +0.00])" in second
+    assert "credit is better than Best-of-N with its first text (+1.00 [+1.00, +1.00]) and better than" in second
+    assert "to self the answers of credit are better than those of Best-of-N (+0.40 [+0.40, +0.40])" in third
+
+
+def watching(values):
+    return {"self": {"values": [0.1, *values], "right": [False] * (1 + len(values))}}
+
+
+def test_images_and_seconds_until_a_goal_are_counted(tmp_path, record):
+    rows = [record(str(i), "best-of-n", [0.5] * 7 + [1.0]) for i in range(6)]
+    rows += [
+        record(str(i), "joint", [0.5, 1.0], timing={"seconds": 0.5, "at": [0.25, 0.5]}) for i in range(6)
+    ]  # fmt: skip
+    results = Results.read(make_run(tmp_path / "a", record, rows))
+    table = reach_table(results, ["joint"], ["best-of-n"], "t")
+    assert (table.header[1], table.rows[0][1]) == ("to best-of-n's 1.00", "2")
+    in_time = seconds_table(results, ["joint", "best-of-n"], "t")
+    assert in_time.header[1:] == ["0.06 s", "0.12 s", "0.25 s", "0.50 s", "1.00 s"]
+    assert [cell[:4] for cell in in_time.rows[0][1:]] == ["0.00", "0.00", "0.00", "1.00", "1.00"]
+    assert [cell[:4] for cell in in_time.rows[1][1:]] == ["0.00", "0.00", "0.00", "0.00", "1.00"]

@@ -174,3 +174,19 @@ def test_any_first_prompts_of_the_world_are_balanced():
         counts = [sum(i.category == c for i in items[:limit]) for c in {i.category for i in items}]
         assert set(counts) == {limit // 8}
     assert not {i.prompt for i in items} & {i.prompt for i in load_suite("world:validation").items}
+
+
+def test_geneval_2_is_read_from_a_users_file(tmp_path):
+    row = {
+        "prompt": "four white bicycles", "atom_count": 3, "skills": ["count", "attribute", "object"],
+        "vqa_list": [["How many bicycles are in the image?", "four"], ["Are the bicycles white?", "Yes"]],
+    }  # fmt: skip
+    path = tmp_path / "geneval2_data.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    (item,) = load_suite(f"geneval2:{path}").items
+    assert (item.prompt, item.category, item.metadata) == (row["prompt"], "atoms-3", row)
+    path.write_text(json.dumps({"prompt": "a dog"}) + "\n")
+    with pytest.raises(InputError, match="vqa_list"):
+        load_suite(f"geneval2:{path}")
+    with pytest.raises(InputError, match="not shipped"):
+        load_suite("geneval2")

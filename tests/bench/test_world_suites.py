@@ -58,3 +58,16 @@ def test_a_model_is_of_the_world_where_its_description_says_so(tmp_path):
     assert in_the_world(str(tmp_path)) and in_the_world("janus-icons")
     (tmp_path / "milr.json").write_text("{}")
     assert not in_the_world(str(tmp_path)) and not in_the_world("deepseek-community/Janus-Pro-1B")
+
+
+def test_the_papers_prompts_are_genevals_own_where_there_are_any_and_riddles(tmp_path, monkeypatch):
+    path = tmp_path / GENEVAL_FILE
+    path.write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    monkeypatch.setenv(GENEVAL_VARIABLE, str(path))
+    suite = load_suite("paper")
+    check_unique(suite.items)
+    tasks = ["single_object", "counting", *FIELDS]
+    assert suite.critic == "oracle" and sorted(item.category for item in suite.items[: len(tasks)]) == sorted(tasks)
+    assert suite.weights == dict.fromkeys(suite.weights, 1 / len(tasks))
+    monkeypatch.setattr("bench.world_suites.geneval_file", lambda: None)
+    assert {item.category for item in load_suite("paper").items} == {*TAGS, *FIELDS}
