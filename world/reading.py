@@ -151,6 +151,7 @@ def clean(text: str, notes: list[str]) -> str:
     if pictures:
         notes.append(f"ignored: {' '.join(dict.fromkeys(pictures))}")
     text = re.sub(r"['’‘`´]", "", text).replace("&", " and ").replace("+", " and ")
+    text = re.sub(r"\bmt\b\.?", "mount", re.sub(r"\bpairs of\b", "", text))
     text = re.sub(r"[;/|.!?:\n]+(?=\s*\w)", " , ", text)
     text = re.sub(r"(\d)x\b", r"\1", text)
     return " ".join(re.sub(r"[^a-z0-9,]+", " ", text).replace(",", " , ").split()).strip(" ,")

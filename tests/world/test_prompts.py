@@ -96,6 +96,7 @@ def test_every_lead_reads():
         ("cat", "a cat"),
         ("2 cats and a dog", "two cats and a dog"),
         ("a red dog blue cat", "a red dog and a blue cat"),
+        ("Mt. Fuji and two pairs of scissors", "mount fuji and two scissors"),
         ("Draw me a red cat, please!", "draw a red cat"),
         ("a cat to the left of a dog", "a cat left of a dog"),
         ("a dog on the left and a cat on the right", "a dog left of a cat"),
