@@ -115,7 +115,7 @@ def test_what_is_still_being_typed_is_waited_for(studio: Studio, typed: float | 
 @pytest.mark.parametrize(
     ("settings", "prompt", "critic", "said"),
     [
-        ({}, "two red dogs", "redness", "dogs"),
+        ({}, "two red zeppelins", "redness", "zeppelins"),
         ({}, "  ", "redness", "The prompt is empty"),
         ({}, "!!!", "redness", "does not know: !!!"),
         ({}, "a red \ud800 dog", "redness", "half of a character"),
@@ -164,7 +164,7 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
     pages = studio.drive(studio.press("press_run", session), session)
     for _ in range(4):
         last = next(pages)
-    assert last["stage"]["index"] == 2
+    assert last["stage"]["now"]["index"] == 2
     pinned = studio.look(session, 0)
     assert pinned["stage"]["now"]["image"].endswith("step-000.png") and "at step 0" in pinned["score"]
     after = next(pages)
@@ -172,12 +172,13 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
     assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
     assert "at step 0" in after["score"]
     studio.look(session, 3)
-    assert next(pages)["stage"]["index"] == 4
+    assert next(pages)["stage"]["now"]["index"] == 4
 
 
 def test_what_a_step_is_compared_with_can_be_chosen(studio: Studio):
     session = Session()
     studio.finish(session)
+    studio.look(session, 4)
     for against, step, other in (("previous", None, 3), ("first", None, 0), ("a step", 2, 2)):
         answer = studio.read(studio.inspector.look_against(session, against, step))
         assert answer["stage"]["before"]["index"] == other
@@ -217,6 +218,7 @@ def test_a_fork_keeps_its_critic(studio: Studio):
 def test_a_fork_that_leaves_nothing_to_do_is_refused(studio: Studio):
     session = Session()
     studio.finish(session)
+    studio.look(session, 4)
     answer = studio.press("press_fork", session)
     assert "leave nothing to search" in answer["notice"]
     assert len(session.runs) == 1

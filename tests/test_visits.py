@@ -67,7 +67,7 @@ def test_a_finished_run_shows_its_best_step(studio: Studio):
     page = studio.finish(session)
     best = session.shown.best
     assert session.phase == FINISHED and session.looked_at == best != session.shown.newest
-    assert page["stepper"]["index"] == best and not page["stepper"]["follow"] and page["stage"]["index"] == best
+    assert page["stepper"]["index"] == best and not page["stepper"]["follow"] and page["stage"]["now"]["index"] == best
 
 
 async def answers(studio: Studio, buttons: RunButtons, ticket: int, session: Session, until: int = 99) -> list[dict]:
