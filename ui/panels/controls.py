@@ -144,7 +144,7 @@ class Controls:
     def wire(self, session: gr.State, ended: gr.events.Dependency) -> None:
         """ended: what happens when a search has, whose steps tell how long the next ones take."""
         live = [self.knobs[name] for name in LIVE]
-        beside = [*self.page.in_force.values(), self.page.notice]
+        beside = list(self.page.beside(Session()))
         every = {"trigger_mode": "multiple"}
         gr.on([k.change for k in live], self.slide, [session, *live], beside, **every, **TYPED)
         self.pace.input(self.choose_pace, [session, self.pace], None, **AT_ONCE)
