@@ -27,11 +27,11 @@ OPENING = "opening.zip"
 
 MODEL, CRITIC = "janus-icons", "oracle"
 
-SEEDS = range(8)
-MOST_STEPS = 8
+SEEDS = range(6)
+MOST_STEPS = 6
 """Of a search that is worth waiting for, at a step a second."""
 
-DRAWN_BY_LOT = 24
+DRAWN_BY_LOT = 12
 """Prompts of a kind that are tried where none of those below does."""
 
 KINDS = {
