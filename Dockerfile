@@ -1,6 +1,7 @@
 # The page for a Docker Space or plain Docker:             docker build -t milr .
 # for a CPU alone, a quarter of the size:                  … --build-arg TORCH_INDEX=URL of an index with torch's CPU builds
-# with Janus-Pro's weights inside:                         … --build-arg WEIGHTS=deepseek-community/Janus-Pro-1B
+# with Janus-Pro's weights inside (under the DeepSeek Model License, whose use restrictions pass on to whoever gets the image):
+#                                                        … --build-arg WEIGHTS=deepseek-community/Janus-Pro-1B
 # on a base that cannot change under its name:             … --build-arg BASE=python:3.12-slim@sha256:…
 ARG PYTHON=3.12
 ARG BASE=python:${PYTHON}-slim

@@ -27,8 +27,8 @@ from ui.engines.zero import LARGE_BYTES, Lend, ZeroEngine
 from ui.guard import for_others, web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
+from ui.panels.chips import chosen
 from ui.storage import claim_folder
-from ui.tabs.inspector import EXAMPLES
 
 PORT = 7860
 
@@ -145,7 +145,7 @@ def seconds_a_step(engine: LocalEngine, critic: str) -> float | None:
         return None
     try:
         judging = engine.judges.critic(critic)
-        states = [start(engine.model, judging, EXAMPLES[0], SearchSettings()) for _ in range(2)]
+        states = [start(engine.model, judging, chosen()[0].prompt, SearchSettings()) for _ in range(2)]
     except (InputError, CriticError):
         return None
     return states[-1].step.cost.seconds

@@ -16,7 +16,8 @@ from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, read, re
 from ui.engines.base import Job, Options, paid, singles
 from ui.engines.local import LocalEngine
 from ui.layout import build_demo
-from ui.panels.controls import CAPTIONS, LIVE, OWN, random_seed
+from ui.panels.chips import chosen
+from ui.panels.controls import GROUPS, LABELS, LIVE, OWN, random_seed
 from ui.panels.scripted import url
 from ui.session import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run, Session
 
@@ -165,7 +166,7 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
         last = next(pages)
     assert last["stage"]["index"] == 2
     pinned = studio.look(session, 0)
-    assert pinned["stage"]["image"].endswith("step-000.png") and "at step 0" in pinned["score"]
+    assert pinned["stage"]["now"]["image"].endswith("step-000.png") and "at step 0" in pinned["score"]
     after = next(pages)
     still = set(pinned) - {"score"}  # which step is the best may have changed
     assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
@@ -177,9 +178,9 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
 def test_what_a_step_is_compared_with_can_be_chosen(studio: Studio):
     session = Session()
     studio.finish(session)
-    for against, chosen, other in (("previous", None, 3), ("first", None, 0), ("a step", 2, 2)):
-        answer = studio.read(studio.inspector.look_against(session, against, chosen))
-        assert answer["stage"]["other"]["index"] == other
+    for against, step, other in (("previous", None, 3), ("first", None, 0), ("a step", 2, 2)):
+        answer = studio.read(studio.inspector.look_against(session, against, step))
+        assert answer["stage"]["before"]["index"] == other
         assert answer["against_step"]["visible"] == (against == "a step")
 
 
@@ -259,9 +260,11 @@ def test_a_comparison_can_be_cancelled_and_excludes_a_search(studio: Studio):
     list(pages)
     assert session.comparison.phase == STOPPED and not session.busy
     rows = session.comparison.rows
-    assert [(row.method, row.done, len(row.run.steps)) for row in rows] == [("step 0", True, 1), ("joint", False, 2)]
+    made = [(row.method, row.done, len(row.run.steps)) for row in rows]
+    assert made == [("step 0", True, 1), ("joint", False, 2), ("alt", False, 2)]
     shown = studio.read(studio.compare.shown(session))
-    assert "1 of 3 methods, joint unfinished" in shown["compare_status"] and "running" not in shown["compare_table"]
+    assert "1 of 3 methods, joint unfinished, alt unfinished" in shown["compare_status"]
+    assert "running" not in shown["compare_table"]
     # Nothing is lost: the row that was under way can be looked at, and gone on with as if nothing had happened.
     studio.compare.inspect(session, event(method="joint"))
     assert session.phase == STOPPED and len(session.shown.steps) == 2
@@ -341,11 +344,13 @@ def test_a_key_goes_to_remote_critics_only_and_is_kept_nowhere(studio: Studio, t
 def test_every_knob_has_a_control_with_its_default(studio: Studio):
     recommended, made = studio.shared.engine.facts.recommended, studio.controls
     assert list(made.knobs) == list(KNOBS)
-    defaults = SearchSettings().resolve(recommended).as_dict()
+    defaults = SearchSettings(seed=chosen()[0].seed).resolve(recommended).as_dict()
     assert {name: c.value for name, c in made.knobs.items()} == defaults
     for name, control in made.knobs.items():
-        said = CAPTIONS.get(name, KNOBS[name].help) + ("" if KNOBS[name].live else " Fixed once a run has begun.")
-        assert control.label == KNOBS[name].label and control.info == said
+        help_ = KNOBS[name].help + ("" if KNOBS[name].live else " Fixed once a run has begun.")
+        said = (LABELS[name], None) if name in LABELS else (KNOBS[name].label, help_)
+        assert name == "seed" or (control.label, control.info) == said
+    assert {name for names in GROUPS.values() for name in names} | {*LABELS, "seed"} == set(KNOBS)
     assert made.knobs["lr"].minimum == 0.01  # the range excludes 0
     assert made.key.type == "password"
     assert 0 <= random_seed() < 2**53

@@ -2,19 +2,23 @@
 
 import asyncio
 import json
+import shutil
 import zipfile
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import gradio as gr
 import pytest
 from PIL import Image
 
 from milr_core import Trajectory
-from tests.ui_helpers import PROMPT, SETTINGS, Studio, request, whole
+from tests.ui_helpers import PROMPT, SETTINGS, Studio, read, request, whole
 from ui.api import build_api, build_tool
 from ui.limits import Limits
-from ui.panels.recorded_runs import SHIPPED, shipped
+from ui.panels.recorded_runs import SHIPPED, linked, shipped
+from ui.panels.scripted import runs_folder
 from ui.session import REPLAYED, Session
 
 
@@ -45,7 +49,9 @@ def opened(studio: Studio, session: Session, file: str | Path) -> dict:
 
 def test_export_holds_the_whole_run(exported: tuple[Session, list]):
     session, (files, settings, command, python, link, notice) = exported
-    bundle, about, film = (Path(file) for file in files)
+    bundle, sent, about, film = (Path(file) for file in files)
+    html = sent.read_text()
+    assert escape(link) in html and "<script" in html and len(html) < 2_000_000
     assert json.loads(settings)["settings"] == SETTINGS.as_dict() == json.loads(about.read_text())["settings"]
     with Image.open(film) as image:
         assert image.format == "WEBP" and image.n_frames == 5
@@ -53,6 +59,37 @@ def test_export_holds_the_whole_run(exported: tuple[Session, list]):
         assert sum(name.endswith(".safetensors") for name in archive.namelist()) == 5
     assert link.startswith("http://here/?prompt=two+red+dogs&critic=redness") and notice == ""
     assert "reason" in command and "SearchSettings(" in python
+
+
+def test_a_link_opens_a_copy_of_the_run_and_only_that_one(exported: tuple[Session, list], studio: Studio):
+    session, (*_, link, _) = exported
+    name = dict(parse_qsl(urlsplit(link).query))["run"]
+    run = linked(name, studio.shared.folder(Session()))
+    assert read(whole(run)) == read(whole(session.shown)) and run.phase == REPLAYED
+    for other in (str(session.shown.folder.relative_to(runs_folder())), "../" + name, "0" * 32, ""):
+        assert linked(other, studio.shared.folder(Session())) is None
+
+
+def test_a_picture_fills_in_what_it_was_made_with_and_others_are_refused(
+    exported: tuple[Session, list], studio: Studio, tmp_path: Path
+):
+    picture = shutil.copy(exported[0].shown.bundle.image_path(1), tmp_path / "picture.png")
+    session = Session()
+    page = opened(studio, session, picture)
+    assert page["prompt"]["value"] == PROMPT and page["seed"]["value"] == SETTINGS.seed and session.runs == []
+    assert "stand in the controls" in page["notice"]
+    Image.new("RGB", (8, 8)).save(tmp_path / "other.png")
+    assert "does not say what it was made with" in opened(studio, session, tmp_path / "other.png")["notice"]
+
+
+def test_looking_at_a_recorded_run_leaves_the_controls_until_they_are_asked_for(
+    exported: tuple[Session, list], studio: Studio
+):
+    session = Session()
+    page = opened(studio, session, exported[1][0][0])
+    assert "prompt" not in page and "lr" not in page and not page["one_step"]["interactive"]
+    taken = studio.read(studio.recorded.take_over(session))
+    assert taken["prompt"]["value"] == PROMPT and taken["lr"]["value"] == SETTINGS.lr
 
 
 def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Session, list], studio: Studio):
@@ -141,7 +178,7 @@ def test_nothing_to_export_is_said(studio: Studio):
 @pytest.mark.parametrize("about", shipped(), ids=lambda about: about["file"])
 def test_shipped_runs_open_and_are_small(studio: Studio, about: dict[str, str]):
     session = Session()
-    answer = studio.recorded.open_example(about["file"])(session)
+    answer = studio.recorded.open_example(about)(session)
     page = studio.read(answer)
     assert page["notice"] == "" and session.shown.step(0).probabilities is not None
     kind = about["title"].partition(":")[0].lower()

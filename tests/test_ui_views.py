@@ -10,12 +10,14 @@ from PIL import Image
 
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
+from milr_core.critics.base import IGNORED, MISSED, Box
 from milr_core.diagnostics import flags, inspected
 from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
 from ui.panels.gallery import tiles
+from ui.panels.lanes import differing, lanes
 from ui.panels.plot import reward_figure
 from ui.panels.reasoning import aligned, reasoning
 from ui.panels.runs import about, runs
@@ -25,7 +27,8 @@ from ui.panels.stage import other_step, picture
 from ui.panels.status import estimate, in_force, status
 from ui.panels.stepper import stepper
 from ui.session import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
-from ui.tabs.about import METHOD
+from ui.tabs.about import METHOD, NAME
+from ui.tabs.about import about as told_about
 from ui.tabs.comparison import Row
 from ui.tabs.results import MISSING, findings, results
 
@@ -67,7 +70,7 @@ def test_model_text_is_escaped_and_the_prefix_marked(steps: list[Step]):
     inside, _, after = html.partition("</mark>")
     assert "alert" in inside and "&amp;" in after and "red" not in inside
     assert '<span class="token special">&lt;|end|&gt;</span>' in after
-    assert "2 of 5 tokens" in after
+    assert "the first 2 of 5 words" in after
 
 
 def test_scattered_optimised_tokens_are_marked_one_by_one(steps: list[Step]):
@@ -76,7 +79,7 @@ def test_scattered_optimised_tokens_are_marked_one_by_one(steps: list[Step]):
         text_positions=[0, 2], probabilities=None,
     )  # fmt: skip
     html = reasoning(step)
-    assert html.count("optimised") == 3 and "2 of 3 tokens decoded from optimised latents" in html
+    assert html.count("optimised") == 2 and "the 2 of 3 words, which the search moved" in html
     assert "<mark" not in html
 
 
@@ -95,7 +98,7 @@ def test_a_diff_marks_what_came_and_what_went(steps: list[Step]):
     after = replace(steps[1], text="a blue dot", token_strings=["a", "blue", "dot"], text_tokens=[1, 4, 3], **words)
     html = reasoning(after, before)
     assert '<del> <span class="token removed">red</span></del> <span class="token inserted">blue</span>' in html
-    assert '<span class="token">dot</span>' in html and "1 inserted, 1 removed" in html
+    assert '<span class="token">dot</span>' in html and "1 word new, 1 gone" in html
     assert "the same text" in reasoning(after, after)
 
 
@@ -132,6 +135,10 @@ def test_in_force_since(steps: list[Step]):
     moved = [replace(s, settings=replace(s.settings, lr=0.5 if s.index < 2 else 0.1)) for s in steps]
     assert "since step 2: <b>0.1</b>" in in_force("lr", moved, replace(SETTINGS, lr=0.1))
     assert in_force("lr", moved, replace(SETTINGS, lr=0.2)).endswith("from the next step: <b>0.2</b>")
+    words, cells = len(steps[3].text_tokens), len(steps[3].image_tokens)
+    said = in_force("text_ratio", steps, replace(SETTINGS, text_ratio=1.0), steps[3])
+    assert said.startswith(f"first {words} of {words} words · ")
+    assert in_force("image_ratio", steps, SETTINGS, steps[3]).startswith(f"first {int(0.2 * cells)} of {cells} cells")
     table = settings(moved, moved[3], "a <b>", "c")
     assert "since step 2" in table and "a &lt;b&gt;" in table
 
@@ -141,7 +148,9 @@ def test_score_escapes_flags_the_best_and_shows_the_held_out_critic(steps: list[
     html = score(steps[1], best=1, critic="<oracle>")
     assert "<b>part" not in html and "<i>" not in html and "<oracle>" not in html and "<held>" not in html
     assert "0.50" in html and "★ best" in html and "&lt;held&gt; (held out)" in html and "0.25" in html
-    assert "latents moved by" in html and "★ best" not in score(steps[2], best=1)
+    assert "moved by" not in html and "★ best" not in score(steps[2], best=1)
+    drawn = replace(steps[1], score=replace(steps[1].score, boxes=(Box("a <clock>", 0, 0, 1, 1, IGNORED),)))
+    assert "Also drew: a &lt;clock&gt;." in score(drawn)
 
 
 def test_tiles_flag_the_best_and_stay_equal_when_steps_are_added(steps: list[Step]):
@@ -168,29 +177,36 @@ def test_plot_shows_all_there_is(steps: list[Step]):
     assert lines["held out: &lt;held&gt;"]["y"] == [0.5, 0.25, 0.5, 0.5], "plotly takes a link in a name for a link"
     assert lines["run 7"]["meta"] == 7 and lines["run 7"]["y"] == [0.25, 0.5]
     assert lines["setting changed"]["x"] == [2] and "0.5 → 0.1" in lines["setting changed"]["text"][0]
-    assert made["layout"]["shapes"][0]["x0"] == 2 and "0.5 → 0.1" in made["layout"]["annotations"][0]["text"]
+    assert made["layout"]["shapes"][0]["x0"] == 2
+    assert made["changes"] == "Changed from step 2: Learning rate: 0.5 → 0.1."
     assert "Best: 0.50 at step 1" in made["summary"]
     assert changes(moved) == [(2, ["Learning rate: 0.5 → 0.1"])] and changes(steps) == []
 
 
 def test_the_plot_says_old_and_new_of_several_settings(steps: list[Step]):
-    def marked(**new) -> str:
-        moved = [replace(s, settings=replace(s.settings, **new)) if s.index else s for s in steps]
-        return reward_figure(moved, SETTINGS)["layout"]["annotations"][0]["text"]
-
-    assert marked(lr=0.25, text_ratio=0.25) == "λt, text: 0.5 → 0.25<br>Learning rate: 0.5 → 0.25"
-    assert marked(text_update="coordinate") == "Text moves"
-    assert marked(lr=0.1, text_ratio=0.1, guidance=2.0, temperature=0.5) == "4 settings changed"
+    new = {"lr": 0.25, "text_ratio": 0.25}
+    moved = [replace(s, settings=replace(s.settings, **new)) if s.index else s for s in steps]
+    said = reward_figure(moved, SETTINGS)["changes"]
+    assert said == "Changed from step 1: λt, text: 0.5 → 0.25, Learning rate: 0.5 → 0.25."
+    assert reward_figure(steps, SETTINGS)["changes"] == ""
 
 
 def test_picture_has_the_cells_of_every_overlay(steps: list[Step], tiny: Janus):
-    made = picture(steps[2], steps[0], ("c.png", "a.png"), PROMPT)
+    box = Box("red <dog>", 0.5, 0, 1, 0.5, MISSED, "a red dog")
+    seen = replace(steps[2], score=replace(steps[2].score, boxes=(box,)))
+    made = picture(seen, steps[0], ("c.png", "a.png"), PROMPT, best=2)
     assert made["prompt"] == PROMPT
-    assert (made["image"], made["other"]["image"], made["side"]) == ("c.png", "a.png", 4)
+    assert (made["now"]["image"], made["before"]["image"], made["side"]) == ("c.png", "a.png", 4)
+    assert made["now"]["best"] and not made["before"]["best"] and made["before"]["boxes"] == []
+    assert made["now"]["boxes"][0] == {
+        "label": "red <dog>", "x0": 0.5, "y0": 0, "x1": 1, "y1": 0.5, "state": "missed", "words": "a red dog",
+    }  # fmt: skip
+    cells = sum(a != b for a, b in zip(steps[2].image_tokens, steps[0].image_tokens, strict=True))
+    assert made["verdict"].startswith("Step 0: 0.25 → step 2: 0.50 · ") and f"{cells} of 16 cells" in made["verdict"]
     assert made["prefix"] == steps[2].image_positions != []
     assert made["changed"] == [i for i in range(16) if steps[2].image_tokens[i] != steps[0].image_tokens[i]]
     assert len(made["probability"]) == len(made["entropy"]) == tiny.num_image_tokens
-    assert picture(steps[0], steps[0], ("a.png", "a.png"), PROMPT)["other"] is None
+    assert picture(steps[0], steps[0], ("a.png", "a.png"), PROMPT)["verdict"] == "Step 0: 0.25"
     assert [other_step(steps, 2, name, 9) for name in ("previous", "first", "best", "last", "a step")] == [
         1,
         0,
@@ -223,18 +239,19 @@ def test_a_recorded_run_says_so(steps: list[Step]):
 def test_stepper_and_runs(steps: list[Step]):
     made = stepper(3, outlines(steps), SETTINGS, -1)
     scores = [0.25, 0.5, 0.5, 0.125]
-    assert made == {"run": 3, "scores": scores, "best": 1, "planned": 4, "index": 0, "follow": True}
+    assert made == {"run": 3, "scores": scores, "best": 1, "planned": 4, "index": 0, "follow": True, "play": False}
     run = Run(
         PROMPT, SETTINGS, Path("x"), {"id": "m", "weights_hash": ""}, number=2, steps=outlines(steps), origin="recorded"
     )
     assert runs([run], None) == [
-        {"number": 2, "shown": False, "about": "joint · best 0.50 · recorded", "prompt": PROMPT}
+        {"number": 2, "shown": False, "about": f"“{PROMPT}” · joint · best 0.50 · recorded", "prompt": PROMPT}
     ]
 
 
 def test_a_run_is_called_what_it_is(steps: list[Step]):
     def called(phase: str = "finished", settings=SETTINGS, **more) -> str:
-        return about(Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": outlines(steps)} | more))
+        run = Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": outlines(steps)} | more)
+        return about(run).removeprefix(f"“{PROMPT}” · ")
 
     drawn = outlines([replace(step, method="best-of-n") for step in steps])
     assert called() == "joint · best 0.50" and called("paused") == "joint · best 0.50 · paused"
@@ -291,19 +308,38 @@ Nothing bold here.
 
 
 def test_published_results_begin_with_what_was_found():
-    first = "- Main table. **MILR, joint** against Best-of-N with the same early stop: better overall (+0.05)."
-    assert findings(PUBLISHED) == [first]
-    page = results(PUBLISHED, lambda name: f"file=/docs/{name}")
-    assert page.startswith(f"## Main findings\n\n{first}\n\nSuccess is the verdict.") and "# Results" not in page
+    said = "**MILR, joint** against Best-of-N with the same early stop: better overall."
+    assert findings(PUBLISHED)[0] == said, "a sentence, without its figures"
+    first, page = results(PUBLISHED, lambda name: f"file=/docs/{name}")
+    assert first.startswith(f"## What was found\n\n- {said}\n") and first.count("<img") == 1
+    assert page.startswith("Success is the verdict.") and "# Results" not in page
     picture = '<img src="file=/docs/results/categories.svg" alt="by &quot;category&quot;" loading="lazy">'
     assert (
         picture in page and 'aria-label="Table">\n\n| method | overall |\n|---|---|\n| joint | 0.9 |\n\n</div>' in page
     )
-    assert results(None, str) == MISSING and "bench report" in MISSING
+    assert "bench report" in MISSING
 
 
 def test_the_method_is_told_in_four_sentences():
     assert len(METHOD) == 4 and all(said.endswith(".") and said.count(". ") == 0 for said in METHOD)
+
+
+def test_about_names_the_paper_its_authors_and_every_licence(monkeypatch: pytest.MonkeyPatch):
+    told = told_about("")
+    assert NAME in told and told.count("DeepSeek Model License") == 2 and "Weights of janus-icons: Apache-2.0" in told
+    assert 'href="https://arxiv.org/abs/2509.22761"' in told and 'href="milr/docs/ui.md"' in told
+    monkeypatch.setenv("SPACE_ID", "someone/milr")
+    assert 'href="https://huggingface.co/spaces/someone/milr/blob/main/README.md"' in told_about("")
+
+
+def test_lanes_and_the_settings_that_differ(steps: list[Step]):
+    one = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, steps=outlines(steps))
+    two = replace(one, settings=replace(SETTINGS, lr=0.25), steps=outlines(steps[:1]))
+    made = lanes([("joint", "both", one, True), ("<you>", "by hand", two, False)], str)
+    assert made[0]["images"] == URLS and made[0]["best"] == [0, 1, 1, 1] and made[1]["scores"] == [0.25]
+    table = differing([("joint", one), ("<you>", two)])
+    assert "Learning rate" in table and "0.25" in table and "λt" not in table and "<you>" not in table
+    assert differing([("joint", one), ("again", one)]) == ""
 
 
 def recipe(steps: list[Step], **more) -> Recipe:
@@ -353,7 +389,7 @@ def test_a_link_restores_what_it_was_made_of():
 
 def test_session_and_comparison_do_not_know_gradio():
     room = Path(ui.__file__).parent
-    for path in (room / "session.py", room / "tabs" / "comparison.py"):
+    for path in (room / "session.py", room / "run.py", room / "tabs" / "comparison.py"):
         tree = ast.parse(path.read_text())
         imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}

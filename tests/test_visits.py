@@ -15,7 +15,8 @@ from tests.ui_helpers import PROMPT, SETTINGS, Studio, read, request, whole
 from ui.limits import Limits
 from ui.panels.run_buttons import RunButtons
 from ui.redraw_pace import Pace
-from ui.session import AT_HAND, FINISHED, PAUSED, RUNNING, Run, Session
+from ui.run import AT_HAND
+from ui.session import FINISHED, PAUSED, RUNNING, Run, Session
 from ui.shared_state import visitor
 from ui.storage import Storage, claim_folder
 from ui.waiting_list import Turn, WaitingList
@@ -51,7 +52,7 @@ def test_a_run_keeps_outlines_in_memory_and_its_steps_on_disk(studio: Studio):
     first = run.step(0)
     assert first.text and first.probabilities is not None and run.state(3).index == 3
     page = studio.look(session, 1)
-    assert "at step 1" in page["score"] and page["stage"]["other"]["index"] == 0
+    assert "at step 1" in page["score"] and page["stage"]["before"]["index"] == 0
 
 
 def test_a_finished_run_shows_its_best_step(studio: Studio):

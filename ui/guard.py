@@ -8,12 +8,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.routing import Mount
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.limits import Limits
 from ui.panels.plot import PLOTLY
 from ui.panels.scripted import FILES, runs_folder
+from ui.tabs.about import README
 from ui.tabs.results import PUBLISHED
 
 POLICY = "; ".join(
@@ -66,8 +68,10 @@ class Headers:
 def web_options(limits: Limits) -> dict[str, Any]:
     """Keyword arguments of the FastAPI application: routes of the page's files, and what every answer passes."""
     folders = {"run": runs_folder(), "results": PUBLISHED.with_suffix(""), "plotly": Path(PLOTLY).parent}
+    folders |= {"docs": README.parent / "docs"}
     routes = [
         Mount(f"/{FILES}/{name}", StaticFiles(directory=folder, check_dir=False)) for name, folder in folders.items()
     ]
+    routes += [Route(f"/{FILES}/{README.name}", lambda _: FileResponse(README, media_type="text/plain"))]
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))] if limits.hosts else []
     return {"routes": routes, "middleware": [*hosts, Middleware(Headers)]}

@@ -6,11 +6,12 @@ import gradio as gr
 
 from ui.api import add_endpoints
 from ui.engines.base import Engine
-from ui.engines.models import Models
+from ui.engines.models import SMALL, Models
 from ui.limits import Limits
 from ui.page import Page
 from ui.panels.model_picker import header
-from ui.session import Session
+from ui.panels.recorded_runs import OPENING, recorded
+from ui.session import FAST, SECOND, Session
 from ui.shared_state import SharedState
 from ui.tabs.about import about
 from ui.tabs.compare import Compare
@@ -66,6 +67,9 @@ def build_demo(
     if models is not None:
         models.use = shared.use
     shared.keep_sweeping()
+    if OPENING.is_file():
+        shared.opening = recorded(OPENING, shared.storage.room())
+    shared.first_pace = SECOND if engine.facts.weights_bytes <= SMALL else FAST
     with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True) as demo:
         session = gr.State(Session(keep=limits.runs_kept))
         visit = Visit(shared, session)
@@ -73,7 +77,7 @@ def build_demo(
         told = gr.HTML(about(engine.facts.can_draw), elem_id="about", padding=True, render=False)
         if sign_in:
             gr.LoginButton("Sign in for the GPU quota of your account", size="sm", elem_id="sign-in")
-        page = Page()
+        page = Page(shared.opening)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Inspector", id="inspector"):
                 inspector = Inspector(shared, page, critic, models, (top, told))

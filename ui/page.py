@@ -11,6 +11,7 @@ import gradio as gr
 from ui.events import Answer
 from ui.panels.flags import build_flags, flagged
 from ui.panels.gallery import build_gallery, tiles
+from ui.panels.instead import build_instead
 from ui.panels.plot import build_plot, reward_figure
 from ui.panels.reasoning import build_reasoning, reasoning
 from ui.panels.runs import build_runs, runs
@@ -20,26 +21,29 @@ from ui.panels.settings_table import build_settings, settings
 from ui.panels.stage import build_stage, other_step, picture
 from ui.panels.status import SLIDERS, build_status, in_force, notice, status
 from ui.panels.stepper import build_stepper, stepper
-from ui.session import FAILED, HELD, IDLE, PAUSED, RUNNING, WAITING, Session
+from ui.session import FAILED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run, Session
 
 
 class Page:
     """Its components are not rendered yet: the tab that lays them out does that.
 
-    Every method answers with a value or an update by component. in_force: by the name of the live slider it is beside.
+    opening: the recorded run that it shows at first. Every method answers with a value or an update by component.
+    in_force: by the name of the live slider it is beside.
     everything, of_the_run, of_the_step, of_the_phase: the components that `whole`, `shown`, `step`, `pressed` answer
     with.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opening: Run | None = None) -> None:
         self.stage, self.reasoning, self.score = build_stage(), build_reasoning(), build_score()
         self.flags, self.settings = build_flags(), build_settings()
         self.stepper, self.gallery, self.plot, self.runs = build_stepper(), build_gallery(), build_plot(), build_runs()
         self.status = build_status(status(IDLE, [], None), "status", padding=False)
         self.notice = gr.HTML("", elem_id="notice", padding=False, render=False)
+        self.instead = build_instead()
         self.in_force = {name: gr.HTML("", elem_id=f"in-force-{name}", render=False) for name in SLIDERS}
-        small: dict[str, Any] = {"min_width": 70, "render": False}
+        small: dict[str, Any] = {"min_width": 44, "render": False}
         self.run = gr.Button("Run", variant="primary", elem_id="run", **small)
+        self.dice = gr.Button("⚄ Again", elem_id="dice", **small)
         self.pause = gr.Button("Pause", interactive=False, elem_id="pause", **small)
         self.resume = gr.Button("Resume", visible=False, elem_id="resume", **small)
         self.one_step = gr.Button("Step", elem_id="one-step", **small)
@@ -49,14 +53,16 @@ class Page:
             "Fork the step shown, with these settings", size="sm", interactive=False, elem_id="fork", render=False
         )
         self.clock = gr.Timer(2, active=False, render=False)
-        nobody = Session()
+        nobody = Session(shown=opening, opening=opening)
         self.everything, self.of_the_run = list(self.whole(nobody)), list(self.shown(nobody))
         self.of_the_step, self.of_the_phase = list(self.step(nobody)), list(self.pressed(nobody))
+        for component, value in self.shown(nobody).items() if opening else ():
+            component.value = value  # in the page itself, before anything is asked of the server
 
     @property
     def buttons(self) -> list[gr.Button]:
         """In the row under the prompt."""
-        return [self.run, self.pause, self.resume, self.one_step, self.stop, self.leave]
+        return [self.run, self.dice, self.pause, self.resume, self.one_step, self.stop, self.leave]
 
     def whole(self, session: Session, ahead: int | None = None, wait: float | None = None) -> Answer:
         """Everything. ahead: how many wait or compute before this session, for `wait` seconds, if that is known."""
@@ -70,11 +76,18 @@ class Page:
         figure = reward_figure(steps, planned, others, run.title if run and others else "score")
         return {
             **self.step(session),
-            self.stepper: stepper(number, steps, planned, session.looked_at, session.pinned is None),
+            self.stepper: stepper(
+                number,
+                steps,
+                planned,
+                session.looked_at,
+                session.pinned is None,
+                run is not None and run is session.opening,
+            ),
             self.gallery: {"run": number, "tiles": tiles(steps, url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),
-            self.status: status(session.phase, steps, planned, ahead, wait) + elsewhere(session),
+            self.status: status(session.phase, steps, planned, ahead, wait, seen(run)) + elsewhere(session),
             **self.beside(session),
         }
 
@@ -90,7 +103,7 @@ class Page:
         step, before = run.step(at), run.step(other)
         images = url(run.steps[at].image), url(run.steps[other].image)
         return {
-            self.stage: picture(step, before, images, run.prompt),
+            self.stage: picture(step, before, images, run.prompt, run.best),
             self.reasoning: reasoning(step, before if other != at else None),
             self.score: score(step, run.best, run.critic),
             self.flags: flagged(run.steps[at].flags),
@@ -101,8 +114,9 @@ class Page:
         """Beside the live sliders, and the notice."""
         run = session.shown
         steps, planned = (run.steps, run.planned) if run else ([], None)
-        said = {component: in_force(name, steps, planned) for name, component in self.in_force.items()}
-        return {**said, self.notice: notice(session.notice)}
+        newest = run.step(run.newest) if run and run.steps else None
+        said = {component: in_force(name, steps, planned, newest) for name, component in self.in_force.items()}
+        return {**said, self.notice: notice(session.notice), self.instead: list(session.instead)}
 
     def pressed(self, session: Session) -> Answer:
         """Which buttons there are, which of them may be pressed, and whether the clock runs."""
@@ -113,9 +127,10 @@ class Page:
         forkable = not busy and session.shown is not None and session.shown.newest >= 0
         return {
             self.run: gr.update(interactive=not busy),
+            self.dice: gr.update(interactive=not busy),
             self.pause: gr.update(visible=not held, interactive=running),
             self.resume: gr.update(visible=held),
-            self.one_step: gr.update(interactive=not busy),
+            self.one_step: gr.update(interactive=not busy and session.phase != REPLAYED),
             self.stop: gr.update(visible=not waiting, interactive=running or session.phase in (PAUSED, FAILED)),
             self.leave: gr.update(visible=waiting),
             self.fork: gr.update(interactive=forkable),
@@ -123,9 +138,14 @@ class Page:
         }
 
     def refuse(self, session: Session, error: Exception | str) -> Answer:
-        """Everything, with a notice of why nothing was begun."""
-        session.notice = str(error)
-        return self.whole(session)
+        """Everything, with a notice of why nothing was begun, and what could be asked instead."""
+        session.notice, session.instead = str(error), getattr(error, "suggestions", ())
+        return self.whole(session) | {self.status: "Nothing was started."}
+
+
+def seen(run: Run | None) -> str:
+    """What there is to see in a shipped run."""
+    return run.origin.partition(": ")[2].capitalize() if run else ""
 
 
 def elsewhere(session: Session) -> str:

@@ -1,6 +1,7 @@
 """What all visitors share: the engine, the waiting list, their visits, and how long a step takes here."""
 
 import logging
+import os
 import secrets
 import threading
 import time
@@ -15,10 +16,10 @@ from milr_core import InputError, SearchSettings, Step, free_bytes
 from milr_core.critics import critic_class
 from milr_core.export.recipe import setting
 from milr_core.settings import KNOBS
-from ui.engines.base import TOLD, Engine, Job, Options, singles
+from ui.engines.base import TOLD, Engine, Job, Options, paid, singles
 from ui.limits import LONGEST_NAME, LONGEST_PROMPT, Limits
 from ui.redraw_pace import Pace
-from ui.session import NO_OBSERVER, Run, Session
+from ui.session import FAST, NO_OBSERVER, Run, Session
 from ui.storage import Storage
 from ui.waiting_list import Turn, WaitingList
 
@@ -36,6 +37,9 @@ FIELDS = ("prompt", "critic", "observer", "key", "url", "judge", *KNOBS)
 """What handlers take of the controls, in their order."""
 
 SECRET = ("key", "url")
+
+KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
+"""In the environment: where the operator has a service for everybody."""
 
 
 def broke_off(error: Exception, what: str) -> str:
@@ -65,13 +69,18 @@ def check_texts(**texts: Any) -> None:
 
 
 class SharedState:
-    """Shared by every visit; all else belongs to one. pace: makes that of a page's updates."""
+    """Shared by every visit; all else belongs to one. pace: makes that of a page's updates.
+
+    opening: the recorded run that a visit begins with. first_pace: at which its steps come at first.
+    """
 
     def __init__(self, engine: Engine, limits: Limits = DEFAULT_LIMITS, pace: Callable[[], Pace] = Pace):
         self.engine, self.limits, self.pace = engine, limits, pace
         self.line = WaitingList(engine.at_once, limits.queue, limits.share)
         self.storage = Storage(limits.cache_hours, limits.disk)
         self.seconds_a_step: float | None = None
+        self.opening: Run | None = None
+        self.first_pace = FAST
         self.started: Counter[str] = Counter()
         self._fitting: set[str] = set()
         self._visits: dict[str, Session] = {}
@@ -98,6 +107,8 @@ class SharedState:
         options = {name: said[field].strip() for name, field in named if said[field] and said[field].strip()}
         observers = () if said["observer"] in (None, "", NO_OBSERVER) else (said["observer"],)
         self.check_critics(said["critic"], *observers)
+        if paid((said["critic"], *observers)) and not (options or any(os.environ.get(name) for name in KEYS)):
+            raise InputError("This critic asks a service: fill in its API key below the critic, then press again.")
         return self.engine.check(
             Job(said["prompt"], SearchSettings(**given), said["critic"], observers, Options(options))
         )
@@ -225,6 +236,9 @@ class SharedState:
             visit = known or session
             visit.key = visit.key or secrets.token_urlsafe(32)
             self._visits[visit.key] = visit
+            if known is None and not visit.runs:
+                visit.opening, visit.pace = self.opening, self.first_pace
+                visit.shown = visit.shown or self.opening
         visit.heard = time.monotonic()
         return visit
 
@@ -252,7 +266,8 @@ class SharedState:
                 session.close()
                 if away > self.limits.grace:
                     self._visits.pop(session.key, None)
-        self.storage.sweep(s.folder for s in list(self._visits.values()) if s.folder)
+        live = [s.folder for s in list(self._visits.values()) if s.folder]
+        self.storage.sweep([*live, self.opening.folder] if self.opening else live)
 
     def keep_sweeping(self) -> None:
         """In a thread, for as long as the process lives; the first time at once."""

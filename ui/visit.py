@@ -31,7 +31,13 @@ class Visit:
     def wire(self, demo: gr.Blocks, page: Page, inspector: Inspector, compare: Compare) -> gr.events.Dependency:
         """What happens first when a page is opened."""
         self.page, self.inspector, self.compare = page, inspector, compare
-        shown = [inspector.search.ticket, compare.ticket, *page.everything, *compare.of_the_tab]
+        shown = [
+            inspector.search.ticket,
+            compare.ticket,
+            inspector.controls.pace,
+            *page.everything,
+            *compare.of_the_tab,
+        ]
         self.back.change(self.welcome, self.session, shown, **ASKS)
         self.timer.tick(self.hear, self.session, None, **AT_ONCE)
         return demo.load(self.arrive, [self.key, self.session], [self.session, self.key, self.back], **ASKS)
@@ -45,6 +51,7 @@ class Visit:
         """All that the visit holds; the tickets, so that what computes is watched again."""
         ahead, wait = self.shared.ahead(session), self.shared.wait(session)
         answer = self.page.whole(session, ahead, wait) | self.compare.shown(session)
+        answer |= {self.inspector.controls.pace: session.pace}
         tickets = {self.inspector.search.ticket: session.ticket, self.compare.ticket: session.ticket}
         return answer | (tickets if session.busy else {})
 

@@ -106,5 +106,10 @@ class WaitingList:
         return turn in self._turns
 
     @property
+    def waited_for(self) -> bool:
+        """Whether anyone waits for a turn."""
+        return any(not turn.begun for turn in self._turns)
+
+    @property
     def empty(self) -> bool:
         return not self._turns

@@ -54,12 +54,13 @@ def _listed(words: Sequence[str]) -> str:
 @dataclass
 class _Verdict:
     """What came of the clauses. parts: in [0, 1] by name. wrong: in words. asked: the things that clauses took, by the
-    clause's index.
+    clause's index. misplaced: things that are not where they were asked for.
     """
 
     parts: dict[str, float] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     asked: dict[Detection, int] = field(default_factory=dict)
+    misplaced: set[Detection] = field(default_factory=set)
 
     def note(self, part: str, share: float, why: str) -> None:
         """A part that is right where its share is 1."""
@@ -94,6 +95,9 @@ def _weigh(found: Sequence[Detection], specks: float, spec: dict[str, Any]) -> _
         if "position" in clause:
             relation, target = clause["position"]
             pairs = [relation in relations(a.box, b.box) for a in group for b in groups[target]]
+            verdict.misplaced |= {
+                a for a in group if not all(relation in relations(a.box, b.box) for b in groups[target])
+            }
             what = f"{_said(clause | {'count': 1})} {relation} {_said(include[target] | {'count': 1})}"
             verdict.note(what, sum(pairs) / len(pairs) if pairs else 0.0, f"expected {what}")
     if found or specks:
@@ -124,7 +128,8 @@ def _boxes(found: Sequence[Detection], verdict: _Verdict, include: Sequence[dict
     for d in found:
         about = (i for i, clause in enumerate(include) if clause["class"] == d.noun)
         index = verdict.asked.get(d, next(about, None))
-        state = FOUND if d in verdict.asked else IGNORED if index is None else MISSED
+        right = d in verdict.asked and d not in verdict.misplaced
+        state = FOUND if right else IGNORED if index is None else MISSED
         boxes.append(Box(d.name, *d.box, state, "" if index is None else _said(include[index])))
     return tuple(boxes)
 
@@ -145,7 +150,8 @@ def judge(image: Image.Image, spec: dict[str, Any], strict: bool = False) -> Sco
     correct = not verdict.wrong
     value = 1.0 if correct else 0.8 * sum(verdict.parts.values()) / len(verdict.parts)
     why = "; ".join(verdict.wrong)
-    reason = ("Right." if correct else f"{why[0].upper()}{why[1:]}.") + seen
+    right = "All that was asked for is there." if extras else "Right."
+    reason = (right if correct else f"{why[0].upper()}{why[1:]}.") + seen
     raw = {
         "correct": correct,
         "strict_correct": by_rules and not extras,

@@ -38,11 +38,12 @@ BATCH = {"decoder": 4, "encoder": 4, "language": 24}
 
 def train_stage(stage: str, words: Vocabulary, args: argparse.Namespace) -> None:
     """One stage, from its state in `args.work` to its last step."""
-    steps = args.steps or (SMALL_STEPS if args.small else STEPS)[stage]
     if stage == "assemble":
         assemble(words, args.work, args.out)
         logger.info("wrote %s", args.out)
-    elif stage == "language":
+        return
+    steps = args.steps or (SMALL_STEPS if args.small else STEPS)[stage]
+    if stage == "language":
         train_language(words, args.work, steps, BATCH[stage], args.device, args.seed)
     else:
         torch.manual_seed(args.seed)

@@ -21,14 +21,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from bench.performance import write_section
 from bench.speed import machine
 from milr_core import Critic, Janus, SearchSettings, load_critic, load_model, reason
-from tests.browser.visits import STATUS, Wire, button, fill_number
+from tests.browser.visits import STATUS, TILES, Wire, button, fill_number
 
 PROMPT, STEPS, SEED = "two red dogs left of a blue car", 48, 1
 PATIENCE_MS = 60_000
 WATCH = """() => {
   window.updates = [];
   const watch = () => {
-    const count = document.querySelectorAll('#strip li').length;
+    const count = document.querySelectorAll("#strip ol:not([data-run='0']) li").length;
     while (window.updates.length < count) window.updates.push(performance.now() / 1000);
   };
   new MutationObserver(watch).observe(document.querySelector('#strip ol'), {childList: true});
@@ -54,7 +54,7 @@ def engine(model: Janus, critic: Critic) -> float:
 def opened(browser: Browser, url: str, steps: int) -> Page:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{url}?prompt={PROMPT.replace(' ', '+')}&steps={steps}&threshold=1&seed={SEED}")
+    page.goto(f"{url}?prompt={PROMPT.replace(' ', '+')}&steps={steps}&threshold=1&seed={SEED}&pace=fast")
     expect(page.locator("#estimate")).to_contain_text(f"{steps} steps of search")
     page.wait_for_timeout(1500)  # what a new page still fetches
     return page
@@ -77,7 +77,7 @@ def searched(browser: Browser, url: str) -> Searched:
     page.evaluate(WATCH)
     started = time.perf_counter()
     button(page, "Run").click()
-    page.wait_for_function("document.querySelector('#stage img.now').naturalWidth > 0", polling=20)
+    page.wait_for_function(f'document.querySelector("{TILES} img")?.naturalWidth > 0', polling=20)
     first = time.perf_counter() - started
     expect(page.locator(STATUS)).to_contain_text("Finished")
     page.wait_for_timeout(1500)  # what a new page still fetches
@@ -95,7 +95,7 @@ def lags(browser: Browser, url: str, count: int) -> list[float]:
     page, found = opened(browser, url, 64), []
     button(page, "Run").click()
     for at in range(count):
-        expect(page.locator("#strip li").nth(3 * at + 2)).to_be_attached()
+        expect(page.locator("#strip ol:not([data-run='0']) li").nth(3 * at + 2)).to_be_attached()
         value = f"{0.01 * (at + 5):.2f}"
         fill_number(page, "lr", value)
         moved = time.perf_counter()

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PATIENCE = 200_000
-PROMPT = "prompt=three+blue+birds+and+two+orange+cats"
+PROMPT = "prompt=two+red+apples%2C+a+blue+cup+and+three+bananas&pace=fast"
 SHORT = f"{PROMPT}&steps=5&threshold=1"
 ROOT = Path(__file__).resolve().parents[2]
 PANELS = {
@@ -35,7 +35,7 @@ def searched(page: Page) -> None:
     """A run, and a fork of it with another learning rate."""
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#status")).to_contain_text("Finished")
-    page.locator("#strip li button").nth(2).click()
+    page.locator("#strip ol:not([data-run='0']) li button").nth(2).click()
     expect(page.locator("#score")).to_contain_text("at step 2")
     field = page.locator("#knob-lr input[type=number]")
     field.fill("0.3")
@@ -58,7 +58,7 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
         page.screenshot(path=to / "empty.png")
         searched(page)
         page.screenshot(path=to / "inspector.png", full_page=True)
-        page.locator("#stage input[value=changed]").check()
+        page.locator("#overlays input[value=changed]").check()
         page.locator("#export > button").click()
         page.get_by_role("button", name="Prepare files, settings and link").click()
         expect(page.locator("#files")).to_contain_text("trajectory")
@@ -67,7 +67,7 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
         page.close()
         page = open_page(browser, url, 1440, "light", PROMPT)
         page.get_by_role("tab", name="Compare").click()
-        page.get_by_role("button", name="Compare", exact=True).click()
+        page.get_by_role("button", name="Start the race", exact=True).click()
         expect(page.locator("#compare-status")).to_contain_text("Finished")
         page.wait_for_timeout(1000)
         page.screenshot(path=to / "compare.png", full_page=True)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.visits import NOW, STATUS, STEP, TILES, Visit, button, fill_number, prepared, reach, run, step_in
-from ui.tabs.comparison import METHODS
+from ui.tabs.comparison import METHODS, RACE
 
 pytestmark = pytest.mark.browser
 
@@ -26,14 +26,14 @@ def test_live_setting_takes_effect_at_a_later_step_of_a_running_search(visit: Vi
     expect(page.locator(STATUS)).to_contain_text("Stopped: step")
     last = step_in(page.locator(STATUS).inner_text())
     expect(page.locator(TILES)).to_have_count(last + 1)
-    expect(page.locator("#stage img.now")).to_have_attribute("alt", re.compile(f"Step {last} for 'two red dogs"))
+    expect(page.locator("#stage .now img")).to_have_attribute("alt", re.compile(f"Step {last} for 'two red dogs"))
     # The record of each step says what it was made with, and the plot where it was changed.
     page.locator("#step-settings > button").click()
     rows = page.locator("#settings tr").filter(has_text="Learning rate").first
     expect(rows).to_contain_text(re.compile(rf"0\.37\s*since step {first}"))
     page.locator(TILES).nth(first - 1).click()
     expect(rows).not_to_contain_text("0.37")
-    expect(page.locator("#plot .annotation-text").filter(has_text="0.37")).to_have_count(1)
+    expect(page.locator("#plot .changes")).to_contain_text(f"from step {first}: Learning rate: ")
 
 
 def test_one_choice_of_step_drives_every_panel_and_keys_suffice(visit: Visit):
@@ -48,22 +48,20 @@ def test_one_choice_of_step_drives_every_panel_and_keys_suffice(visit: Visit):
         expect(page.locator(NOW)).to_contain_text(f"step {step} of 4")
         expect(page.locator(STEP)).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 4, score "))
         expect(page.locator("#score")).to_contain_text(f"at step {step}")
-        expect(page.locator("#stage img.now")).to_have_attribute("src", re.compile(f"step-00{step}.png"))
+        expect(page.locator("#stage .now img")).to_have_attribute("src", re.compile(f"step-00{step}.png"))
         expect(page.locator(f"{TILES}[aria-current]")).to_have_count(1)
         expect(page.locator(TILES).nth(step)).to_have_attribute("aria-current", "step")
     expect(page.locator("#reasoning mark.prefix")).to_be_visible()
     # The same from the image, with the grid and the comparison, without a pointer.
-    page.locator("#stage .frame").focus()
+    page.locator("#stage .now .frame").focus()
     page.keyboard.press("Home")
-    expect(page.locator("#reasoning")).to_contain_text("none optimised")
+    expect(page.locator("#reasoning")).to_contain_text("as the model wrote them")
     expect(page.locator("#stepper .announced")).to_contain_text("step 0 of 4")
     page.keyboard.press("ArrowRight")
-    page.locator("#stage input[value=none]").focus()
+    page.locator("#overlays input[value=none]").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#stage .grid rect.prefix").first).to_be_attached()
-    page.locator("#stage .reveal input").focus()
-    page.keyboard.press("End")
-    assert page.evaluate("getComputedStyle(document.querySelector('#stage .other')).clipPath").startswith("inset(0")
+    expect(page.locator("#stage .now .grid rect.prefix").first).to_be_attached()
+    expect(page.locator("#stage .before .where")).to_have_text("step 0")
     expect(page.locator("#plot .plot")).to_have_attribute("aria-label", re.compile("from step 0: [01]"))
     page.locator("#stepper .play").press("Enter")
     expect(page.locator(NOW)).to_contain_text("step 4 of 4")
@@ -116,12 +114,21 @@ def test_a_fork_is_a_second_run_drawn_over_the_first(visit: Visit):
 def test_compare_fills_its_table_and_opens_a_run(visit: Visit):
     page = prepared(visit, 1)
     page.get_by_role("tab", name="Compare").click()
-    button(page, "Compare").click()
+    for box in page.locator("#methods input").all():
+        box.check()
+    button(page, "Start the race").click()
     count = len(METHODS)
     expect(page.locator("#compare-status")).to_contain_text(f"Finished: {count} of {count} methods", timeout=60_000)
     rows = page.locator("#table tbody tr")
     expect(rows).to_have_count(count)
     expect(rows.filter(has_text="joint").locator("[data-name=Images]").first).to_have_text("2")
+    lanes = page.locator("#lanes section")
+    expect(lanes).to_have_count(count)
+    expect(lanes.filter(has_text="joint").locator("li")).to_have_count(2)
+    page.locator("#lanes .scrub input").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#lanes .scrub output")).to_have_text("1 of 2")
+    expect(lanes.filter(has_text="joint").locator(".points")).to_contain_text("at image 1")
     rows.nth(3).get_by_role("button", name="Inspect").click()
     expect(page.locator("#score")).to_contain_text("at step 1")
     expect(page.locator(TILES)).to_have_count(2)
@@ -131,7 +138,7 @@ def test_the_inspector_waits_for_a_comparison_and_says_so(visit: Visit):
     page = prepared(visit, 12)
     page.get_by_role("tab", name="Compare").click()
     expect(page.locator("#compare-estimate")).to_contain_text("“two red dogs left of a blue car”")
-    button(page, "Compare").click()
+    button(page, "Start the race").click()
     page.locator("#table tbody tr").first.get_by_role("button", name="Inspect").click()
     expect(page.locator(STATUS)).to_contain_text("(Your comparison is running.)")
     expect(button(page, "Run")).to_be_disabled()
@@ -140,7 +147,7 @@ def test_the_inspector_waits_for_a_comparison_and_says_so(visit: Visit):
     expect(page.locator(STATUS)).not_to_contain_text("comparison")
     expect(page.locator("#ask .announced")).to_contain_text("Finished")
     page.get_by_role("tab", name="Compare").click()
-    expect(page.locator("#compare-status")).to_contain_text(f"Finished: {len(METHODS)} of {len(METHODS)} methods")
+    expect(page.locator("#compare-status")).to_contain_text(f"Finished: {len(RACE)} of {len(RACE)} methods")
 
 
 def test_a_run_is_exported_replayed_and_a_hostile_file_refused(visit: Visit, tmp_path: Path):
@@ -149,7 +156,7 @@ def test_a_run_is_exported_replayed_and_a_hostile_file_refused(visit: Visit, tmp
     page.locator("#export > button").click()
     button(page, "Prepare files, settings and link").click()
     with page.expect_download() as download:
-        page.locator("#files").get_by_role("row", name=re.compile("run")).get_by_role("link").first.click()
+        page.locator("#files").get_by_role("row", name=re.compile(r"\.zip")).get_by_role("link").first.click()
     download.value.save_as(tmp_path / "run.zip")
     expect(page.locator("#link textarea")).to_have_value(re.compile("prompt=two.red.dogs"))
     other = visit(width=390)
@@ -168,11 +175,16 @@ def test_an_unknown_word_is_explained(visit: Visit):
     page = visit()
     page.get_by_label("Prompt").fill("two red dragons")
     button(page, "Run").click()
-    expect(page.get_by_role("alert")).to_contain_text("I cannot draw 'dragons'. The nearest that I can draw:")
-    page.get_by_label("Prompt").fill("two red crocodiles")
-    button(page, "Step").click()
-    expect(page.locator(STATUS)).to_contain_text("step 0 of 16")  # paused, or right at once
+    expect(page.get_by_role("alert")).to_contain_text("I cannot draw 'dragons'")
+    expect(page.locator(STATUS)).to_have_text("Nothing was started.")
+    others = page.locator("#instead button")
+    expect(others).to_have_count(3)
+    instead = others.first.inner_text()
+    others.first.click()
+    expect(page.get_by_label("Prompt")).to_have_value(instead)
+    expect(page.locator(TILES).first).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
+    expect(others).to_have_count(0)
 
 
 def test_two_visitors_take_turns_and_see_only_their_own(visit: Visit):
@@ -184,8 +196,8 @@ def test_two_visitors_take_turns_and_see_only_their_own(visit: Visit):
     button(first, "Pause").click()
     expect(second.locator(STATUS)).to_contain_text("Finished, all steps are done: step 2 of 2")
     expect(second.locator(TILES)).to_have_count(3)
-    expect(second.locator("#stage img.now")).to_have_attribute("alt", re.compile("'a blue car'"))
-    expect(first.locator("#stage img.now")).to_have_attribute("alt", re.compile("'a red dog'"))
+    expect(second.locator("#stage .now img")).to_have_attribute("alt", re.compile("'a blue car'"))
+    expect(first.locator("#stage .now img")).to_have_attribute("alt", re.compile("'a red dog'"))
     assert second.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 

@@ -8,8 +8,9 @@ from playwright.sync_api import Locator, Page, expect
 Visit = Callable[..., Page]
 expect.set_options(timeout=20_000)
 
-STATUS, NOTICE, TILES, NOW = "#status", "#notice", "#strip li button", "#stepper output"
+STATUS, NOTICE, TILES, NOW = "#status", "#notice", "#strip ol:not([data-run='0']) li button", "#stepper output"
 STEP = "#stepper input[type=range]"
+IMAGE = "#stage .now img"
 PROMPT = "two+red+dogs+left+of+a+blue+car"
 
 
@@ -25,7 +26,7 @@ def fill_number(page: Page, knob: str, value: str) -> None:
 
 def prepared(visit: Visit, steps: int, prompt: str = PROMPT, width: int = 1440, strict: bool = True) -> Page:
     """A page that a link has set up for a run of exactly that many steps: no score passes a threshold of 1."""
-    page = visit(width=width, query=f"?prompt={prompt}&steps={steps}&threshold=1&seed=1", strict=strict)
+    page = visit(width=width, query=f"?prompt={prompt}&steps={steps}&threshold=1&seed=1&pace=fast", strict=strict)
     expect(page.get_by_label("Prompt")).to_have_value(prompt.replace("+", " "))
     expect(page.locator("#estimate")).to_contain_text(re.compile(rf"step 0 and {steps} steps? of search"))
     return page

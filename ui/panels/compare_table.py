@@ -6,7 +6,7 @@ from html import escape
 import gradio as gr
 
 from ui.panels.scripted import script, url
-from ui.panels.words import best_value
+from ui.panels.words import best_value, counted
 from ui.tabs.comparison import METHODS, Row
 
 COLUMNS = ("", "Method", "Step 0", "Best", "Last", "Images", "Text tokens", "Critic calls", "Seconds", "")
@@ -78,9 +78,8 @@ def progress(phase: str, rows: Sequence[Row], wanted: int, waiting: str) -> str:
     if phase == "waiting":
         return waiting
     if phase == "running":
-        row = rows[-1] if rows else None
-        at = f": {row.method}, step {row.run.newest}" if row and row.run.steps else ""
-        return f"Comparing, {done} of {wanted} methods done{at}."
+        spent = max((len(row.run.steps) for row in rows), default=0)
+        return f"Comparing, {done} of {wanted} methods done, {counted(spent, 'image')} each."
     if phase == "idle":
         return "Ready. The prompt and all settings are those of the Inspector."
     cut = "".join(f", {row.method} unfinished" for row in rows if not row.done)

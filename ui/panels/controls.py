@@ -1,5 +1,6 @@
 """The controls of a search: built from `milr_core.settings.KNOBS` and what the model recommends, some of them live."""
 
+import asyncio
 import math
 import random
 from html import escape
@@ -15,15 +16,27 @@ from ui.engines.base import paid, singles
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
 from ui.page import Page
 from ui.panels.status import SLIDERS, estimate, notice
-from ui.session import NO_OBSERVER, PAUSED, RUNNING, WAITING, Session
+from ui.session import NO_OBSERVER, PACES, PAUSED, RUNNING, WAITING, Session
 from ui.shared_state import SharedState
 
-CAPTIONS = {
-    "text_ratio": "Share of the words moved.",
-    "image_ratio": "Share of the image cells moved.",
-    "lr": "How far a step moves them.",
+LABELS = {
+    "text_ratio": "λt: share of words moved",
+    "image_ratio": "λv: share of cells moved",
+    "lr": "Learning rate",
 }
-"""Of the sliders in sight, in fewer words than a knob's help."""
+"""Of the sliders in sight, which have no room for a knob's help."""
+
+GROUPS = {
+    "What a step moves": (
+        "strategy", "text_update", "text_positions", "positions", "baseline", "log_probability",
+    ),
+    "How an image is drawn": ("guidance", "temperature"),
+    "When the search ends": ("steps", "threshold"),
+}  # fmt: skip
+"""The other settings."""
+
+REST_SECONDS = 0.3
+"""For which a slider is not moved before its value counts: one drag is one change."""
 
 LIVE = tuple(name for name, knob in KNOBS.items() if knob.live)
 """Settings that act on a running search."""
@@ -39,8 +52,9 @@ OWN = "the model's own"
 
 def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
     """A dropdown, a number field or a slider, whatever the knob's type and range ask for."""
-    info = CAPTIONS.get(name, knob.help) + ("" if knob.live else " Fixed once a run has begun.")
-    common = {"label": knob.label, "info": info, "value": value, "elem_id": f"knob-{name}"}
+    info = knob.help + ("" if knob.live else " Fixed once a run has begun.")
+    common: dict[str, Any] = {"label": knob.label, "info": info, "value": value, "elem_id": f"knob-{name}"}
+    common |= {"render": False} | ({"label": LABELS[name], "info": None} if name in LABELS else {})
     if knob.choices:
         return gr.Dropdown(list(knob.choices), **common)
     high = max(COMFORTABLE.get(name, knob.high), value)
@@ -51,37 +65,44 @@ def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
 
 
 class Controls:
-    """Live sliders in sight, with the fork that takes them over; critic and the rest in accordions.
+    """The controls, made at once and rendered where the tab says: `seed` and `pace` beside Run, `live`, `more`.
 
     knobs: by name, in the order of KNOBS. key, url, judge: what a critic behind an API asks for, in the group `paid`.
     """
 
-    def __init__(self, shared: SharedState, page: Page, critic: str):
-        self.shared, self.page = shared, page
-        self.estimate = gr.HTML("", elem_id="estimate", padding=False)
-        values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict()
-        made = {}
+    def __init__(self, shared: SharedState, page: Page, critic: str, seed: int = 0):
+        self.shared, self.page, self._first_critic = shared, page, critic
+        values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict() | {"seed": seed}
+        self.knobs = {name: knob_control(name, knob, values[name]) for name, knob in KNOBS.items() if name != "seed"}
+        self.seed = gr.Number(seed, label="Seed", precision=0, min_width=90, elem_id="knob-seed", render=False)
+        self.knobs["seed"] = self.seed
+        most, steps = shared.limits.steps_at_most, self.knobs["steps"]
+        steps.maximum, steps.value = min(steps.maximum, most), min(steps.value, most)
+        self.pace = gr.Dropdown(
+            list(PACES), value=shared.first_pace, label="Watch", min_width=150, elem_id="pace", render=False
+        )
+
+    def live(self) -> None:
+        """The sliders that act on a running search."""
         with gr.Column(elem_classes="card", elem_id="live"):
-            gr.HTML("<h2>Live settings</h2><p class='hint'>Moved during a run, they act from its next step.</p>")
             for name in SLIDERS:
-                made[name] = knob_control(name, KNOBS[name], values[name])
-                page.in_force[name].render()
-            page.fork.render()
-        self._critics(critic)
+                self.knobs[name].render()
+                self.page.in_force[name].render()
+
+    def more(self) -> None:
+        """All else, in accordions."""
+        self.estimate = gr.HTML("", elem_id="estimate", padding=False)
+        self._critics(self._first_critic)
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             self.preset = gr.Radio(
                 [OWN, *PRESETS], value=OWN, label="Preset", elem_id="preset",
                 info="Sets the settings for the next run. paper: all as published. coordinate: one text token at a "
                 "time.",
             )  # fmt: skip
-            for name, knob in KNOBS.items():
-                if name not in SLIDERS and name != "seed":
-                    made[name] = knob_control(name, knob, values[name])
-            made["seed"] = knob_control("seed", KNOBS["seed"], values["seed"])
-            self.dice = gr.Button("🎲 Random seed", size="sm", elem_id="dice")
-        self.knobs = {name: made[name] for name in KNOBS}
-        most, steps = shared.limits.steps_at_most, self.knobs["steps"]
-        steps.maximum, steps.value = min(steps.maximum, most), min(steps.value, most)
+            for title, names in GROUPS.items():
+                gr.HTML(f"<h2>{title}</h2>", padding=False)
+                for name in names:
+                    self.knobs[name].render()
 
     def _critics(self, critic: str) -> None:
         offered = self.shared.limits.critics or CRITICS
@@ -124,10 +145,11 @@ class Controls:
         """ended: what happens when a search has, whose steps tell how long the next ones take."""
         live = [self.knobs[name] for name in LIVE]
         beside = [*self.page.in_force.values(), self.page.notice]
-        gr.on([k.change for k in live], self.move_slider, [session, *live], beside, **LATEST, **TYPED)
+        every = {"trigger_mode": "multiple"}
+        gr.on([k.change for k in live], self.slide, [session, *live], beside, **every, **TYPED)
+        self.pace.input(self.choose_pace, [session, self.pace], None, **AT_ONCE)
         presets = [self.preset, self.page.notice, *self.knobs.values()]
         self.preset.input(self.choose_preset, [session, self.preset], presets, **AT_ONCE)
-        self.dice.click(random_seed, None, self.knobs["seed"], **AT_ONCE)
         ended.then(**self.expecting)
         gr.on([c.change for c in self.weighed], **self.expecting, **LATEST)
 
@@ -145,6 +167,18 @@ class Controls:
             self.paid: gr.update(visible=asked_for_money > 0),
             self.about: described(*judges),
         }
+
+    async def slide(self, session: Session, *values: Any) -> Answer:
+        """A slider moved: its value counts once it rests."""
+        session.moves += 1
+        mine = session.moves
+        await asyncio.sleep(REST_SECONDS)
+        return self.move_slider(session, *values) if session.moves == mine else gr.skip()
+
+    @staticmethod
+    def choose_pace(session: Session, pace: str) -> None:
+        """How fast the steps of this visit's searches come, those of one under way too."""
+        session.pace = pace
 
     def move_slider(self, session: Session, *values: Any) -> Answer:
         """Live settings, in the order of LIVE; in force from the next step of the search that is under way.

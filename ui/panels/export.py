@@ -1,14 +1,17 @@
 """Files of a run: the bundle, the trajectory as an animation, its settings as text; and a link to start it again."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Trajectory
 from milr_core.critics import parse
+from milr_core.export import to_html
 from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
@@ -16,8 +19,11 @@ from ui.limits import LARGEST_FILE
 from ui.page import Page
 from ui.panels.controls import Controls, restored
 from ui.panels.status import notice
-from ui.session import NO_OBSERVER, Outline, Run, Session
+from ui.session import NO_OBSERVER, PACES, Outline, Run, Session
 from ui.shared_state import SharedState
+
+PACE_OF = dict(zip(("fast", "second", "wait"), PACES, strict=True))
+"""As a link names them."""
 
 SIDE, BAR = 384, 30
 """Pixels of a frame of the animation, and of the line of words under it."""
@@ -60,10 +66,12 @@ def zipped(made: Trajectory, folder: Path) -> list[Path]:
     return files
 
 
-def written(run: Run, made: Recipe, folder: Path) -> tuple[list[Path], str]:
-    """The files of a run in a new folder, and what there is to say about the bundle."""
+def written(run: Run, made: Recipe, folder: Path, link: str = "") -> tuple[list[Path], str]:
+    """The files of a run in a new folder, and what there is to say about the bundle. link: said in the page to send."""
     (folder / "settings.json").write_text(as_json(made), encoding="utf-8")
-    files, said = [folder / "settings.json", animation(run.steps, folder / "trajectory.webp")], ""
+    (folder / "run.html").write_text(to_html(run.bundle, link=link), encoding="utf-8")
+    files = [folder / "run.html", folder / "settings.json", animation(run.steps, folder / "trajectory.webp")]
+    said = ""
     zips = zipped(run.bundle, folder)
     if len(zips) > 1:
         said = (
@@ -89,12 +97,13 @@ class Export:
         with gr.Accordion("Export this run", open=False, elem_id="export"):
             self.prepare = gr.Button("Prepare files, settings and link", size="sm", elem_id="prepare")
             self.files = gr.File(
-                label="Bundle (zip), settings (JSON), animation (WebP) of the run shown", file_count="multiple",
+                label="One page to send (HTML), bundle (zip), settings (JSON), animation (WebP)", file_count="multiple",
                 interactive=False, elem_id="files",
             )  # fmt: skip
             self.link = gr.Textbox(
-                label="Link that restores prompt and settings", buttons=["copy"], interactive=False, elem_id="link"
-            )
+                label="Link: opens this run while the server has it, then its prompt and settings", buttons=["copy"],
+                interactive=False, elem_id="link",
+            )  # fmt: skip
             with gr.Tabs():
                 self.json, self.command, self.python = (
                     self._code(name, language)
@@ -112,7 +121,8 @@ class Export:
         shown = [self.files, self.json, self.command, self.python, self.link, self.page.notice]
         waiting = {"show_progress": "full", "show_progress_on": self.files}
         self.prepare.click(self.press_prepare, session, shown, **AT_ONCE | waiting)
-        linked = [self.prompt, controls.critic, controls.observer, *controls.knobs.values(), self.page.notice]
+        chosen = [controls.critic, controls.observer, controls.pace]
+        linked = [self.prompt, *chosen, *controls.knobs.values(), self.page.notice]
         opened(self.restore, session, linked, **AT_ONCE).then(**controls.expecting)
 
     def press_prepare(self, request: gr.Request, session: Session) -> Answer:
@@ -122,38 +132,48 @@ class Export:
             return {notices: notice("There is nothing to export yet: make or open a run first.")}
         made, folder = recipe(run), self.shared.folder(session)
         folder.mkdir(parents=True)
-        files, said = written(run, made, folder)
         page = request.headers.get("referer", "").partition("?")[0]
         observer = next(iter(made.observers), "")
-        made_of = f"{run.title.capitalize()} up to step {run.newest}: bundle (zip), settings (JSON), animation (WebP)"
+        link = f"{page}?{query(run.prompt, run.critic, observer, run.planned.as_dict())}&run={self._shared(run)}"
+        files, said = written(run, made, folder, link)
+        made_of = f"{run.title.capitalize()} up to step {run.newest}: page (HTML), bundle (zip), settings, animation"
         return {
             self.files: gr.update(value=[str(file) for file in files], label=made_of),
             self.json: as_json(made),
             self.command: as_command(made),
             self.python: as_python(made),
-            self.link: f"{page}?{query(run.prompt, run.critic, observer, run.planned.as_dict())}",
+            self.link: link,
             notices: notice(said),
         }
 
+    def _shared(self, run: Run) -> str:
+        """The name of a copy that a link opens: whoever has it learns nothing of the visit's other runs."""
+        room = self.shared.storage.room()
+        shutil.copytree(run.bundle.folder, room / "bundle")
+        return room.name
+
     def restore(self, request: gr.Request, session: Session) -> Answer:
-        """Prompt, critic, observer and the knobs from the page's own address, or as they were when the visit began its
-        latest run with this address."""
+        """Prompt, critics, pace and knobs from the page's own address, or as they were when the visit began its latest
+        run with this address."""
         link = str(request.request.url.query) if request.request else ""
         if session.asked and link == session.link:
             return self._filled(session.asked)
         session.link = link
         try:
-            found = from_query(link)
+            found: dict[str, Any] = from_query(link)
             self.shared.check_steps(found.get("steps", 0))
             for name in (found.get("critic"), found.get("observer")):
                 if name and name != NO_OBSERVER:
                     parse(name)
         except InputError as error:
             return {self.page.notice: notice(f"{error} The link was not used.")}
+        if pace := PACE_OF.get(dict(parse_qsl(link)).get("pace", "")):
+            session.pace = found["pace"] = pace
         return self._filled(found)
 
     def _filled(self, found: dict[str, Any]) -> Answer:
         controls = self.controls
-        fields = {"prompt": self.prompt, "critic": controls.critic, "observer": controls.observer, **controls.knobs}
+        fields = {"prompt": self.prompt, "critic": controls.critic, "observer": controls.observer}
+        fields |= {"pace": controls.pace, **controls.knobs}
         given = {name: value for name, value in found.items() if name in fields and value not in (None, "")}
         return {fields[name]: restored(name, value) for name, value in given.items()} or gr.skip()

@@ -5,8 +5,8 @@ let run = -1;
 
 const make = (index) => {
   const item = document.createElement("li");
-  item.innerHTML = '<button type="button"><img alt="" loading="lazy"><span class="caption"><b></b><span class="points"></span></span><span class="signs"></span></button>';
-  item.querySelector("b").textContent = `step ${index}`;
+  item.innerHTML = '<button type="button"><img alt="" loading="lazy"><span class="caption"><b></b><span class="signs"></span><span class="points"></span></span></button>';
+  item.querySelector("b").textContent = index;
   item.firstChild.addEventListener("click", () => document.dispatchEvent(new CustomEvent("milr-goto", { detail: { to: index } })));
   return item;
 };
@@ -27,8 +27,13 @@ const fill = (item, tile, index) => {
   }));
   item.firstChild.setAttribute("aria-label", [`Step ${index}, score ${tile.score}`, ...signs.map((s) => s[1])].join(", "));
 };
+const follow = (node) => {
+  const left = node.offsetLeft - list.offsetLeft - (list.clientWidth - node.offsetWidth) / 2;
+  if (list.scrollWidth > list.clientWidth) list.scrollTo({ left });
+};
 const mark = () => {
   const at = window.milrStep ? window.milrStep.index : 0;
+  if (list.children[at]) follow(list.children[at]);
   [...list.children].forEach((item, index) => {
     item.firstChild.tabIndex = index === at ? 0 : -1;
     if (index === at) item.firstChild.setAttribute("aria-current", "step");
@@ -45,7 +50,7 @@ list.addEventListener("keydown", (event) => {
 const draw = () => {
   const value = props.value || { run: 0, tiles: [] };
   if (value.run !== run) list.replaceChildren();
-  run = value.run;
+  list.dataset.run = run = value.run; // 0 is the recorded run that a page opens with
   while (list.children.length > value.tiles.length) list.lastChild.remove();
   value.tiles.forEach((tile, index) => {
     if (!list.children[index]) list.append(make(index));

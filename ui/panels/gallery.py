@@ -1,4 +1,4 @@
-"""The gallery: one tile for each step of a run."""
+"""The film strip: one tile for each step of a run, in one row under the picture."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import gradio as gr
 
 from ui.panels.flags import SYMBOL, WARNING
-from ui.panels.scripted import LABELLED, scripted
+from ui.panels.scripted import scripted
 from ui.session import Outline
 
 TEMPLATE = '<ol aria-label="Steps"></ol><p class="empty">One tile for each step appears here.</p>'
 
 
 def build_gallery() -> gr.HTML:
-    return scripted(__file__, TEMPLATE, {"run": 0, "tiles": []}, label="Trajectory", elem_id="strip", **LABELLED)
+    return scripted(__file__, TEMPLATE, {"run": 0, "tiles": []}, elem_id="strip", padding=False)
 
 
 def tiles(steps: Sequence[Outline], address: Callable[[str], str]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from ui.panels.controls import Controls, restored
 from ui.panels.status import notice
 from ui.session import Session
 from ui.shared_state import SharedState
-from ui.tabs.about import about
+from ui.tabs.about import NAME, about, licence, links
 
 SECONDS = 2.0
 """How often a page looks whether the model has changed."""
@@ -24,9 +24,10 @@ SECONDS = 2.0
 def header(facts: ModelFacts, models: Models | None) -> str:
     """models: where others may be loaded; a loading under way, or why the last one failed, stands below."""
     return (
-        '<header><h1>MILR Studio</h1><p class="lead">It draws, is scored, and gets better by thinking again.</p>'
+        f'<header><h1>MILR Studio</h1><p class="lead"><b>MILR</b>: {NAME}. A model draws, is scored, and gets better '
+        f"by thinking again. <span>{links()}</span></p>"
         f'<p class="model">Model <b>{escape(facts.name)}</b>: ready, on {escape(facts.device)}, {escape(facts.dtype)}, '
-        f"{facts.weights_bytes / (1 << 20):.0f} MiB of weights</p></header>{_progress(models)}"
+        f"{facts.weights_bytes / (1 << 20):.0f} MiB. {escape(licence(facts.name))}</p></header>{_progress(models)}"
     )
 
 
@@ -106,7 +107,7 @@ class ModelPicker:
         """What the chosen model needs, before it is loaded; why the one before failed is no news any more."""
         session.model_problem = ""
         try:
-            words = "" if name == self.models.loaded else f"<p>{self.models.needs(name).words}</p>"
+            words = "" if name == self.models.loaded else f"<p>{self.models.needs(name).words} {licence(name)}</p>"
         except InputError as error:
             words = notice(str(error))
         return {self.needs: words, self.refused: ""}

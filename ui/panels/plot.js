@@ -17,19 +17,19 @@ const shapes = () => {
   const line = { color: "var(--color-accent)", width: 1, dash: "dash" };
   return themed(steps ? [...layout.shapes, { ...mark, line }] : layout.shapes);
 };
-// On a narrow screen the legend takes lines of its own: the plot is higher, many other runs are named at the pointer only,
-// and so is what was changed.
+// On a narrow screen the legend takes lines of its own: the plot is higher, many other runs are named at the pointer only.
 const NARROW = 520, FEW = 2, LEGEND = 76;
 const narrow = () => node.clientWidth < NARROW;
 const lines = (data) => {
   const crowded = narrow() && data.filter((line) => line.meta).length > FEW;
   return crowded ? data.map((line) => (line.meta ? { ...line, showlegend: false } : line)) : data;
 };
-const room = (layout) => (narrow() ? { ...layout, height: layout.height + LEGEND, annotations: [] } : layout);
+const room = (layout) => (narrow() ? { ...layout, height: layout.height + LEGEND } : layout);
 const draw = () => {
   const figure = props.value;
   if (!figure || !window.Plotly) return;
   node.setAttribute("aria-label", figure.summary);
+  element.querySelector(".changes").textContent = figure.changes;
   drawn = figure.steps;
   const options = { responsive: true, displaylogo: false, displayModeBar: false };
   Plotly.react(node, themed(lines(figure.data)), { ...themed(room(figure.layout)), shapes: shapes() }, options);

@@ -21,6 +21,7 @@ from ui.session import Outline
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 TEMPLATE = """<div class="plot" role="img" aria-label="Score by step: no step yet."></div>
+<p class="changes"></p>
 <p class="tools"><button type="button" class="home">Whole run</button>
 <button type="button" data-format="svg" aria-label="Save the plot as SVG">SVG ↓</button>
 <button type="button" data-format="png" aria-label="Save the plot as PNG">PNG ↓</button></p>"""
@@ -33,9 +34,11 @@ ACCENT, QUIET, TEXT, GRID, CARD = (
     "var(--block-background-fill)",
 )
 DASHES = ("dash", "longdash", "dashdot", "longdashdot", "5px,2px", "2px,4px,8px,4px")
-WORDY, LINES, LETTERS = 4, 3, 27
-"""Steps at which settings were changed, settings at one of them, letters for one of those: as much as is written into
-the plot. More is read at the pointer."""
+TOLD = 3
+"""Changes of settings that are said below the plot; all are at the pointer."""
+
+HUES = ("#0891b2", "#c2410c", "#7c3aed", "#4d7c0f", "#be185d", "#a16207")
+"""Of other runs, in light and dark."""
 
 
 def build_plot() -> gr.HTML:
@@ -55,7 +58,7 @@ def reward_figure(
     others: Sequence[tuple[int, Sequence[Outline]]] = (),
     name: str = "score",
 ) -> dict[str, Any]:
-    """{"data", "layout", "summary"}: two for Plotly.react, and the same in words.
+    """{"data", "layout", "summary", "changes"}: two for Plotly.react, the same in words, and where settings changed.
 
     planned: of the steps to come. others: (number, steps) of runs drawn behind this one; `meta` of a line
     says whose it is.
@@ -66,8 +69,15 @@ def reward_figure(
     thresholds = [step.settings.threshold for step in steps] + [planned.threshold] * 2 if planned else []
     scores = [step.reward for step in steps]
     data = [
-        _line(f"run {n}", [s.index for s in theirs], [s.reward for s in theirs], QUIET, width=1.5, dash=DASHES[n % 6])
-        | {"mode": "lines+markers", "marker": {"size": 4}, "opacity": 0.75, "meta": n}
+        _line(
+            f"run {n}",
+            [s.index for s in theirs],
+            [s.reward for s in theirs],
+            HUES[n % 6],
+            width=1.5,
+            dash=DASHES[n % 6],
+        )
+        | {"mode": "lines+markers", "marker": {"size": 4}, "meta": n}
         for n, theirs in others
     ]
     data += [
@@ -103,7 +113,11 @@ def reward_figure(
         }  # fmt: skip
     )
     data.append(_line(name, x, scores, ACCENT, width=2.5) | {"mode": "lines+markers", "marker": {"size": 8}})
-    return {"data": data, "layout": _layout(last, moved), "summary": summary(steps), "steps": len(steps)}
+    told = [f"from step {at}: {', '.join(said)}" for at, said in moved]
+    return {
+        "data": data, "layout": _layout(last, moved), "summary": summary(steps), "steps": len(steps),
+        "changes": f"Changed {'; '.join(told[-TOLD:])}." if told else "",
+    }  # fmt: skip
 
 
 def _layout(last: int, moved: Sequence[tuple[int, list[str]]]) -> dict[str, Any]:
@@ -127,22 +141,7 @@ def _layout(last: int, moved: Sequence[tuple[int, list[str]]]) -> dict[str, Any]
             }
             for at, _ in moved
         ],
-        "annotations": [
-            {
-                "x": at, "y": 0.02, "xref": "x", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "text": said,
-                "showarrow": False, "font": {"size": 11, "color": TEXT}, "textangle": -90,
-            }
-            for at, all_said in (moved if len(moved) <= WORDY else [])
-            for said in [_short(all_said)]
-        ],
     }  # fmt: skip
-
-
-def _short(said: Sequence[str]) -> str:
-    """A line for each setting, as long as the plot is high."""
-    if len(said) > LINES:
-        return f"{len(said)} settings changed"
-    return "<br>".join(line if len(line) <= LETTERS else line.partition(":")[0] for line in said)
 
 
 def tick(count: int) -> int:

@@ -7,6 +7,7 @@ import gradio as gr
 
 from milr_core import Step
 from milr_core.diagnostics import text_diff
+from ui.panels.links import linked
 from ui.panels.scripted import LABELLED
 from ui.panels.words import counted
 
@@ -33,7 +34,7 @@ def aligned(text: str, tokens: Sequence[str]) -> list[tuple[str, str, bool]]:
 
 
 def _said(step: Step, i: int) -> str:
-    """For the pointer and the screen reader: how likely the token was."""
+    """For the pointer: how likely the token was."""
     if step.probabilities is None:
         return ""
     p, own = step.probabilities.text[i], step.probabilities.text_own[i]
@@ -42,18 +43,22 @@ def _said(step: Step, i: int) -> str:
     return f"p {p:.2f}"
 
 
-def _span(gap: str, token: str, kinds: list[str], said: str) -> str:
+def _span(gap: str, token: str, kinds: list[str], said: str, box: int | None = None) -> str:
     note = f' data-said="{escape(said)}" tabindex="-1"' if said else ""
+    if box is not None:
+        note = note.replace(' tabindex="-1"', "") + f' data-box="{box}" tabindex="0"'
     return f'{escape(gap)}<span class="{" ".join(kinds)}"{note}>{escape(token)}</span>'
 
 
 def reasoning(step: Step | None, other: Step | None = None) -> str:
-    """The text of a step, the optimised prefix marked; against another step, what was inserted and removed."""
+    """The text of a step, the optimised prefix marked; against another step, what was inserted and removed. Words that
+    became something which the critic saw carry its box."""
     if step is None:
         return '<p class="empty">What the model writes before it draws appears here.</p>'
     ours = aligned(step.text, step.token_strings)
     theirs = aligned(other.text, other.token_strings) if other else []
     edits = text_diff(step.text_tokens, other.text_tokens) if other else [("kept", i) for i in range(len(ours))]
+    links = linked(step.token_strings, step.score.boxes)
     spans: tuple[list[str], list[str]] = ([], [])
     at = 0
     for edit, i in edits:
@@ -66,24 +71,17 @@ def reasoning(step: Step | None, other: Step | None = None) -> str:
         if edit == "removed":
             spans[not inside].append(f"<del>{_span(gap or ' ', token, kinds, '')}</del>")
         else:
-            spans[not inside].append(_span(gap, token, kinds, _said(step, i)))
+            spans[not inside].append(_span(gap, token, kinds, _said(step, i), links.get(i)))
     marked = f'<mark class="prefix">{"".join(spans[0])}</mark>' if spans[0] else ""
     return f'<p class="reasoning">{marked}{"".join(spans[1])}</p>{_legend(step, other, edits)}'
 
 
 def _legend(step: Step, other: Step | None, edits: Sequence[tuple[str, int]]) -> str:
-    total = counted(len(step.text_tokens), "token")
-    said = (
-        f"Underlined: the {len(step.text_positions)} of {total} decoded from optimised latents."
-        if step.text_positions
-        else f"{total}, none optimised."
-    )
+    total, moved = len(step.text_tokens), len(step.text_positions)
+    which = "first " if step.text_prefix else ""
+    said = f"Underlined: the {which}{moved} of {counted(total, 'word')}, which the search moved." if moved else ""
     if other is not None:
         inserted, removed = (sum(kind == wanted for kind, _ in edits) for wanted in ("inserted", "removed"))
-        changes = f"{inserted} inserted, {removed} removed" if inserted or removed else "the same text"
+        changes = f"{counted(inserted, 'word')} new, {removed} gone" if inserted or removed else "the same text"
         said += f" Against step {other.index}: {changes}."
-    if step.probabilities and step.probabilities.text_own:
-        least = min(range(len(step.text_tokens)), key=step.probabilities.text_own.__getitem__)
-        token, own = step.token_strings[least].strip(), step.probabilities.text_own[least]
-        said += f" Least expected by the model: “{token}”, p {own:.2f}."
-    return f'<p class="legend">{escape(said)}</p>'
+    return f'<p class="legend">{escape(said.strip() or counted(total, "word") + ", as the model wrote them.")}</p>'

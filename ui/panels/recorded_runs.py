@@ -1,20 +1,34 @@
-"""Recorded runs: a visitor's file, or one of the shipped examples, looked at without any model."""
+"""Recorded runs: a visitor's file, a link's, or one of the shipped examples, looked at without any model.
+
+What is looked at says itself what it was made with; the visitor's own prompt and settings stay until asked for.
+"""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from milr_core import InputError, Trajectory
+from milr_core.settings import KNOBS, check
 from ui.events import AT_ONCE, ONE_AT_A_TIME, Answer
 from ui.limits import LARGEST_RUN
 from ui.page import Page
+from ui.panels.controls import Controls, restored
+from ui.panels.scripted import runs_folder
 from ui.session import REPLAYED, Run, Session
 from ui.shared_state import SharedState
 
 SHIPPED = Path(__file__).resolve().parents[2] / "examples"
+OPENING = Path(__file__).resolve().parents[1] / "opening.zip"
+"""The run that the page opens with, as `python -m examples.chips` records it."""
+
+KEPT = re.compile(r"[0-9a-f]{32}")
+"""The name of a run that a link is for."""
 
 
 def shipped() -> list[dict[str, str]]:
@@ -23,73 +37,142 @@ def shipped() -> list[dict[str, str]]:
     return json.loads(index.read_text(encoding="utf-8")) if index.exists() else []
 
 
-def recorded(file: str | Path, folder: Path) -> Run:
-    """A run out of a bundle.
+def run_of(bundle: Trajectory, folder: Path, origin: str = "recorded") -> Run:
+    """A run out of a bundle in that folder.
 
     Raises:
-        InputError: anything that is not a run bundle, or too much of one.
+        InputError: it has no steps.
     """
-    bundle = Trajectory.from_zip(file, folder / "bundle", LARGEST_RUN)
     if not len(bundle):
         raise InputError("The run bundle has 0 steps: there is nothing to see in it.")
     settings = bundle.step(len(bundle) - 1).settings
     made_by = {name: value[:200] for name, value in bundle.model.model_dump().items()}
     run = Run(
-        bundle.prompt, settings, folder, made_by, bundle.critic[:200], origin="recorded",
-        phase=REPLAYED, bundle=bundle,
-    )  # fmt: skip
+        bundle.prompt, settings, folder, made_by, bundle.critic[:200], origin=origin, phase=REPLAYED, bundle=bundle
+    )
     for step in bundle.steps():
         run.see(step, bundle.image_path(step.index))
     return run
 
 
-class RecordedRuns:
-    """A button for each shipped run, and one for a visitor's file."""
+def recorded(file: str | Path, folder: Path) -> Run:
+    """A run out of a zip.
 
-    def __init__(self, shared: SharedState, page: Page):
-        self.shared, self.page = shared, page
+    Raises:
+        InputError: anything that is not a run bundle, or too much of one.
+    """
+    return run_of(Trajectory.from_zip(file, folder / "bundle", LARGEST_RUN), folder)
+
+
+def linked(name: str, folder: Path) -> Run | None:
+    """A copy of a run that this server still has, in a folder of whoever opens the link; None where it has gone."""
+    kept = runs_folder() / name / "bundle"
+    if not KEPT.fullmatch(name) or not kept.is_dir():
+        return None
+    shutil.copytree(kept, folder / "bundle")
+    return run_of(Trajectory.open(folder / "bundle"), folder, "by a link")
+
+
+def stamped(file: str | Path) -> dict[str, Any]:
+    """Prompt and settings that one of our pictures was made with, by the names of the controls.
+
+    Raises:
+        InputError: it is no PNG, or none of ours.
+    """
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            image.load()
+            said = json.loads(image.info["milr"])
+        prompt, given = str(said["prompt"]), {name: said[name] for name in KNOBS if name in said}
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+        raise InputError("This picture does not say what it was made with: only this page's own do.") from error
+    return {"prompt": prompt, **{name: check(name, value) for name, value in given.items()}}
+
+
+class RecordedRuns:
+    """A button for each shipped run, one for a visitor's file, and one that takes over what the run shown was made
+    with."""
+
+    def __init__(self, shared: SharedState, page: Page, controls: Controls):
+        self.shared, self.page, self.controls = shared, page, controls
         with gr.Row(elem_id="recorded", elem_classes="chips"):
             gr.HTML("Recorded", elem_classes="before-chips", padding=False)
             self.examples = [
-                (gr.Button(about["title"].partition(":")[0], size="sm", elem_classes="chip"), about["file"])
+                (gr.Button(about["title"].partition(":")[0], size="sm", elem_classes="chip"), about)
                 for about in shipped()
             ]
             self.open = gr.UploadButton(
-                "Open a file…", file_types=[".zip"], size="sm", elem_classes="chip", elem_id="open"
+                "Open a run or a picture…", file_types=[".zip", ".png"], size="sm", elem_classes="chip", elem_id="open"
             )
+            self.take = gr.Button("Use this run's settings", size="sm", elem_classes="chip", elem_id="take")
 
-    def wire(self, session: gr.State) -> None:
+    def wire(self, session: gr.State, prompt: gr.Textbox, opened: Callable[..., gr.events.Dependency]) -> None:
+        """opened: takes what is to happen when a page is opened."""
+        self.prompt = prompt
+        opened(self.arrive, session, self.page.everything, **AT_ONCE)
+        filled = [prompt, *self.controls.knobs.values()]
         everything = self.page.everything
-        self.open.upload(self.open_file, [session, self.open], everything, **ONE_AT_A_TIME)
-        for button, file in self.examples:
-            button.click(self.open_example(file), session, everything, **AT_ONCE)
+        self.open.upload(self.open_file, [session, self.open], [*everything, *filled], **ONE_AT_A_TIME)
+        self.take.click(self.take_over, session, filled, **AT_ONCE)
+        for button, about in self.examples:
+            button.click(self.open_example(about), session, everything, **AT_ONCE)
 
     def open_file(self, session: Session, file: str | None) -> Answer:
-        """Look at a run in a zip."""
-        session.notice = ""
+        """Look at a run in a zip, or take what a picture was made with."""
+        session.notice, filled = "", {}
         if file:
             folder = self.shared.folder(session)
             try:
                 self.shared.storage.check()
-                session.begin(recorded(file, folder))
-                session.rest()
-                self.shared.register(session)
+                if Path(file).suffix.lower() == ".png":
+                    filled = self._filled(stamped(file))
+                    session.notice = "Prompt and settings of that picture stand in the controls: Run draws it again."
+                else:
+                    self.look_at(session, recorded(file, folder))
             except InputError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 said = str(error).replace(f"{folder}/bundle/", "").replace(f"{folder}/bundle", "The file")
                 session.notice = said.replace(str(file), "The file")
             finally:
                 self.shared.storage.delete(file)
+        return self.page.whole(session) | filled
+
+    def arrive(self, request: gr.Request, session: Session) -> Answer:
+        """The run that the page's address names, where the server still has it."""
+        name = request.query_params.get("run", "") if request.request else ""
+        if not name or session.runs:
+            return gr.skip()
+        run = linked(name, self.shared.folder(session))
+        if run is None:
+            session.notice = "This server has that run no longer; its prompt and settings stand in the controls."
+        else:
+            self.look_at(session, run)
         return self.page.whole(session)
 
-    def open_example(self, name: str) -> Callable[..., Answer]:
-        """A handler that opens one shipped run, at the last step of which there is something to say."""
+    def look_at(self, session: Session, run: Run) -> None:
+        """A recorded run beside the visitor's own, at its best step."""
+        session.begin(run)
+        session.rest()
+        self.shared.register(session)
+
+    def open_example(self, about: dict[str, str]) -> Callable[..., Answer]:
+        """A handler that opens one shipped run, at the last step of which there is something to say, and says it."""
 
         def open_shipped(session: Session) -> Answer:
-            answer = self.open_file(session, str(SHIPPED / name))
+            answer = self.open_file(session, str(SHIPPED / about["file"]))
             if session.notice:
                 return answer
+            session.shown.origin = about["title"]
             session.look_at(max((step.index for step in session.shown.steps if step.flags), default=session.shown.best))
             return self.page.whole(session)
 
         return open_shipped
+
+    def take_over(self, session: Session) -> Answer:
+        """Prompt and settings of the run shown, into the controls."""
+        run = session.shown
+        return self._filled({"prompt": run.prompt, **run.planned.as_dict()}) if run else gr.skip()
+
+    def _filled(self, said: dict[str, Any]) -> Answer:
+        fields = {"prompt": self.prompt, **self.controls.knobs}
+        return {fields[name]: restored(name, value) for name, value in said.items()}

@@ -9,6 +9,7 @@ only what belongs to its own control.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -20,13 +21,30 @@ from ui.engines.base import TOLD
 from ui.engines.base import run as steps_of
 from ui.events import ASKS, AT_ONCE, LATEST, WATCHES, Answer
 from ui.page import Page
-from ui.panels.controls import Controls
+from ui.panels.chips import Chips
+from ui.panels.controls import Controls, random_seed
 from ui.panels.status import status
-from ui.session import FAILED, FINISHED, HELD, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run, Session
+from ui.session import (
+    FAILED,
+    FINISHED,
+    HELD,
+    IDLE,
+    PAUSED,
+    RUNNING,
+    SECOND,
+    STEPWISE,
+    STOPPED,
+    WAITING,
+    Run,
+    Session,
+)  # fmt: skip
 from ui.shared_state import SharedState, broke_off
 
 LOOK_SECONDS = 0.05
 """Between two looks of a page at the search that it shows."""
+
+STEP_SECONDS = 1.0
+"""At one step a second."""
 
 
 class RunButtons:
@@ -36,7 +54,7 @@ class RunButtons:
         self.shared, self.page = shared, page
         self.ticket, self.phase = gr.State(0), gr.State(IDLE)
 
-    def wire(self, session: gr.State, prompt: gr.Textbox, controls: Controls) -> gr.events.Dependency:
+    def wire(self, session: gr.State, prompt: gr.Textbox, controls: Controls, chips: Chips) -> gr.events.Dependency:
         """What happens when a search has ended or is held."""
         page, asked = self.page, [session, prompt, *controls.asked]
         shown = [self.phase, *page.of_the_run]
@@ -46,6 +64,14 @@ class RunButtons:
         watch.then(page.pressed, session, page.of_the_phase, **AT_ONCE)
         begun = [self.ticket, *page.everything]
         gr.on([page.run.click, prompt.submit], self.press_run, asked, begun, **ASKS)
+        rolled = page.dice.click(random_seed, None, controls.seed, **AT_ONCE)
+        rolled.then(self.press_run, asked, begun, **ASKS)
+        for chip, button in zip(chips.all, chips.buttons, strict=True):
+            filled = f"() => [{json.dumps(chip.prompt)}, {chip.seed}]"
+            chosen = button.click(None, None, [prompt, controls.seed], js=filled, api_visibility="private")
+            chosen.then(self.press_run, asked, begun, **ASKS)
+        other = page.instead.choose(self.press_instead, None, prompt, **AT_ONCE)
+        other.then(self.press_run, asked, begun, **ASKS)
         page.one_step.click(self.press_step, asked, begun, **ASKS)
         page.fork.click(self.press_fork, asked, begun, **ASKS)
         page.resume.click(self.press_resume, session, begun, **ASKS)
@@ -63,6 +89,11 @@ class RunButtons:
     def press_run(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """Start a new search beside the ones before."""
         return self._begin(request, session, False, controls)
+
+    @staticmethod
+    def press_instead(event: gr.EventData) -> str:
+        """A prompt that can be drawn, in place of one that cannot."""
+        return str(event.prompt)
 
     def press_step(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """One step of the paused search, or step 0 of a new one."""
@@ -168,9 +199,10 @@ class RunButtons:
                 if session.ticket != ticket:
                     return
                 self.shared.keep(run, step)
-                if session.single:
+                if session.single or session.pace == STEPWISE:
                     break
                 yield
+                self._rest(session, run)
         except Exception as error:  # shown; the steps so far stay, and none is made up
             message = broke_off(error, "The search")
         session.touched = time.monotonic()
@@ -179,6 +211,18 @@ class RunButtons:
         session.notice, run.phase, session.active = message, phase_after(session, run, bool(message)), None
         if session.shown is run:
             session.rest()
+
+    def _rest(self, session: Session, run: Run) -> None:
+        """At one step a second: the rest of it, in which sliders can be moved; nobody else is kept waiting by it."""
+        due = time.monotonic() + STEP_SECONDS - run.steps[-1].cost.seconds
+        while (
+            session.pace == SECOND
+            and time.monotonic() < due
+            and not run.control.stopped
+            and not run.complete
+            and not self.shared.line.waited_for
+        ):
+            time.sleep(LOOK_SECONDS)
 
     async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
         """What is shown of a search while it waits and computes, at a pace. It computes nothing, so a page that goes

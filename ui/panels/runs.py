@@ -9,6 +9,9 @@ from ui.panels.scripted import scripted
 from ui.panels.words import best_value
 from ui.session import PAUSED, RUNNING, WAITING, Run
 
+LETTERS = 28
+"""Of a prompt, in the list of runs."""
+
 TEMPLATE = '<div class="runs" role="group" aria-label="Runs"></div>'
 
 
@@ -31,4 +34,5 @@ def about(run: Run) -> str:
         method = BEST_OF_N
     best = f"best {best_value(run.steps):.2f}" if run.steps else run.phase
     under_way = run.phase if run.steps and run.phase in (WAITING, RUNNING, PAUSED) else ""
-    return " · ".join(part for part in (method, best, run.origin, under_way) if part)
+    prompt = run.prompt if len(run.prompt) <= LETTERS else run.prompt[: LETTERS - 1] + "…"
+    return " · ".join(part for part in (f"“{prompt}”", method, best, run.origin, under_way) if part)

@@ -5,9 +5,9 @@ from html import escape
 import gradio as gr
 
 from milr_core import Step
-from milr_core.settings import KNOBS
+from milr_core.critics.base import IGNORED
 from ui.panels.scripted import LABELLED
-from ui.panels.words import cost, number
+from ui.panels.words import cost
 
 
 def build_score() -> gr.HTML:
@@ -31,12 +31,10 @@ def score(step: Step | None, best: int = 0, critic: str = "") -> str:
     parts = "".join(_meter(name, value) for name, value in step.parts.items())
     observed = "".join(_meter(f"{name} (held out)", seen.value) for name, seen in step.observed.items())
     held = f'<ul class="parts observed">{observed}</ul>' if observed else ""
-    live = ("text_ratio", "image_ratio", "lr")
-    facts = [f"{KNOBS[name].label} {number(getattr(step.settings, name))}" for name in live]
-    facts += [f"{kind} latents moved by {norm:.2g}" for kind, norm in step.update_norm.items()]
-    facts += [cost(step.cost)]
+    extras = [box.label for box in step.score.boxes if box.state == IGNORED]
+    also = f" Also drew: {', '.join(extras)}." if extras and "also drew" not in step.reason.lower() else ""
     return (
         f'<p class="score"><strong>{step.reward:.2f}</strong> at step {step.index}{by}{badge}</p>'
-        f'<ul class="parts">{parts}</ul><p class="reason">{escape(step.reason)}</p>{held}'
-        f'<p class="legend">{escape(" · ".join(facts))}</p>'
+        f'<ul class="parts">{parts}</ul><p class="reason">{escape(step.reason + also)}</p>{held}'
+        f'<p class="legend">{escape(cost(step.cost))}</p>'
     )

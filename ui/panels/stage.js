@@ -1,17 +1,17 @@
-// The image of a step, its token grid, and the image it is compared with. Nodes stay; only what changed is set.
+// Two pictures with what the critic saw in them, and the grid of cells over the one shown. Nodes stay; only what changed
+// is set. A box and the words of the plan that it came from light up together ("data-box" in the reasoning).
 const find = (name) => element.querySelector("." + name);
-const names = ["now", "other", "grid", "nothing", "figure", "prompt", "told", "save"];
-const [image, other, grid, empty, figure, prompt, told, save] = names.map(find);
-const split = element.querySelector("input[type=range]");
+const [empty, stage, prompt, verdict, save, now, before] = ["nothing", "stage", "prompt", "verdict", "save", "now", "before"].map(find);
+const grid = now.querySelector(".grid"), seen = element.querySelector(".seen input");
 const SVG = "http://www.w3.org/2000/svg";
-const NAMES = { none: "", prefix: "optimised prefix", changed: "changed cells", probability: "probability", entropy: "entropy" };
+const SIGN = { found: "✓", missed: "✗", ignored: "+" };
 const LEGEND = {
-  prefix: "Outlined: tokens decoded from optimised latents. The rest follows from them.",
-  changed: "Hatched: tokens that differ from the step compared with.",
-  probability: "The darker a cell, the less likely its token was.",
-  entropy: "The darker a cell, the more the model hesitated there.",
+  prefix: "Outlined: cells that the search moved. The model draws the rest from them.",
+  changed: "Hatched: cells that differ from the step compared with.",
+  probability: "The darker a cell, the less likely the model thought it.",
+  entropy: "The darker a cell, the less sure the model was of it.",
 };
-let overlay = "none";
+let overlay = "none", lit = "", held = "";
 
 const cell = (side, at, kind, opacity, text) => {
   const rect = document.createElementNS(SVG, "rect");
@@ -28,30 +28,43 @@ const cell = (side, at, kind, opacity, text) => {
   return rect;
 };
 const describe = (v, at) => {
-  const parts = [`token ${at}: row ${Math.floor(at / v.side) + 1}, column ${(at % v.side) + 1}`];
+  const parts = [`cell ${at}: row ${Math.floor(at / v.side) + 1}, column ${(at % v.side) + 1}`];
   if (v.probability.length) parts.push(`p ${v.probability[at].toFixed(2)}, entropy ${v.entropy[at].toFixed(2)}`);
-  if (v.prefix.includes(at)) parts.push("optimised");
+  if (v.prefix.includes(at)) parts.push("moved by the search");
   if (v.changed.includes(at)) parts.push("changed");
   return parts.join("; ");
 };
+const within = (v, at, box) => {
+  const x = ((at % v.side) + 0.5) / v.side, y = (Math.floor(at / v.side) + 0.5) / v.side;
+  return x > box.x0 && x < box.x1 && y > box.y0 && y < box.y1;
+};
 const paint = () => {
   const v = props.value;
-  grid.querySelectorAll("rect:not(.pattern)").forEach((node) => node.remove());
-  grid.toggleAttribute("hidden", overlay === "none" || !v.side);
+  const box = lit && v.now.boxes[lit];
+  grid.replaceChildren();
   let legend = LEGEND[overlay] || "";
-  if (overlay !== "none" && v.side) {
+  if (v.side && (overlay !== "none" || box)) {
     grid.setAttribute("viewBox", `0 0 ${v.side} ${v.side}`);
     const heat = overlay === "probability" ? v.probability.map((p) => 1 - p) : overlay === "entropy" ? v.entropy : null;
     for (let at = 0; at < v.side * v.side; at++) {
       const marked = overlay === "prefix" ? v.prefix.includes(at) : overlay === "changed" && v.changed.includes(at);
-      const kind = heat && heat.length ? "heat" : marked ? overlay : "plain";
-      grid.append(cell(v.side, at, kind, kind === "heat" ? 0.85 * heat[at] : null, describe(v, at)));
+      const kind = heat && heat.length ? "heat" : marked ? overlay : overlay === "none" ? "" : "plain";
+      if (kind) grid.append(cell(v.side, at, kind, kind === "heat" ? 0.85 * heat[at] : null, describe(v, at)));
+      if (box && within(v, at, box)) grid.append(cell(v.side, at, "linked", null, describe(v, at)));
     }
     if (heat && !heat.length) legend = "This run was recorded without probabilities.";
-    if (overlay === "prefix" && !v.prefix.length) legend = "No image token was decoded from an optimised latent at this step.";
-    if (overlay === "changed") legend += v.other ? ` ${v.changed.length} of ${v.side * v.side} differ from step ${v.other.index}.` : " There is no other step to compare with.";
+    if (overlay === "prefix" && !v.prefix.length) legend = "The search moved no cell in this step.";
+    if (overlay === "changed") legend += ` ${v.changed.length} of ${v.side * v.side} differ from step ${v.before.index}.`;
   }
-  told.textContent = legend;
+  const told = document.querySelector("#overlays .told");
+  if (told) told.textContent = legend;
+};
+const light = (box) => {
+  if (!props.value.now) return;
+  lit = box;
+  document.querySelectorAll("#reasoning [data-box]").forEach((word) => word.classList.toggle("lit", lit !== "" && word.dataset.box === lit));
+  now.querySelectorAll(".box").forEach((node, at) => node.classList.toggle("lit", String(at) === lit));
+  paint();
 };
 const load = (node, source, alt) => {
   if (node.getAttribute("src") !== source) {
@@ -62,37 +75,57 @@ const load = (node, source, alt) => {
   node.dataset.wanted = source;
   node.alt = alt;
 };
+const outline = (box, at) => {
+  const node = document.createElement("div");
+  node.className = `box ${box.state}${box.y0 < 0.07 ? " top" : ""}`; // at the upper edge its name stands inside
+  node.dataset.at = at;
+  node.style.cssText = `left:${100 * box.x0}%;top:${100 * box.y0}%;width:${100 * (box.x1 - box.x0)}%;height:${100 * (box.y1 - box.y0)}%`;
+  const name = node.appendChild(document.createElement("span"));
+  name.textContent = `${SIGN[box.state]} ${box.label}`;
+  return node;
+};
+const fill = (figure, side, said) => {
+  figure.querySelector(".where").textContent = `${said}step ${side.index}`;
+  figure.querySelector(".points").textContent = side.score;
+  figure.querySelector(".badge").hidden = !side.best;
+  load(figure.querySelector("img"), side.image, side.alt);
+  figure.querySelector(".boxes").replaceChildren(...side.boxes.map(outline));
+};
 const draw = () => {
   const v = props.value;
-  const any = Boolean(v && v.image);
+  const any = Boolean(v && v.now);
   empty.hidden = any;
-  figure.hidden = !any;
+  stage.hidden = !any;
   if (!any) return;
   prompt.textContent = prompt.title = v.prompt;
-  load(image, v.image, v.alt);
-  image.dataset.step = v.index;
-  save.href = v.image;
-  save.download = v.file;
-  const reveal = element.querySelector(".reveal");
-  reveal.hidden = other.hidden = !v.other;
-  if (v.other) {
-    load(other, v.other.image, "");
-    reveal.querySelector(".name").textContent = `step ${v.other.index} over step ${v.index}`;
-    split.setAttribute("aria-label", `Uncover step ${v.other.index} over step ${v.index}, in percent of the width`);
-  }
-  paint();
+  verdict.textContent = v.verdict;
+  fill(now, v.now, "");
+  fill(before, v.before, "");
+  now.querySelector("img").dataset.step = v.now.index;
+  save.href = v.now.image;
+  save.download = v.now.file;
+  find("seen").classList.toggle("none", !v.now.boxes.length && !v.before.boxes.length);
+  light("");
 };
-const cut = () => element.style.setProperty("--split", `${100 - split.value}%`);
-split.addEventListener("input", cut);
-element.querySelectorAll("input[name=overlay]").forEach((node) =>
-  node.addEventListener("change", () => { overlay = node.value; paint(); }),
-);
+seen.addEventListener("change", () => stage.classList.toggle("bare", !seen.checked));
+document.addEventListener("change", ({ target }) => {
+  if (target.name !== "overlay" || !props.value.now) return;
+  overlay = target.value;
+  paint();
+});
+// The pointer, the focus or a tap on a word or a box; a tap holds it until the next one.
+const boxOf = ({ target }) => {
+  const node = target.closest && target.closest("#reasoning [data-box], #stage .now .box");
+  return node ? node.dataset.box || node.dataset.at : "";
+};
+document.addEventListener("pointerover", (event) => { const box = boxOf(event) || held; if (box !== lit) light(box); });
+document.addEventListener("focusin", (event) => { const box = boxOf(event) || held; if (box !== lit) light(box); });
+document.addEventListener("click", (event) => { held = boxOf(event); if (held !== lit) light(held); });
 const KEYS = { ArrowLeft: { by: -1 }, ArrowRight: { by: 1 }, Home: { to: 0 }, End: { to: "last" } };
-find("frame").addEventListener("keydown", (event) => {
+now.querySelector(".frame").addEventListener("keydown", (event) => {
   if (!KEYS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   document.dispatchEvent(new CustomEvent("milr-goto", { detail: KEYS[event.key] }));
 });
-cut();
 watch("value", draw);
 draw();

@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from milr_core import SearchSettings
+from milr_core import SearchSettings, Step
+from milr_core.latents import size
 from ui.panels.scripted import script
 from ui.panels.words import best_value, counted, number, seconds, since
 from ui.session import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
@@ -26,8 +27,10 @@ def status(
     planned: SearchSettings | None,
     ahead: int | None = 0,
     wait: float | None = None,
+    about: str = "",
 ) -> str:
-    """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known."""
+    """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known.
+    about: of a recorded run, what there is to see in it."""
     if phase == WAITING and ahead is None:
         return "Waiting for your turn."
     if phase == WAITING:
@@ -48,7 +51,7 @@ def status(
         return f"Running: {where}."
     where = f"{where} ({best_value(steps):.2f})"
     if phase == REPLAYED:
-        return f"A recorded run, nothing is computed: {where}."
+        return f"A recorded run, nothing is computed: {where}.{f' {about}.' if about else ''}"
     if phase == FAILED:
         return f"Failed after {where}: what to do is said below. Resume tries the next step again."
     if phase == FINISHED:
@@ -63,16 +66,30 @@ def notice(message: str) -> str:
     return f'<div class="notice" role="alert">{escape(message)}</div>' if message else ""
 
 
-def in_force(name: str, steps: Sequence[Outline], planned: SearchSettings | None) -> str:
+def reach(name: str, planned: SearchSettings, step: Step | None) -> str:
+    """What a share comes to in this run: "first 18 of 37 words". Empty for what is no share, or before a step."""
+    if step is None or name not in ("text_ratio", "image_ratio"):
+        return ""
+    text = name == "text_ratio"
+    total, rule = (
+        (len(step.text_tokens), planned.text_positions) if text else (len(step.image_tokens), planned.positions)
+    )
+    which = "first " if rule == "prefix" else ""
+    return f"{which}{size(getattr(planned, name), total)} of {counted(total, 'word' if text else 'cell')}"
+
+
+def in_force(name: str, steps: Sequence[Outline], planned: SearchSettings | None, newest: Step | None = None) -> str:
     """Beside a live slider: the value that the newest step was made with, and the one that comes next."""
     if planned is None:
         return ""
-    coming = getattr(planned, name)
+    what, coming = reach(name, planned, newest), getattr(planned, name)
     if not steps:
-        return f"in force from step 0: <b>{number(coming)}</b>"
-    value = getattr(steps[-1].settings, name)
-    said = f"in force since step {since(steps, steps[-1].index, name)}: <b>{number(value)}</b>"
-    return said if value == coming else f"{said}; from the next step: <b>{number(coming)}</b>"
+        said = f"in force from step 0: <b>{number(coming)}</b>"
+    else:
+        value = getattr(steps[-1].settings, name)
+        said = f"in force since step {since(steps, steps[-1].index, name)}: <b>{number(value)}</b>"
+        said += "" if value == coming else f"; from the next step: <b>{number(coming)}</b>"
+    return f"{what} · {said}" if what else said
 
 
 def estimate(steps: int, seconds_a_step: float | None, paid_judges: int, more: str = "", methods: int = 1) -> str:

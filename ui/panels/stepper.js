@@ -5,8 +5,9 @@ const said = element.querySelector("output");
 const live = element.querySelector(".announced");
 const play = element.querySelector(".play");
 const buttons = Object.fromEntries(["first", "back", "on", "last"].map((name) => [name, element.querySelector("." + name)]));
-const PLAY_MS = 800;
-let run = -1, index = 0, pinned = false, timer = 0;
+const PLAY_MS = 800, OPENING_MS = 1600;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+let run = -1, index = 0, pinned = false, timer = 0, opened = false;
 
 const scores = () => (props.value && props.value.scores) || [];
 const newest = () => scores().length - 1;
@@ -43,11 +44,11 @@ const go = (to) => {
   if (document.activeElement !== range) live.textContent = sentence();
   trigger("step", { index });
 };
-const start = () => {
+const start = (every = PLAY_MS) => {
   if (index >= newest()) go(0);
   play.textContent = "Hold";
   play.setAttribute("aria-pressed", "true");
-  timer = setInterval(() => (index >= newest() ? stop() : go(index + 1)), PLAY_MS);
+  timer = setInterval(() => (index >= newest() ? stop() : go(index + 1)), every);
 };
 range.addEventListener("input", () => { stop(); go(Number(range.value)); });
 play.addEventListener("click", () => (timer ? stop() : start()));
@@ -73,6 +74,10 @@ const take = () => {
   }
   index = Math.min(index, Math.max(newest(), 0));
   show();
+  // The recorded run that a page opens with plays once by itself, from its first step, unless nothing is to move.
+  if (!props.value.play || opened || still.matches || newest() < 1) return;
+  opened = true;
+  timer = setTimeout(() => timer && start(OPENING_MS), OPENING_MS);
 };
 watch("value", take);
 take();

@@ -25,10 +25,16 @@ def build_stepper() -> gr.HTML:
 
 
 def stepper(
-    run: int, steps: Sequence[Outline], planned: SearchSettings | None, index: int, follow: bool = True
+    run: int,
+    steps: Sequence[Outline],
+    planned: SearchSettings | None,
+    index: int,
+    follow: bool = True,
+    play: bool = False,
 ) -> dict[str, Any]:
     """What the slider says of each step. run: its number, so that the slider knows another run from a longer one.
-    index: the step to begin with, and to rest at where `follow` says that no newer one is waited for."""
+    index: the step to begin with, and to rest at where `follow` says that no newer one is waited for. play: whether it
+    plays by itself."""
     return {
         "run": run,
         "scores": [round(step.reward, 4) for step in steps],
@@ -36,4 +42,5 @@ def stepper(
         "planned": max(planned.steps, len(steps) - 1) if planned else 0,
         "index": max(index, 0),
         "follow": follow,
+        "play": play,
     }

@@ -1,6 +1,34 @@
-"""What MILR is, for those who never read the paper: four sentences and a drawing."""
+"""What MILR is, for those who never read the paper: four sentences and a drawing; whose work and weights these are."""
 
+import os
 from html import escape
+from pathlib import Path
+
+from milr_core import MODELS
+from ui.panels.scripted import FILES
+
+PAPER, AUTHORS = "https://arxiv.org/abs/2509.22761", "https://github.com/spatigen/milr"
+NAME = "Multimodal Image generation via test-time Latent Reasoning"
+
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+"""With the docs beside it; not in an installed package."""
+
+
+def links() -> str:
+    """To the paper, its authors' code, and this page's own code and docs where there are any."""
+    space = os.environ.get("SPACE_ID")
+    files = f"https://huggingface.co/spaces/{space}/blob/main" if space else FILES
+    named = [("paper", PAPER), ("authors’ code", AUTHORS)]
+    own = (("this project", README, "README.md"), ("docs", README.parent / "docs" / "ui.md", "docs/ui.md"))
+    named += [(name, f"{files}/{where}") for name, file, where in own if space or file.is_file()]
+    return " · ".join(f'<a href="{where}" target="_blank" rel="noopener">{name}</a>' for name, where in named)
+
+
+def licence(name: str) -> str:
+    """Of a model's weights, in a sentence, where it is known."""
+    return f"Weights of {name}: {MODELS[name].licence}." if name in MODELS else ""
+
 
 METHOD = (
     "The model first writes a plan of the picture and then draws it, and a critic scores the drawing between 0 and 1.",
@@ -48,7 +76,10 @@ DRAWING = (
 
 def about(can_draw: str) -> str:
     """The About tab. can_draw: what the model says of itself."""
+    licences = "".join(f"<li>{escape(licence(name))}</li>" for name in MODELS)
     return (
-        f"<h2>How it works</h2><p>{' '.join(METHOD)}</p>{DRAWING}<h2>What this model draws</h2>"
+        f"<h2>MILR: {NAME}</h2><p>{links()}</p><p>{' '.join(METHOD)}</p>{DRAWING}<h2>What this model draws</h2>"
         f"<p>{escape(can_draw) or 'Anything; it is a general model.'}</p>"
+        f"<h2>Whose work this is</h2><p>The method is that of the paper’s authors; this is an independent "
+        f"implementation (Apache-2.0). The models that can be loaded:</p><ul>{licences}</ul>"
     )

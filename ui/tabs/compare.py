@@ -1,4 +1,5 @@
-"""The Compare tab: its controls, its handlers, `compute`, which fills the table, and `watch`, which shows it."""
+"""The Compare tab, a race of methods: its controls and handlers, `compute`, which fills the lanes, and `watch`, which
+shows them."""
 
 import asyncio
 import time
@@ -12,12 +13,13 @@ from ui.engines.base import TOLD, paid
 from ui.events import ASKS, AT_ONCE, LATEST, TYPED, WATCHES, Answer
 from ui.page import Page
 from ui.panels.compare_table import build_table, progress, quoted, table
+from ui.panels.lanes import Lane, build_lanes, differing, lanes
 from ui.panels.run_buttons import LOOK_SECONDS
 from ui.panels.scripted import url
 from ui.panels.status import build_status, estimate, notice, status
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
 from ui.shared_state import SharedState, broke_off
-from ui.tabs.comparison import METHODS, Comparison
+from ui.tabs.comparison import METHODS, RACE, Comparison
 from ui.tabs.inspector import Inspector
 
 
@@ -27,17 +29,20 @@ class Compare:
     def __init__(self, shared: SharedState, page: Page):
         self.shared, self.page = shared, page
         self.methods = gr.CheckboxGroup(
-            [(f"{name}: {what}", name) for name, what in METHODS.items()], value=list(METHODS), label="Methods",
+            [(f"{name}: {what}", name) for name, what in METHODS.items()], value=list(RACE), label="Who races",
             elem_id="methods",
         )  # fmt: skip
         self.estimate = gr.HTML("", elem_id="compare-estimate", padding=False)
         with gr.Row(elem_id="compare-buttons"):
-            self.compare = gr.Button("Compare", variant="primary", elem_id="compare")
+            self.compare = gr.Button("Start the race", variant="primary", elem_id="compare")
             self.cancel = gr.Button("Cancel", interactive=False, elem_id="cancel")
         self.status = build_status(progress(IDLE, [], 0, ""), "compare-status").render()
         self.clock = gr.Timer(2, active=False)
         self.notice = gr.HTML("", elem_id="compare-notice")
-        self.table = build_table().render()
+        self.lanes = build_lanes().render()
+        with gr.Accordion("Figures of each method", open=True, elem_id="figures"):
+            self.table = build_table().render()
+        self.differing = gr.HTML("", elem_id="differing")
         self.ticket, self.turn = gr.State(0), gr.State(0)
         self.of_the_tab = list(self.shown(Session()))
 
@@ -52,6 +57,7 @@ class Compare:
         self.compare.click(self.press_compare, asked, [self.ticket, *shown], **ASKS)
         weighed = [self.methods, prompt, *controls.weighed]
         gr.on([tab.select, self.methods.change], self.expect, weighed, self.estimate, **LATEST, **TYPED)
+        tab.select(self.shown, session, shown, **AT_ONCE)  # the visitor's own lane may have grown meanwhile
         self.cancel.click(self.press_cancel, session, shown, **AT_ONCE)
         self.table.inspect(self.inspect, session, [tabs, *page.everything], **AT_ONCE)
 
@@ -61,13 +67,28 @@ class Compare:
         busy = made is not None and session.active is made
         rows, phase = (made.rows, made.phase) if made else ([], IDLE)
         return {
+            self.lanes: lanes([(r.method, METHODS[r.method], r.run, r.done) for r in rows] + self._yours(session), url),
             self.table: table(rows, url, phase == RUNNING),
+            self.differing: differing([(r.method, r.run) for r in rows]),
             self.status: self.said(session),
             self.notice: notice(message or (made.message if made else "")),
             self.compare: gr.update(interactive=not busy),
             self.cancel: gr.update(interactive=busy),
             self.clock: gr.update(active=busy and phase == WAITING),
         }
+
+    @staticmethod
+    def _yours(session: Session) -> list[Lane]:
+        """The visitor's own lane: the latest run of the same prompt and seed that was steered in the Inspector."""
+        made = session.comparison
+        if made is None:
+            return []
+        asked = made.template.prompt, made.template.settings.seed, made.template.critic
+        mine = [
+            run for run in session.runs
+            if (run.prompt, run.settings.seed, run.critic) == asked and not run.origin.startswith("compared")
+        ]  # fmt: skip
+        return [("you", "your own run in the Inspector", run, run.complete) for run in mine[-1:]]
 
     def said(self, session: Session) -> str:
         """The status line of the tab."""
@@ -134,17 +155,11 @@ class Compare:
         made.phase, made.message = RUNNING, ""
         try:
             engine = self.shared.engine_for(made.template)
-            for method in made.methods:
-                row = made.begin_row(method, self.shared.folder(session))
+            for row, step in made.steps_in_turn(engine, lambda: self.shared.folder(session)):
+                if session.ticket != ticket:
+                    return
+                self.shared.keep(row.run, step)
                 yield
-                for step in made.attempts(engine, row):
-                    if session.ticket != ticket:
-                        return
-                    self.shared.keep(row.run, step)
-                    yield
-                if made.control.stopped:
-                    break
-                row.done = True
         except Exception as error:  # shown; the steps so far stay, and none is made up
             made.message = broke_off(error, "The comparison")
         session.touched = time.monotonic()

@@ -1,7 +1,7 @@
 """One prompt and seed through every method: what is compared, and the loop that makes it. Without gradio."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ui.engines.base import run as steps_of
 from ui.session import FINISHED, IDLE, RUNNING, STOPPED, Outline, Run
 
 METHODS = {
-    "step 0": "text-enhanced reasoning: no search",
+    "step 0": "one draw: no search",
     "text": "MILR, text latents only",
     "image": "MILR, image latents only",
     "joint": "MILR, both in each step",
@@ -22,6 +22,10 @@ METHODS = {
     "coordinate": "beside the paper: one text token at a time",
     "best-of-n": "independent images of the same text",
 }
+
+
+RACE = ("step 0", "best-of-n", "joint", "coordinate")
+"""What a new visitor compares: one draw, drawing again, the paper's search, and this project's."""
 
 
 @dataclass
@@ -69,8 +73,26 @@ class Comparison:
 
     def opened(self, method: str) -> Row | None:
         """The row of a method, unless it is the one under way."""
-        there = self.rows[:-1] if self.phase == RUNNING and not self.rows[-1].done else self.rows
+        there = (row for row in self.rows if row.done or self.phase != RUNNING)
         return next((row for row in there if row.method == method), None)
+
+    def steps_in_turn(self, engine: Engine, folder: Callable[[], Path]) -> Iterator[tuple[Row, Step]]:
+        """The steps of all methods, one of each in turn, so that their rows can be watched side by side. folder: makes
+        one for a row."""
+        under_way = {}
+        for method in self.methods:
+            row = self.begin_row(method, folder())
+            under_way[method] = (row, self.attempts(engine, row))
+        while under_way:
+            for method, (row, attempts) in list(under_way.items()):
+                step = next(attempts, None)
+                if self.control.stopped:
+                    return
+                if step is not None:
+                    yield row, step
+                    continue
+                row.done = True
+                del under_way[method]
 
     def begin_row(self, method: str, folder: Path) -> Row:
         """A row without steps."""
@@ -95,7 +117,7 @@ class Comparison:
 
     def attempts(self, engine: Engine, row: Row) -> Iterator[Step]:
         """The steps of one method. All go on from the step 0 that another row has made: it is the same."""
-        run, first = row.run, next((r.run for r in self.rows[:-1] if r.run.steps), None)
+        run, first = row.run, next((r.run for r in self.rows if r.run.steps), None)
         state = None
         if first is not None:
             state = replace(first.state(0), settings=run.settings)  # under any of them step 0 is the same

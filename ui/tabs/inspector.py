@@ -7,23 +7,15 @@ import gradio as gr
 from ui.engines.models import Models
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
 from ui.page import Page
+from ui.panels.chips import Chips
 from ui.panels.controls import Controls
 from ui.panels.export import Export
 from ui.panels.model_picker import ModelPicker
 from ui.panels.recorded_runs import RecordedRuns
 from ui.panels.run_buttons import RunButtons
-from ui.panels.stage import build_against
+from ui.panels.stage import build_against, build_overlays
 from ui.session import Session
 from ui.shared_state import SharedState
-
-EXAMPLES = (
-    "three small blue circles and two large orange squares",
-    "two red circles left of a blue square",
-    "three green triangles",
-    "a triangle the color of grass",
-    "as many squares as wheels on a car",
-)
-"""The first is what a new visitor runs: with the first settings it is wrong, then gets better."""
 
 
 class Inspector:
@@ -36,47 +28,54 @@ class Inspector:
         page.clock.render()
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="ask"):
+                self.chips = Chips()
+                self.controls = Controls(shared, page, critic, self.chips.first.seed)
                 self._ask()
-                self.recorded = RecordedRuns(shared, page)
+                self.controls.live()
             with gr.Column(elem_id="results"):
                 self._panels()
                 self.export = Export(shared, page, self.prompt)
             with gr.Column(elem_id="settings-column"):
-                self.controls = Controls(shared, page, critic)
+                self.recorded = RecordedRuns(shared, page, self.controls)
+                self.controls.more()
                 self.picker = ModelPicker(shared, models, self.controls, *follow) if models else None
         self.search = RunButtons(shared, page)
 
     def _ask(self) -> None:
         self.prompt = gr.Textbox(
             label="Prompt",
-            placeholder="What to draw, for example: two red circles",
-            value=EXAMPLES[0],
+            placeholder="What to draw, for example: two red apples",
+            value=self.chips.first.prompt,
             max_lines=3,
             elem_id="prompt",
         )
         with gr.Row(elem_id="buttons"):
             for button in self.page.buttons:
                 button.render()
+        with gr.Row(elem_id="pace-row"):
+            self.controls.seed.render()
+            self.controls.pace.render()
         self.page.status.render()
         self.page.notice.render()
-        with gr.Row(elem_id="examples", elem_classes="chips"):
-            gr.HTML("Try", elem_classes="before-chips", padding=False)
-            self.examples = [gr.Button(text, size="sm", elem_classes="chip") for text in EXAMPLES]
+        self.page.instead.render()
+        self.chips.render()
 
     def _panels(self) -> None:
         page = self.page
-        page.runs.render()
-        page.stepper.render()
         with gr.Row(elem_id="now"):
             with gr.Column(min_width=300, elem_id="picture", elem_classes="card"):
                 page.stage.render()
+                page.gallery.render()
+                page.stepper.render()
                 self.against, self.against_step = build_against()
-            with gr.Column(min_width=300, elem_id="words"):
+                build_overlays()
+                page.fork.render()
+            with gr.Column(min_width=260, elem_id="words"):
                 page.score.render()
-                page.flags.render()
                 page.reasoning.render()
+                page.flags.render()
+        page.runs.render()
         page.plot.render()
-        page.gallery.render()
         with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
             page.settings.render()
 
@@ -86,21 +85,21 @@ class Inspector:
         if self.picker:
             opened = self.picker.wire(session, opened).then
         page = self.page
-        ended = self.search.wire(session, self.prompt, self.controls)
+        ended = self.search.wire(session, self.prompt, self.controls, self.chips)
         self.controls.wire(session, ended)
         self.export.wire(session, self.controls, opened)
-        self.recorded.wire(session)
+        self.recorded.wire(session, self.prompt, opened)
         page.stepper.step(self.look, session, page.of_the_step, **LATEST, **AT_ONCE)
         page.runs.choose(self.choose, session, page.everything, **AT_ONCE)
         gr.on(
             [self.against.change, self.against_step.change], self.look_against,
             [session, self.against, self.against_step], [self.against_step, *page.of_the_step], **TYPED,
         )  # fmt: skip
-        for chip, text in zip(self.examples, EXAMPLES, strict=True):
-            chip.click(None, None, self.prompt, js=f"() => {text!r}", api_visibility="private")
 
     def look(self, session: Session, event: gr.EventData) -> Answer:
         """The step slider moved: the panels of that step."""
+        if session.shown is None:  # the page was quicker than its visit
+            return gr.skip()
         session.look_at(int(event.index))
         return self.page.step(session)
 

@@ -23,27 +23,38 @@ SCROLLED = '<div class="scroll" role="region" tabindex="0" aria-label="Table">\n
 FINDING = re.compile(r"\*\*[^*]+\*\*\W*\w.*")
 
 
-def build_results() -> gr.Markdown:
+MOST = 3
+"""Findings in sight."""
+
+FIGURES = re.compile(r" \([+-][^)]*\)")
+"""Of a finding: a difference and its interval."""
+
+
+def build_results() -> None:
+    """What was found, in three sentences and a chart; everything else is folded."""
     text = PUBLISHED.read_text(encoding="utf-8") if PUBLISHED.is_file() else None
-    return gr.Markdown(results(text, lambda name: f"{FILES}/{name}"), elem_id="results-page")
+    with gr.Column(elem_id="results-page"):
+        if text is None:
+            gr.Markdown(MISSING)
+            return
+        first, whole = results(text, lambda name: f"{FILES}/{name}")
+        gr.Markdown(first, elem_id="findings")
+        with gr.Accordion("Every table, chart and interval", open=False, elem_id="all-results"):
+            gr.Markdown(whole)
 
 
 def findings(text: str) -> list[str]:
-    """What each section found, first of all in it: a sentence that begins with the method in bold."""
-    found = []
-    for section in re.split(r"^## ", text, flags=re.M)[1:]:
-        title, *lines = section.splitlines()
-        said = [line for line in lines if FINDING.fullmatch(line) and not any(line in other for other in found)]
-        found += [f"- {title.strip()}. {line}" for line in said[:1]]
-    return found
+    """What was found, each once: sentences that begin with a method in bold, without their figures."""
+    said = (FIGURES.sub("", line) for line in text.splitlines() if FINDING.fullmatch(line))
+    return list(dict.fromkeys(said))
 
 
-def results(text: str | None, address: Callable[[str], str]) -> str:
-    """Markdown: the findings, then the page as it was written. address: of a picture, by its name."""
-    if text is None:
-        return MISSING
+def results(text: str, address: Callable[[str], str]) -> tuple[str, str]:
+    """Markdown: three findings with the first chart, and the page as it was written. address: of a picture, by its
+    name."""
     body = re.sub(r"\A# .*\n", "", text)
     body = PICTURE.sub(lambda m: f'<img src="{escape(address(m[2]))}" alt="{escape(m[1])}" loading="lazy">', body)
     body = TABLE.sub(lambda m: SCROLLED.format(m[0]), body)
-    found = findings(text)
-    return ("## Main findings\n\n" + "\n".join(found) + "\n\n" if found else "") + body.lstrip()
+    chart = re.search(r"<img [^>]*>", body)
+    said = "\n".join(f"- {line}" for line in findings(text)[:MOST])
+    return f"## What was found\n\n{said}\n\n{chart[0] if chart else ''}\n", body.lstrip()
