@@ -153,7 +153,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Exit codes: 0 done, 2 bad input."""
-    parser = argparse.ArgumentParser(prog="python -m bench card", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench card", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", default="janus-icons", help="embedded name or folder (default janus-icons)")
     parser.add_argument("--grid", type=int, metavar="N", help="only the grid, on the first N prompts of validation")
     parser.add_argument("--per-category", type=int, default=50, help="prompts a category for fidelity (default 50)")

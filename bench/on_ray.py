@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bench.executor import Queue
 from bench.worker import Job, Key, Result, Setup, Worker
@@ -60,7 +60,7 @@ class OnRay:
             stream: Any = ready[0]
             actor, jobs, tries, arrived = at[stream]
             try:
-                result: Result = ray.get(next(stream))
+                result = cast(Result, ray.get(next(stream)))
             except StopIteration:
                 del at[stream]
                 hand_out(actor)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import torch
 from tokenizers import Tokenizer
@@ -46,7 +47,7 @@ def true_config(size: str, side: int) -> JanusConfig:
     config.image_token_id = ids[IMAGE]
     _, vision, vq = parts_of(config)
     vision.image_size = side
-    vq.num_patches = side // vision.patch_size
+    vq.num_patches = side // cast(int, vision.patch_size)
     vision.num_image_tokens = vq.num_patches**2
     config.dtype = "bfloat16"
     config.architectures = ["JanusForConditionalGeneration"]
@@ -79,7 +80,7 @@ def write_checkpoint(folder: Path, config: JanusConfig, text: int, device: str =
     text: tokens of reasoning at most. device: where the weights are drawn; a GPU does it in seconds, a CPU in minutes.
     """
     words, vision, _ = parts_of(config)
-    side, tokens = vision.image_size, vision.num_image_tokens
+    side, tokens = cast(int, vision.image_size), vision.num_image_tokens
     folder.mkdir(parents=True)
     config.save_pretrained(folder)
     make_generation_config().save_pretrained(folder)

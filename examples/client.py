@@ -19,7 +19,7 @@ URL, PROMPT = "http://127.0.0.1:7860", "three green apples"
 def main(argv: Sequence[str]) -> int:
     url, prompt = (*argv, *(URL, PROMPT)[len(argv) :])
     job = Client(url, verbose=False).submit(prompt, steps=4, threshold=1.0, api_name="/search_image")
-    answer: dict[str, Any] = {}
+    answer: Any = {}
     for answer in job:  # one after each step, and at last the best image and the run
         step = answer["steps"][-1]
         if "bundle" not in answer:

@@ -138,7 +138,7 @@ def record(model: Janus, folder: Path, stories: Sequence[Wanted] = WANTED) -> It
             for step in steps:
                 bundle.append(step.state)
             bundle.to_zip(folder / wanted.file, states=False)
-        sys.stderr.write(f"{wanted.file}: '{steps[0].state.prompt}', {len(steps) - 1} steps.\n")
+        sys.stderr.write(f"{wanted.file}: '{prompt}', {len(steps) - 1} steps.\n")
         yield {"file": wanted.file, "title": wanted.title}
 
 

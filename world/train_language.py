@@ -249,7 +249,7 @@ def begin(model: JanusForConditionalGeneration, words: Vocabulary) -> None:
     model.model.vqmodel.quantize.embedding.weight.data = torch.from_numpy(codes).clone()
     head = cast(nn.Linear, model.model.generation_head.vision_head).weight
     parts = [torch.randn(n + 1, head.shape[1]) for n in words.origin.max(0) + 1]
-    rows = sum(part[torch.from_numpy(words.origin[:, i]) + 1] for i, part in enumerate(parts))
+    rows = sum((part[torch.from_numpy(words.origin[:, i]) + 1] for i, part in enumerate(parts)), torch.zeros(()))
     head.data = 0.05 * rows
     patches = cast(nn.Conv2d, model.model.vision_model.embeddings.patch_embedding).weight
     flat, basis = principal_components(words, min(len(patches), code_size))

@@ -26,7 +26,7 @@ def keep_going() -> None:
     """The poll of a search that nobody interrupts."""
 
 
-def guided(logits: Tensor, weight: float) -> Tensor:
+def guided(logits: Tensor, weight: float | Tensor) -> Tensor:
     """Classifier-free guidance. logits: (..., 2, V), conditional then unconditional -> (..., V)."""
     conditional, unconditional = logits.unbind(-2)
     return unconditional + weight * (conditional - unconditional)

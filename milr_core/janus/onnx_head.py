@@ -4,6 +4,8 @@ With a codebook of thousands the head is the dearest thing about an image token,
 by a large matrix several times faster than torch does.
 """
 
+from typing import TypeGuard
+
 import numpy as np
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -26,7 +28,7 @@ class OnnxHead:
         return torch.from_numpy(np.asarray(logits)).view(*z.shape[:-1], -1)
 
 
-def writable(head: nn.Module) -> bool:
+def writable(head: nn.Module) -> TypeGuard[JanusVQVAEHead]:
     """Whether the graph can hold this head: on a CPU, in float32, of the modules that it knows."""
     return (
         isinstance(head, JanusVQVAEHead)
