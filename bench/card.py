@@ -37,9 +37,9 @@ from world.train import CHECKPOINT
 
 logger = logging.getLogger(__name__)
 STEPS = 16
-METHODS = "step0,joint,text,image,best-of-n-early,best-of-n-resampled-0.5"
+METHODS = "step0,joint,text,image,best-of-n-early"
 GENEVAL_METHODS = "step0,joint,best-of-n-early"
-GRID = {"lr": (0.01, 0.03, 0.1), "text_ratio": (0.2, 0.5), "image_ratio": (0.02, 0.1)}
+GRID = {"lr": (0.01, 0.03, 0.1, 0.3), "text_ratio": (0.2, 0.5, 0.8), "image_ratio": (0.02, 0.1)}
 ROLLOUTS = dict(COSTS)["image rollouts"]
 
 
@@ -144,7 +144,7 @@ def evaluate(args: argparse.Namespace) -> None:
         "world": _tables(_run("world", "world", METHODS, args, args.limit)),
     }
     if geneval:
-        report["geneval"] = _tables(_run("geneval", f"geneval:{geneval}", GENEVAL_METHODS, args, args.limit))
+        report["geneval"] = _tables(_run("geneval", f"geneval:{geneval}", GENEVAL_METHODS, args))
     report["minutes"] = (time.monotonic() - started) / 60
     (args.out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     write_card(args.out)
@@ -157,7 +157,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--model", default="janus-icons", help="embedded name or folder (default janus-icons)")
     parser.add_argument("--grid", type=int, metavar="N", help="only the grid, on the first N prompts of validation")
     parser.add_argument("--per-category", type=int, default=50, help="prompts a category for fidelity (default 50)")
-    parser.add_argument("--limit", type=int, help="the first so many prompts of each suite")
+    parser.add_argument("--limit", type=int, help="the first so many prompts of the world's test split")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--work", type=Path, default=Path("runs/card"), help="records; a rerun goes on there")
     parser.add_argument("--out", type=Path, default=CHECKPOINT, help="checkpoint folder")
