@@ -28,10 +28,10 @@ OPENING = "opening.zip"
 MODEL, CRITIC = "janus-icons", "oracle"
 
 SEEDS = range(6)
-MOST_STEPS = 6
+MOST_STEPS = 8
 """Of a search that is worth waiting for, at a step a second."""
 
-DRAWN_BY_LOT = 12
+DRAWN_BY_LOT = 16
 """Prompts of a kind that are tried where none of those below does."""
 
 KINDS = {
@@ -48,6 +48,8 @@ KINDS = {
         "four penguins and three orange fish",
     ),
     "knowledge": (
+        "as many globes as halves of the earth",
+        "the golden sweet that bees make in white",
         "the mountain that is a symbol of japan and two red bicycles",
         "what a king wears on his head and a black cat",
         "the fruit with its seeds outside and the animal with a trunk",
