@@ -42,6 +42,7 @@ KINDS = {
         "two cats above a yellow couch",
     ),
     "many": (
+        "three yellow watermelons left of a black crown, an orange wine glass and a purple duck",
         "two red apples, a blue cup and three bananas",
         "three green frogs, two red mushrooms and a snail",
         "a cat, two dogs and a yellow bird",
@@ -56,13 +57,13 @@ KINDS = {
         "as many butterflies as wings on a butterfly and a red rose",
         "the animal that alice followed and three carrots",
     ),
-    "counting": ("four clocks", "four green keys", "three purple zebras", "four black guitars"),
+    "counting": ("four white oranges", "four clocks", "four green keys", "three purple zebras", "four black guitars"),
     "color_attr": (
+        "two white castles and two yellow benches",
         "a purple banana and a green horse",
         "three blue apples and a pink bus",
         "two black strawberries and two white foxes",
     ),
-    "two_object": ("three ducks and a snail", "a giraffe and two suns", "two laptops and two books"),
 }
 """By the world's name of a category, prompts that read well. The first kind is the one that the page opens with."""
 

@@ -198,7 +198,7 @@ def test_the_environments_key_goes_to_no_other_endpoint(endpoint, monkeypatch):
     assert endpoint.requests[1][1]["authorization"] == f"Bearer {KEY}"
 
 
-SETTINGS = SearchSettings(steps=2, seed=1, threshold=1.0)
+SETTINGS = SearchSettings(steps=2, seed=1, threshold=1.0, lr=1.0, image_ratio=0.5)  # every step draws something new
 
 
 def test_it_drives_a_whole_search_on_the_embedded_model(endpoint, embedded, tmp_path):

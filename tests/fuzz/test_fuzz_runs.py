@@ -15,7 +15,7 @@ from milr_core.export.recipe import PLAIN, from_query, query, setting
 from milr_core.settings import KNOBS, check, settings_from
 from tests.fuzz.examples import fuzzed
 from tests.fuzz.test_fuzz_judges import RECORDS, SCALARS
-from tests.test_archive import EXAMPLE, zipped
+from tests.test_archive import OLD, zipped
 
 NAMES = some.sampled_from((*KNOBS, *PLAIN, "batch", "trust", "nope"))
 WORDS = some.sampled_from([*"joint alt 1e400 -0 ² ٣ 0x10 1_0 inf nan 0.5 3".split(), "", "9" * 310])
@@ -65,7 +65,7 @@ def test_links(text):
 def files(tmp_path_factory) -> dict[str, bytes]:
     """Of a run in the form that is written today."""
     folder = tmp_path_factory.mktemp("whole")
-    Trajectory.from_zip(EXAMPLE, folder / "run").to_zip(folder / "run.zip", states=False)
+    Trajectory.from_zip(OLD, folder / "run").to_zip(folder / "run.zip", states=False)
     with zipfile.ZipFile(folder / "run.zip") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
