@@ -81,6 +81,7 @@ WANTED = (
     Wanted(
         "early-stop.zip", "Early stop: good enough after one step",
         lambda steps: len(steps) == 2 and has("early stop")(steps), {"steps": 3}, begins=wrong,
+        prompts=("a red dog left of a blue car", *PROMPTS),
     ),
     Wanted(
         "textual-collapse.zip", "Textual collapse: the plan turns to nonsense", has("textual collapse"),
