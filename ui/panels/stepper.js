@@ -36,6 +36,10 @@ const stop = () => {
   play.textContent = "Play";
   play.setAttribute("aria-pressed", "false");
 };
+const halt = () => {
+  opened = true; // who has taken the step in hand is not to be played to
+  stop();
+};
 const go = (to) => {
   if (newest() < 0) return;
   index = Math.min(Math.max(to, 0), newest());
@@ -50,14 +54,14 @@ const start = (every = PLAY_MS) => {
   play.setAttribute("aria-pressed", "true");
   timer = setInterval(() => (index >= newest() ? stop() : go(index + 1)), every);
 };
-range.addEventListener("input", () => { stop(); go(Number(range.value)); });
-play.addEventListener("click", () => (timer ? stop() : start()));
-buttons.first.addEventListener("click", () => { stop(); go(0); });
-buttons.back.addEventListener("click", () => { stop(); go(index - 1); });
-buttons.on.addEventListener("click", () => { stop(); go(index + 1); });
-buttons.last.addEventListener("click", () => { stop(); go(newest()); });
+range.addEventListener("input", () => { halt(); go(Number(range.value)); });
+play.addEventListener("click", () => (timer ? halt() : start()));
+buttons.first.addEventListener("click", () => { halt(); go(0); });
+buttons.back.addEventListener("click", () => { halt(); go(index - 1); });
+buttons.on.addEventListener("click", () => { halt(); go(index + 1); });
+buttons.last.addEventListener("click", () => { halt(); go(newest()); });
 document.addEventListener("milr-goto", (event) => {
-  stop();
+  halt();
   const { to, by } = event.detail;
   go(by ? index + by : to === "last" ? newest() : to);
 });
@@ -75,9 +79,8 @@ const take = () => {
   index = Math.min(index, Math.max(newest(), 0));
   show();
   // The recorded run that a page opens with plays once by itself, from its first step, unless nothing is to move.
-  if (!props.value.play || opened || still.matches || newest() < 1) return;
-  opened = true;
-  timer = setTimeout(() => timer && start(OPENING_MS), OPENING_MS);
+  if (!props.value.play || opened || timer || still.matches || newest() < 1) return;
+  timer = setTimeout(() => { opened = true; start(OPENING_MS); }, OPENING_MS);
 };
 watch("value", take);
 take();
