@@ -52,7 +52,11 @@ const start = (every = PLAY_MS) => {
   if (index >= newest()) go(0);
   play.textContent = "Hold";
   play.setAttribute("aria-pressed", "true");
-  timer = setInterval(() => (index >= newest() ? stop() : go(index + 1)), every);
+  timer = setInterval(() => {
+    if (index < newest()) return go(index + 1);
+    stop();
+    trigger("step", { index }); // the slider has the last word: while a page opens, answers may overtake each other
+  }, every);
 };
 range.addEventListener("input", () => { halt(); go(Number(range.value)); });
 play.addEventListener("click", () => (timer ? halt() : start()));
