@@ -131,5 +131,5 @@ def test_probabilities_are_those_the_tokens_were_decoded_with(states, tiny):
 
 
 def test_a_model_that_cannot_tell_has_entropy_one(tiny, states, monkeypatch):
-    monkeypatch.setattr(tiny, "text_head", lambda z: torch.zeros(*z.shape[:-1], 500))
+    monkeypatch.setattr(tiny, "text_head", lambda z: torch.zeros(*z.shape[:-1], tiny.hf.lm_head.out_features))
     assert set(token_probabilities(tiny, states[0]).text_entropy) == {1.0}

@@ -15,8 +15,8 @@ def test_the_shapes_are_janus_pros_but_for_the_side_of_images():
 
 
 def test_the_tokenizer_has_a_word_for_every_id():
-    tokenizer = true_size._tokenizer(500)
-    assert len(tokenizer) == 500 and tokenizer.decode(torch.tensor([499])) == "w499"
+    tokenizer = true_size._tokenizer(2000)
+    assert len(tokenizer) == 2000 and tokenizer.decode(torch.tensor([1999])) == "w1999"
     assert tokenizer("two red dogs").input_ids[0] == tokenizer.bos_token_id
 
 
