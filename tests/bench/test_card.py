@@ -33,8 +33,8 @@ def test_the_figures_are_of_these_weights(evaluation, embedded):
 
 def test_the_figures_hold_when_some_are_measured_again(evaluation, embedded):
     again = yes_or_no(embedded, prompt_set("test", 6, seed=1), seed=1)
-    for kind, areas in again.items():
-        assert abs(areas["both"] - evaluation["fidelity"]["yes_or_no"][kind]["both"]) < 0.2
+    for kind in ("single objects", "pairs and relations"):  # of riddles there are six: too few to say
+        assert abs(again[kind]["both"] - evaluation["fidelity"]["yes_or_no"][kind]["both"]) < 0.15
 
 
 def test_the_area_under_the_curve_counts_pairs():
