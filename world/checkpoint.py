@@ -44,10 +44,11 @@ def training_record(trained: Path) -> dict:
     """
     stages = {}
     for stage in ("language", "decoder", "encoder"):
-        lines = (trained / f"{stage}.log").read_text(encoding="utf-8").splitlines()
+        log = trained / f"{stage}.log"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
         times = [datetime.fromisoformat(line[:19]) for line in lines]
         gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
-        told = re.search(r"(\d+)/\d+ (.*) [\d.]+ steps/s", lines[-1])
+        told = re.search(r"(\d+)/\d+ (.*) [\d.]+ steps/s", "".join(lines[-1:]))
         planned = list(dict.fromkeys(int(m[1]) for line in lines if (m := re.search(r"\d+/(\d+) ", line))))
         if told:
             hours = sum(gap for gap in gaps if gap < 600) / 3600

@@ -154,5 +154,6 @@ def test_language_learns_resumes_exactly_and_assembles(tmp_path: Path, caplog: p
         train_tokenizer(half, words, small_vq(words), tmp_path / "a", 1, 1, "cpu")
     assemble(words, tmp_path / "a", tmp_path / "out")
     assert json.loads((tmp_path / "out" / "milr.json").read_text())["reader"] == "world"
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["stages"] == {}  # nothing was logged to a file
     loaded = JanusForConditionalGeneration.from_pretrained(tmp_path / "out", dtype=torch.float32)
     assert torch.allclose(loaded.lm_head.weight, whole.lm_head.weight, atol=1e-3)
