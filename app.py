@@ -73,7 +73,7 @@ def login(auth: str) -> tuple[str, str] | None:
 
 
 def on_zero_gpu(env: Mapping[str, str]) -> bool:
-    """As the package `spaces` reads it."""
+    """Whether this is a ZeroGPU Space, read as the package `spaces` reads it."""
     return env.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
@@ -116,9 +116,10 @@ def first_engine(planned: Plan) -> tuple[LocalEngine, Models]:
 
 
 def zero_engines(planned: Plan, lend: Lend, factor: float) -> tuple[LocalEngine, Models]:
-    """On ZeroGPU: the embedded model on this machine's own processor, and another one whose calls borrow a GPU.
+    """Make the engines of a ZeroGPU Space.
 
-    Both are loaded before the page opens: what is loaded later never reaches the GPU.
+    The embedded model computes on this machine's own processor; another one's calls borrow a GPU. Both are loaded before
+    the page opens: what is loaded later never reaches the GPU.
     """
     embedded, problem = make_local(EMBEDDED, lambda _: None, "cpu"), ""
     made: dict[str, Engine] = {EMBEDDED: embedded}
@@ -132,7 +133,7 @@ def zero_engines(planned: Plan, lend: Lend, factor: float) -> tuple[LocalEngine,
 
 
 def follow(models: Models, planned: Plan, limits: Limits) -> None:
-    """With the page open: what visitors may load, and the model that it was planned for."""
+    """Follow the plan with the page open: what visitors may load, and the model that it was planned for."""
     models.offer(limits.models or fitting())
     if planned.then:
         models.offer([planned.then])

@@ -57,7 +57,7 @@ def _first(record: dict[str, Any]) -> float:
 
 
 def _figures(results: Results, keep: Callable = everything) -> dict[str, dict]:
-    """By method: success of step 0 and of the answer, the gain, image rollouts; each with its interval."""
+    """Summarise each method: success of step 0 and of the answer, the gain, image rollouts; each with its interval."""
     table = {}
     for method in results.methods:
         records = results.of(method, keep)

@@ -27,7 +27,7 @@ Executor = Callable[[Setup, Sequence[Job]], Iterator[Result]]
 
 
 def here(setup: Setup, jobs: Sequence[Job]) -> Iterator[Result]:
-    """In this process."""
+    """Run the jobs in this process."""
     worker, queue = Worker(setup), Queue(jobs, setup.batch)
     while (following := queue.next()) is not None:
         yield from worker.run_together(following[0])

@@ -33,7 +33,7 @@ SLOWEST_END = 5.0
 
 
 def _work(measure: Callable[[Bench], Rows], bench: Bench, sender: Connection) -> None:
-    """In the part's process: send every row, and last why it failed, or None."""
+    """Run one part, in its own process: send every row, and last why it failed, or None."""
     try:
         for row in measure(bench):
             sender.send(row)

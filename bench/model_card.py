@@ -101,7 +101,7 @@ def _fidelity(report: dict[str, Any]) -> str:
 
 
 def _replanned(planned: list[int]) -> str:
-    """That the rate's schedule was changed on the way, where it was."""
+    """Say that the rate's schedule was changed on the way; "" where it was not."""
     return f" (planned as {', then '.join(map(str, planned))})" if len(planned) > 1 else ""
 
 

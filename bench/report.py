@@ -35,7 +35,7 @@ def sections_of(results: Results) -> list[Section]:
 
 
 def machine() -> str:
-    """Of what the figures were made on, in words."""
+    """Name the machine that the figures are made on."""
     return f"{os.cpu_count()} x {processor_name()}, {platform.system()}"
 
 
@@ -60,7 +60,7 @@ def _about(results: Results) -> str:
 
 
 def _failed(results: Results) -> list[str]:
-    """That records could not be made, and by which method, for what reason."""
+    """Say which methods' records could not be made, and why."""
     if not results.failures:
         return []
     by_method = Counter(method for _, method, _ in results.failures)

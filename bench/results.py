@@ -43,7 +43,7 @@ class Results:
 
     @cached_property
     def methods(self) -> list[str]:
-        """Those asked for last, in that order, then whatever else has records."""
+        """List the methods asked for last, in that order, then whatever else has records."""
         there = dict.fromkeys(record["method"] for record in self.records)
         asked = [name for name in self.manifest.get("methods", []) if name in there]
         return list(dict.fromkeys([*asked, *there]))
@@ -69,7 +69,10 @@ class Results:
 
     @cached_property
     def plan_right(self) -> dict[str, bool]:
-        """By item, where known: whether the text at step 0 was right. It is greedy, so the same for every seed."""
+        """Map items, where known, to whether the text at step 0 was right.
+
+        It is greedy, so the same for every seed.
+        """
         return {r["item"]: r["tags"]["plan_right"] for r in self.records if "plan_right" in r.get("tags", {})}
 
     @property
@@ -100,5 +103,5 @@ class Results:
         return lambda record: record["category"] == category
 
     def having(self, names: Sequence[str]) -> list[str]:
-        """Those of `names` that have records."""
+        """Keep those of `names` that have records."""
         return [name for name in names if name in self.methods]

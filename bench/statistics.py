@@ -45,7 +45,10 @@ def by_item(records: Iterable[Record], figure: Figure) -> dict[str, float]:
 
 
 def interval(values: Mapping[str, float], category: Mapping[str, str], weights: Mapping[str, float] | None) -> Interval:
-    """Of a figure by item. weights: of categories, rescaled over those that are there; None is the plain mean."""
+    """Average a figure over items, with its bootstrap interval.
+
+    weights: of categories, rescaled over those that are there; None is the plain mean.
+    """
     strata: dict[str, list[float]] = {}
     for item, value in values.items():
         strata.setdefault(category[item] if weights else "", []).append(value)

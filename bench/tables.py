@@ -134,7 +134,7 @@ def gains_table(
 
 
 def verdicts(results: Results, methods: Sequence[str], over: str = REFERENCE) -> list[str]:
-    """For each search, in plain words, whether it beats another method (Best-of-N): overall, by plan, and in the
+    """Say of each search, in plain words, whether it beats another method (Best-of-N): overall, by plan, and in the
     categories where there is a difference.
     """
     if over not in methods:

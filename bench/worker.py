@@ -137,7 +137,7 @@ class Worker:
         yield from Desk(self, job).results()
 
     def run_together(self, jobs: Sequence[Job]) -> Iterator[Result]:
-        """As `run`, of several jobs in one batch."""
+        """Run several jobs in one batch; the results are those of `run`."""
         if len(jobs) == 1:
             yield from self.run(jobs[0])
             return

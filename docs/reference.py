@@ -28,7 +28,7 @@ INTERFACE: dict[Any, tuple[str, ...]] = {
 
 
 def written(text: str) -> str:
-    """As it is written in the source: no modules before types, no quotes around them, no addresses."""
+    """Show a value as it is written in the source: no modules before types, no quotes around them, no addresses."""
     text = re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
     return re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", text)

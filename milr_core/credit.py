@@ -31,7 +31,7 @@ class Clause:
         return sum(any(alike(word, own) for own in self.words) for word in words)
 
     def names(self, label: Sequence[str]) -> int:
-        """As `shared`, 0 unless it has the last word, which in English is the thing itself."""
+        """Compare as `shared` does; 0 unless it has the last word, which in English is the thing itself."""
         return self.shared(label) if label and self.shared(label[-1:]) else 0
 
 
@@ -79,7 +79,7 @@ def _best(clause: Clause, labels: Sequence[Sequence[str]]) -> int:
 
 
 def doubts(drawn: Drawn) -> list[float]:
-    """For each token of the text DOUBTED, UNKNOWN or CLEARED.
+    """Mark each token of the text DOUBTED, UNKNOWN or CLEARED.
 
     In doubt is a clause that names something that was not asked for, or not so, at least as well as something that was;
     and one about a part of the score that is not 1: that shares most words with the part's name, or names a thing seen

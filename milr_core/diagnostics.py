@@ -138,7 +138,7 @@ def surprise(own: Sequence[float]) -> float:
 
 
 def _stranger(what: str, now: Sequence[float], before: Sequence[float]) -> str:
-    """In words, that tokens surprise the model far more than at step 0; empty where they do not."""
+    """Say that tokens surprise the model far more than at step 0; empty where they do not."""
     ours, theirs = surprise(now), surprise(before)
     if ours < theirs + STRANGER:
         return ""

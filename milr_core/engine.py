@@ -132,7 +132,7 @@ class Judges:
             return there[name]
 
     def forked(self) -> None:
-        """In a forked process: whoever held the lock is not there to give it back."""
+        """Call a function in a forked process: whoever held the lock is not there to give it back."""
         self._lock = threading.Lock()
 
     def of(self, job: Job) -> tuple[Critic, Sequence[Critic]]:
@@ -161,7 +161,10 @@ class LocalEngine:
         return replace(job, prompt=prompt, settings=settings)
 
     def step(self, job: Job, state: State | None, control: SearchControl) -> State | None:
-        """As of `Engine`. What one control's steps have in common, prompts filled in and budgets, is kept with it."""
+        """Make the step in this process.
+
+        What one control's steps have in common, prompts filled in and budgets, is kept with it.
+        """
         torch.set_num_threads(self.threads)  # they are a thread's own, and each step may be asked for by another
         if control not in self._under_way:
             self._under_way[control] = Jury(*self.judges.of(job), job.prompt), Workspace(self.model)

@@ -345,7 +345,7 @@ def whole_characters(text: str) -> str:
 
 
 def _plain_data(raw: Any) -> Any:
-    """As JSON holds it, whatever a critic has measured."""
+    """Turn whatever a critic has measured into what JSON holds."""
     return json.loads(whole_characters(json.dumps(raw, ensure_ascii=False, default=str)), parse_constant=str)
 
 

@@ -10,6 +10,6 @@ def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Of each distribution, in nats. logits: (n, V) -> (n,), in float32."""
+    """Compute the entropy of each distribution, in nats. logits: (n, V) -> (n,), in float32."""
     log_p = torch.log_softmax(logits.float(), dim=-1)
     return -(log_p.exp() * log_p).sum(-1)

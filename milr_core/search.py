@@ -64,7 +64,7 @@ def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: floa
 
 
 class Paper:
-    """From the newest rollout, an update of every latent that moves in this step."""
+    """Proposes, from the newest rollout, an update of every latent that moves in this step."""
 
     method = SEARCH
 

@@ -30,7 +30,7 @@ class Knob:
 
     @property
     def range(self) -> str:
-        """Of a number, as an interval: "(0, 10]"."""
+        """Write a number's range as an interval: "(0, 10]"."""
         form = "d" if self.kind is int else "g"
         return f"{'(' if self.above_low else '['}{self.low:{form}}, {self.high:{form}}]"
 

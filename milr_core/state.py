@@ -19,7 +19,7 @@ SEARCH, BEST_OF_N, PLAIN = "search", "best-of-n", "plain"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one step, or of several added up.
+    """Holds what one step has cost, or several added up.
 
     Tokens are counted once, however many rows decode them; seconds are wall time by part. judge_…: what remote judges
     were asked, by the critic and the observers; dollars where the price is known.
@@ -45,7 +45,7 @@ class Cost:
 
     @property
     def usage(self) -> Usage:
-        """Of remote judges."""
+        """Return what remote judges have used."""
         return Usage(self.judge_calls, self.judge_input_tokens, self.judge_output_tokens, self.judge_dollars)
 
     @property
@@ -55,7 +55,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Probabilities:
-    """Of the tokens of one step; all in [0, 1].
+    """Holds the probabilities of one step's tokens; all in [0, 1].
 
     text: (M,), image: (N,), of the token that was decoded, under what it was decoded from. …_own: the same under the
     model's own output there; another one only where the latent was optimised. …_entropy: of the distribution that it
@@ -89,7 +89,7 @@ class Drawn:
     cost: Cost
 
     def hidden(self, kind: str) -> Tensor:
-        """By kind, "text" or "image"."""
+        """Return the latents of a kind, "text" or "image"."""
         return self.text_hidden if kind == "text" else self.image_hidden
 
     def tokens_at(self, kind: str, positions: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class State:
 
     @property
     def cost(self) -> Cost:
-        """Of this step alone."""
+        """Return the cost of this step alone."""
         return self.drawn.cost
 
     @property

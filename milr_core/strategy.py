@@ -47,7 +47,7 @@ class Proposal:
 
 
 def fingerprint(tokens: Sequence[int]) -> int:
-    """Of a text, to be remembered by."""
+    """Make a key by which a text is remembered."""
     return zlib.crc32(" ".join(map(str, tokens)).encode())
 
 

@@ -158,7 +158,7 @@ def start(args: argparse.Namespace, env: Mapping[str, str]) -> Callable[[], None
 
 
 def _reason(error: Exception) -> str:
-    """Of what Serve says, the line of the error that a replica met: Serve gives its traceback."""
+    """Find, in what Serve says, the line of the error that a replica met: Serve gives its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     ours = [line for line in lines if "InputError: " in line or "CriticError: " in line]
     return ours[-1].partition("Error: ")[2] if ours else lines[-1]

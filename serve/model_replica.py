@@ -30,11 +30,11 @@ class ModelReplica:
         return self._engine.facts
 
     async def check(self, job: Job) -> Job:
-        """As of `Engine`; beside the step that is being made."""
+        """Check a job as `Engine` does; beside the step that is being made."""
         return await asyncio.to_thread(self._engine.check, self._known(job))
 
     async def step(self, job: Job, state: State | None) -> State | None:
-        """As of `Engine`: the state after `state`, or step 0; None where there is none left.
+        """Make a step as `Engine` does: the state after `state`, or step 0; None where there is none left.
 
         Steps are made in the order in which they were asked for. A cancelled call ends after the token it is at.
         """

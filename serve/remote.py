@@ -41,11 +41,11 @@ class RemoteEngine:
         return ""
 
     def check(self, job: Job) -> Job:
-        """As of `Engine`. Raises EngineError where no replica answers."""
+        """Do it as `Engine` does, on a replica. Raises EngineError where no replica answers."""
         return replace(self._ask("check", ANSWER, job), options=job.options)
 
     def step(self, job: Job, state: State | None, control: SearchControl) -> State | None:
-        """As of `Engine`.
+        """Do it as `Engine` does, on a replica.
 
         Raises:
             EngineError: a replica went away while it made a step; going on from the last state takes another.

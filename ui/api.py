@@ -26,7 +26,7 @@ OWN = ("text_ratio", "image_ratio", "lr", "guidance")
 
 
 def add_endpoints(shared: SharedState) -> None:
-    """To the page under construction: `/search_image`, and for agents a tool of that name whose answer begins with
+    """Add to the page under construction: `/search_image`, and for agents a tool of that name whose answer begins with
     the picture."""
     steps = build_api(shared)
     steps.__name__ = "search_image_steps"

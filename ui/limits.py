@@ -48,7 +48,7 @@ class Limits:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Limits":
-        """From the environment.
+        """Read the limits from the environment.
 
         Raises:
             InputError: a value that is none; says which values are.

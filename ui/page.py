@@ -61,7 +61,7 @@ class Page:
 
     @property
     def buttons(self) -> list[gr.Button]:
-        """In the row under the prompt."""
+        """List the buttons in the row under the prompt."""
         return [self.run, self.dice, self.pause, self.resume, self.one_step, self.stop, self.leave]
 
     def whole(self, session: Session, ahead: int | None = None, wait: float | None = None) -> Answer:
@@ -111,7 +111,7 @@ class Page:
         }
 
     def beside(self, session: Session) -> Answer:
-        """Beside the live sliders, and the notice."""
+        """Fill what stands beside the live sliders, and the notice."""
         run = session.shown
         steps, planned = (run.steps, run.planned) if run else ([], None)
         newest = run.step(run.newest) if run and run.steps else None
@@ -149,7 +149,7 @@ def seen(run: Run | None) -> str:
 
 
 def elsewhere(session: Session) -> str:
-    """For the status line: a run that computes while another is looked at."""
+    """Tell the status line: a run that computes while another is looked at."""
     if not session.busy or session.active is session.shown:
         return ""
     what = session.search.title.capitalize() if session.search else "Your comparison"

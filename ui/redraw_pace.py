@@ -12,7 +12,7 @@ SHARE = 0.05
 
 
 class Pace:
-    """Of one turn. The first update is due at once; where a step takes seconds, so is every other."""
+    """Keeps the pace of one turn. The first update is due at once; where a step takes seconds, so is every other."""
 
     def __init__(self, every: float = EVERY, share: float = SHARE):
         self._every, self._share = every, share

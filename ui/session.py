@@ -88,7 +88,7 @@ class Session:
 
     @property
     def phase(self) -> str:
-        """Of the run looked at."""
+        """Return the phase of the run looked at."""
         return self.shown.phase if self.shown else IDLE
 
     @property

@@ -87,7 +87,7 @@ class SharedState:
         self._lock = threading.Lock()
 
     def use(self, engine: Engine) -> None:
-        """From now on. What computes already goes on where it began."""
+        """Use it from now on. What computes already goes on where it began."""
         self.engine, self.seconds_a_step = engine, None
         self.line.at_once = engine.at_once
 
@@ -155,7 +155,7 @@ class SharedState:
         self.storage.check()
 
     def admit_call(self, request: gr.Request | None) -> str:
-        """Who calls the endpoint. Raises InputError if it may not start another search."""
+        """Name who calls the endpoint, or refuse. Raises InputError if it may not start another search."""
         caller = visitor(request)
         if 0 < self.limits.searches <= self.started[caller]:
             raise InputError(f"{self.limits.searches} searches from one address are all that this page allows.")
@@ -270,7 +270,7 @@ class SharedState:
         self.storage.sweep([*live, self.opening.folder] if self.opening else live)
 
     def keep_sweeping(self) -> None:
-        """In a thread, for as long as the process lives; the first time at once."""
+        """Sweep in a thread, for as long as the process lives; the first time at once."""
 
         def go_on() -> None:
             while True:

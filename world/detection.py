@@ -115,7 +115,7 @@ def to_world(image: Image.Image) -> np.ndarray:
 
 
 def _shares(box: Sequence[float]) -> tuple[float, float, float, float]:
-    """Of pixels, as shares of the image's side."""
+    """Turn pixels into shares of the image's side."""
     x0, y0, x1, y1 = (float(min(max(v / IMAGE_SIZE, 0), 1)) for v in box)
     return x0, y0, x1, y1
 
@@ -283,6 +283,6 @@ def _four(window: np.ndarray) -> np.ndarray:
 
 
 def _place(x: float, y: float) -> str:
-    """Of the nine, the one nearest to a center, pixels."""
+    """Name the one of the nine places nearest to a center, pixels."""
     column, row = (min(max(int(v // CELL), 0), GRID - 1) for v in (x, y))
     return PLACES[row * GRID + column]

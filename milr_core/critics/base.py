@@ -37,7 +37,7 @@ class Usage:
         return Usage(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
     def as_cost(self) -> dict[str, Any]:
-        """As `Cost` names it."""
+        """Return it under the names of `Cost`."""
         return {f"judge_{name}": value for name, value in asdict(self).items()}
 
 

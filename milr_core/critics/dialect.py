@@ -63,14 +63,14 @@ class Dialect:
         return changed if changed != self else None
 
     def plainer(self) -> "Dialect":
-        """With the next form of answer that asks less of the server."""
+        """Go to the next form of answer, which asks less of the server."""
         return replace(self, form=FORMS[min(FORMS.index(self.form) + 1, len(FORMS) - 1)])
 
     def request(
         self, judge: str, system: str, content: list[dict[str, Any]], schema: type[BaseModel], length: int,
         temperature: float | None, extra_body: dict[str, Any] | None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Of the client's `chat.completions.create`. content: of the user's message."""
+        """Return the arguments of the client's `chat.completions.create`. content: of the user's message."""
         form = schema.model_json_schema()
         if self.form != "json_schema":
             system += f" Answer with one JSON object and nothing else. Its JSON schema: {json.dumps(form)}"

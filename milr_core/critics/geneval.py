@@ -43,7 +43,7 @@ def relations(a: Sequence[float], b: Sequence[float]) -> set[str]:
 
 
 def kept(detections: Sequence[Detection], tag: str) -> dict[str, list[Detection]]:
-    """By class what GenEval counts: above the threshold of the tag, at most 16, best first, overlaps included."""
+    """Sort what GenEval counts by class: above the threshold of the tag, at most 16, best first, overlaps included."""
     threshold = COUNTING_THRESHOLD if tag == "counting" else THRESHOLD
     objects: dict[str, list[Detection]] = {}
     for detection in sorted(detections, key=lambda d: -d.score):

@@ -265,7 +265,10 @@ class Judge:
                 await asyncio.sleep(pause)
 
     async def _reply(self, client: openai.AsyncOpenAI, request: dict[str, Any]) -> Reply:
-        """Of one request. Failed and CriticError have no chain: what an endpoint says may hold the key."""
+        """Make one request and read its reply.
+
+        Failed and CriticError have no chain: what an endpoint says may hold the key.
+        """
         try:
             # The client's own time-out is between bytes: an endpoint that drips has to end as well.
             raw = await asyncio.wait_for(client.chat.completions.with_raw_response.create(**request), self.timeout)
@@ -300,7 +303,7 @@ class Judge:
             ) from None
 
     def _usage(self, reply: Reply) -> Usage:
-        """Of a reply; its request is counted when it is sent."""
+        """Count what a reply has used; its request is counted when it is sent."""
         inputs, outputs = reply.tokens
         dollars = (inputs * (self.input_price or 0) + outputs * (self.output_price or 0)) / 1e6
         self.budget.add(Usage(0, inputs, outputs, dollars))

@@ -35,7 +35,7 @@ OVERLAP = 0.5
 
 
 def grounding_score(wanted: Sequence[Thing], said: Relation | None, found: Sequence[Detection]) -> float:
-    """From boxes at 480 x 480, best first: place if the prompt has one, else numbers and presence, in [0, 1]."""
+    """Score boxes at 480 x 480, best first: place if the prompt has one, else numbers and presence, in [0, 1]."""
     if said is not None:
         first, second = (next((d for d in found if d.name == name), None) for name in (said.first, said.second))
         score = PRESENT * ((first is not None) + (second is not None))

@@ -117,7 +117,10 @@ def _spacy(prompt: str) -> Any:
 
 
 def spacy_without_adjectives(prompt: str) -> str:
-    """As `without_adjectives`, by spaCy's tagger, which is the benchmark's own. Raises InputError without it."""
+    """Do what `without_adjectives` does by spaCy's tagger, which is the benchmark's own.
+
+    Raises InputError without it.
+    """
     return " ".join(token.text for token in _spacy(prompt) if token.pos_ != "ADJ")
 
 
@@ -175,7 +178,10 @@ class Relation:
 
 
 def official_relation(prompt: str) -> Relation | None:
-    """As T2I-CompBench reads its prompts: head nouns on both sides, people as "person"; its words of place alone."""
+    """Read a relation as T2I-CompBench reads its prompts.
+
+    Head nouns on both sides, people as "person"; its words of place alone.
+    """
     text = prompt.lower().strip().rstrip(".")
     place = next((place for place in RELATIONS if place in text), None)
     if place is None:

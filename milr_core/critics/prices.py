@@ -31,5 +31,5 @@ LISTED = {
 
 
 def listing(judge: str) -> Listing | None:
-    """Of a model, or of the model that a dated snapshot ("gpt-6-luna-2026-09-01") belongs to."""
+    """Find the price of a model, or of the model that a dated snapshot ("gpt-6-luna-2026-09-01") belongs to."""
     return LISTED.get(judge) or LISTED.get(re.sub(r"-\d{4}-\d{2}-\d{2}$", "", judge))

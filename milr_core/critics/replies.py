@@ -180,7 +180,7 @@ def _streamed(text: str) -> dict[str, Any] | None:
 
 
 def _text(content: Any) -> str:
-    """Of a message's content: text, or a list of parts."""
+    """Join the text of a message's content: text, or a list of parts."""
     if isinstance(content, list):
         return "".join(map(_text, content))
     if isinstance(content, dict):

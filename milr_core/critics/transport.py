@@ -99,7 +99,7 @@ async def unpacked(response: httpx2.Response) -> bytes:
 
 
 def _set(names: tuple[str, ...]) -> dict[str, str]:
-    """Those of the variables that are set, as they are written, in upper or lower case."""
+    """List the variables that are set, as they are written, in upper or lower case."""
     return {n: value for name in names for n in (name, name.lower()) if (value := os.environ.get(n, "").strip())}
 
 

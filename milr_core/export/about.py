@@ -29,7 +29,7 @@ class ModelLicence(NamedTuple):
 
 
 def licence(model: str) -> ModelLicence:
-    """Of the weights that a run says it was made with."""
+    """Name the licence of the weights that a run says it was made with."""
     if model.startswith(("deepseek-community/Janus", "deepseek-ai/Janus")):
         note = "by DeepSeek; the licence restricts what the model may be used for, and so does what passes it on"
         return ModelLicence("DeepSeek Model License", DEEPSEEK_LICENCE, note)

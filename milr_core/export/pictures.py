@@ -15,7 +15,7 @@ LARGEST = 768
 
 
 def chosen(run: Run, count: int) -> list[int]:
-    """At most `count` steps (at least three): all, or the first, the best, the last and others evenly spaced."""
+    """Choose at most `count` steps (at least three): all, or the first, the best, the last and others evenly spaced."""
     last = len(run.steps) - 1
     if last < count:
         return list(range(last + 1))

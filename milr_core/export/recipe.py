@@ -66,7 +66,7 @@ class Recipe:
 
     @property
     def parts(self) -> list[Part]:
-        """At least one; step 0 counts to the part that follows where that would have drawn the same."""
+        """Return at least one part; step 0 counts to the part that follows where that would have drawn the same."""
         first, *rest = self.steps
         made: list[Part] = []
         for step in rest:
@@ -105,7 +105,10 @@ def as_json(recipe: Recipe) -> str:
 
 
 def as_command(recipe: Recipe) -> str:
-    """For a shell. A command has one set of settings: the ones that the run began with."""
+    """Write the search as a command for a shell.
+
+    A command has one set of settings: the ones that the run began with.
+    """
     began, *more = recipe.parts
     if began.method == BY_BEST_OF_N:
         return "# Best-of-N has no command of its own: the Python beside this draws the same images.\n"

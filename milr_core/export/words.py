@@ -41,7 +41,7 @@ class Change(NamedTuple):
 
 
 def safe(text: str) -> str:
-    """For any place in HTML: no markup, no control characters, no halves of characters."""
+    """Escape text for any place in HTML: no markup, no control characters, no halves of characters."""
     return escape(plain_text(text).encode("utf-8", "replace").decode())
 
 
@@ -107,7 +107,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def scores(*values: float) -> list[str]:
-    """With two decimals, or as many as tell different ones apart, up to four."""
+    """Write scores with two decimals, or as many as tell different ones apart, up to four."""
     for digits in (2, 3, 4):
         written = [f"{value:.{digits}f}" for value in values]
         if len(set(written)) == len(set(values)):

@@ -35,7 +35,7 @@ def device_named(word: str | torch.device | None = None) -> torch.device:
 
 
 def device_here(word: str | torch.device | None = None) -> torch.device:
-    """As `device_named`, and this machine has it.
+    """Return `device_named`, if this machine has it.
 
     Raises:
         InputError: it does not; what it has is said.

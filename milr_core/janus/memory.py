@@ -67,7 +67,7 @@ def memory_needed(
 
 
 def memory_of(config: JanusConfig, device: str, dtype: torch.dtype, quantization: str | None = None) -> Memory:
-    """As `memory_needed`, of a configuration."""
+    """Compute what `memory_needed` says from a configuration."""
     text, vision, vq = parts_of(config)
     weights = bytes_of(config, quantization or str(dtype).removeprefix("torch."))
     if torch.device(device).type == "cpu":  # there the VQ model computes in float32

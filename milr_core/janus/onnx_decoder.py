@@ -25,7 +25,7 @@ from milr_core.janus.onnx_backend import onnx_session
 
 
 class OnnxDecoder:
-    """As `JanusVQVAE.decode`, which is its slow twin: (n, N) tokens -> (n, 3, H, W) float32."""
+    """Draws what `JanusVQVAE.decode`, its slow twin, draws: (n, N) tokens -> (n, 3, H, W) float32."""
 
     def __init__(self, vqmodel: JanusVQVAE):
         self._vqmodel: Any = vqmodel

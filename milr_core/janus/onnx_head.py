@@ -17,7 +17,10 @@ from milr_core.janus.onnx_backend import onnx_session
 
 
 class OnnxHead:
-    """As the `JanusVQVAEHead` that it was made of, without gradients: (..., D) -> (..., V) float32."""
+    """Gives what its slow twin gives, without gradients: (..., D) -> (..., V) float32.
+
+    The twin is the `JanusVQVAEHead` that it is made of.
+    """
 
     def __init__(self, head: JanusVQVAEHead):
         self._session = onnx_session(_graph(head.proj_out, head.vision_head), 1)

@@ -53,7 +53,10 @@ def make_local(name: str, progress: Progress, device: str | None = None) -> Loca
 
 @dataclass(frozen=True)
 class Needs:
-    """Of a model on this machine's best device. Bytes; seconds a step where they can be told without running it."""
+    """Says what a model needs on this machine's best device.
+
+    In bytes; seconds a step where they can be told without running it.
+    """
 
     device: str
     peak: int

@@ -101,7 +101,7 @@ class Quota:
 
     @property
     def steps_a_call(self) -> int:
-        """As many as are expected to fit: calls are counted as well as seconds."""
+        """Count the steps that are expected to fit: calls are counted as well as seconds."""
         return max(1, min(MOST_STEPS, int((self.most / MARGIN - STARTING_SECONDS) / self.seconds_a_step)))
 
     def duration(self, steps: int) -> int:
@@ -138,7 +138,7 @@ class ZeroEngine:
         )
 
     def step(self, job: Job, state: State | None, control: SearchControl) -> State | None:
-        """As of `Engine`: the next state of the call that is under way, or the first of a new one."""
+        """Make a step as `Engine` does: the next state of the call that is under way, or the first of a new one."""
         now, under_way = job.under(control), self._under_way.get(control)
         # A GPU that waits for somebody is paid for; and a moved slider acts with the next call.
         if under_way and (control.paused or control.stopped or under_way.after is not state or under_way.job != now):
@@ -187,7 +187,7 @@ class ZeroEngine:
             answers.close()
 
     def _work(self, call: bytes, seconds: int) -> Iterator[bytes]:
-        """In the other process: up to `count` states, or the search's own exception last."""
+        """Work in the other process: up to `count` states, or the search's own exception last."""
         if os.getpid() != self._process:
             torch.set_num_threads(1)  # a forked process has no others
             self.local.judges.forked()

@@ -23,7 +23,7 @@ def build_lanes() -> gr.HTML:
 
 
 def lanes(shown: Sequence[Lane], address: Callable[[str], str]) -> list[dict[str, Any]]:
-    """Of each lane its name, what it is, and by image spent: address, score, index of the best so far. address: where
+    """Give each lane's name, what it is, and by image spent: address, score, index of the best so far. address: where
     the browser finds a file."""
     return [
         {

@@ -12,7 +12,7 @@ DOWN = {"top": 1 / 6, "above": 1 / 6, "bottom": 5 / 6, "below": 5 / 6}
 
 
 def _spot(words: Sequence[str]) -> tuple[float, float]:
-    """Where a clause puts what it names; the middle, unless it says more."""
+    """Find where a clause puts what it names; the middle, unless it says more."""
     parts = [part for word in words for part in word.split("-")]
     x = next((ACROSS[part] for part in parts if part in ACROSS), 0.5)
     return x, next((DOWN[part] for part in parts if part in DOWN), 0.5)
@@ -35,7 +35,7 @@ def clauses(tokens: Sequence[str]) -> list[list[int]]:
 
 
 def linked(tokens: Sequence[str], boxes: Sequence[Box]) -> dict[int, int]:
-    """By the index of a token, the index of the box that its clause became.
+    """Map the index of a token to the index of the box that its clause became.
 
     A clause takes the box whose thing it names, with the most words in common, and of several the one nearest to where
     it puts it; a box is taken once. Empty for critics without boxes.

@@ -34,7 +34,7 @@ def aligned(text: str, tokens: Sequence[str]) -> list[tuple[str, str, bool]]:
 
 
 def _said(step: Step, i: int) -> str:
-    """For the pointer: how likely the token was."""
+    """Tell the pointer: how likely the token was."""
     if step.probabilities is None:
         return ""
     p, own = step.probabilities.text[i], step.probabilities.text_own[i]

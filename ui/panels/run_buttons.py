@@ -213,7 +213,10 @@ class RunButtons:
             session.rest()
 
     def _rest(self, session: Session, run: Run) -> None:
-        """At one step a second: the rest of it, in which sliders can be moved; nobody else is kept waiting by it."""
+        """Rest for what is left of a second after a step, so that sliders can be moved.
+
+        Nobody else is kept waiting by it.
+        """
         due = time.monotonic() + STEP_SECONDS - run.steps[-1].cost.seconds
         while (
             session.pace == SECOND

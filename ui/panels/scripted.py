@@ -25,10 +25,10 @@ def scripted(module: str, template: str, value: Any, **more: Any) -> gr.HTML:
 
 
 def runs_folder() -> Path:
-    """Where files of visits lie: a folder of each, whose name cannot be guessed."""
+    """Return the folder in which files of visits lie: a folder of each, whose name cannot be guessed."""
     return Path(get_upload_folder()) / "milr"
 
 
 def url(path: str | Path) -> str:
-    """Where the browser finds a file of a visit."""
+    """Return the address at which the browser finds a file of a visit."""
     return f"{FILES}/run/{Path(path).relative_to(runs_folder()).as_posix()}"

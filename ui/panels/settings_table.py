@@ -37,7 +37,7 @@ def settings(steps: Sequence[Outline], step: Step | None, prompt: str = "", crit
 
 
 def changes(steps: Sequence[Outline]) -> list[tuple[int, list[str]]]:
-    """Where settings were moved during a run: (step, ["λt, text: 0.2 → 0.5", …])."""
+    """Say where settings were moved during a run: (step, ["λt, text: 0.2 → 0.5", …])."""
     moved = []
     for before, after in zip(steps, steps[1:], strict=False):
         if before.settings == after.settings:

@@ -79,7 +79,7 @@ def reach(name: str, planned: SearchSettings, step: Step | None) -> str:
 
 
 def in_force(name: str, steps: Sequence[Outline], planned: SearchSettings | None, newest: Step | None = None) -> str:
-    """Beside a live slider: the value that the newest step was made with, and the one that comes next."""
+    """Say beside a live slider: the value that the newest step was made with, and the one that comes next."""
     if planned is None:
         return ""
     what, coming = reach(name, planned, newest), getattr(planned, name)

@@ -16,7 +16,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def links() -> str:
-    """To the paper, its authors' code, and this page's own code and docs where there are any."""
+    """Link to the paper, its authors' code, and this page's own code and docs where there are any."""
     space = os.environ.get("SPACE_ID")
     files = f"https://huggingface.co/spaces/{space}/blob/main" if space else FILES
     named = [("paper", PAPER), ("authors’ code", AUTHORS)]
@@ -26,7 +26,7 @@ def links() -> str:
 
 
 def licence(name: str) -> str:
-    """Of a model's weights, in a sentence, where it is known."""
+    """State the licence of a model's weights in a sentence, where it is known."""
     return f"Weights of {name}: {MODELS[name].licence}." if name in MODELS else ""
 
 

@@ -99,7 +99,7 @@ class Compare:
         return progress(made.phase, made.rows, len(made.methods), waiting)
 
     def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
-        """Of what, and what it takes at most: step 0 once, then each method that goes on from it."""
+        """Say of what and what a comparison takes at most: step 0 once, then each method that goes on from it."""
         searches, most = sum(name != "step 0" for name in methods), self.shared.limits.steps(steps)
         if not methods:
             return ""

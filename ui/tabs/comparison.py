@@ -42,7 +42,7 @@ class Row:
 
     @property
     def phase(self) -> str:
-        """Of its run in the Inspector: a search that was broken off can be resumed there."""
+        """Return the phase of its run in the Inspector: a search that was broken off can be resumed there."""
         return FINISHED if self.done or self.method == "best-of-n" else STOPPED
 
     @property

@@ -35,7 +35,7 @@ class GroundingDino(Pretrained):
         threshold: float = THRESHOLD,
         text_threshold: float = TEXT_THRESHOLD,
     ) -> list[list[Detection]]:
-        """For each image what was found of each name, best first. The model answers with the words that a box belongs
+        """Find each name in each image, best first. The model answers with the words that a box belongs
         to, not with a name: see `name_of`.
         """
         self.load()

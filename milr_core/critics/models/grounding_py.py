@@ -59,7 +59,7 @@ class GroundingDinoPy(GroundingDino):
         return Path(self.source).is_file()
 
     def load(self) -> None:
-        """As of `Pretrained`.
+        """Load the weights, as every `Pretrained` does.
 
         Raises:
             CriticError: there is no such checkpoint, or it is another's.
@@ -104,7 +104,7 @@ class GroundingDinoPy(GroundingDino):
         threshold: float = THRESHOLD,
         text_threshold: float = TEXT_THRESHOLD,
     ) -> list[list[Detection]]:
-        """As of `GroundingDino`; the package takes one image at a time.
+        """Do what `GroundingDino` does; the package takes one image at a time.
 
         Raises:
             InputError: the package does not run with the transformers that is installed.
