@@ -118,8 +118,8 @@ def first_engine(planned: Plan) -> tuple[LocalEngine, Models]:
 def zero_engines(planned: Plan, lend: Lend, factor: float) -> tuple[LocalEngine, Models]:
     """Make the engines of a ZeroGPU Space.
 
-    The embedded model computes on this machine's own processor; another one's calls borrow a GPU. Both are loaded before
-    the page opens: what is loaded later never reaches the GPU.
+    The embedded model computes on this machine's own processor; another one's calls borrow a GPU. Both are loaded
+    before the page opens: what is loaded later never reaches the GPU.
     """
     embedded, problem = make_local(EMBEDDED, lambda _: None, "cpu"), ""
     made: dict[str, Engine] = {EMBEDDED: embedded}

@@ -91,6 +91,11 @@ def _tables(results: Results) -> dict[str, Any]:
     }
 
 
+def _figure(figure: Interval | None) -> dict | None:
+    """Make a figure JSON-able; None where there are no records to have it of."""
+    return asdict(figure) if figure else None
+
+
 def grid(args: argparse.Namespace) -> None:
     """Joint search under every combination of GRID on the validation split; the best of them first."""
     points = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
@@ -102,20 +107,16 @@ def grid(args: argparse.Namespace) -> None:
         rows.append(
             point
             | {
-                "success": asdict(_of(results.interval(name, success))),
-                "where plan wrong": asdict(_of(results.interval(name, success, wrong))),
-                "rollouts": _of(results.interval(name, ROLLOUTS)).mean,
+                "success": _figure(results.interval(name, success)),
+                "where plan wrong": _figure(results.interval(name, success, wrong)),
+                "rollouts": _figure(results.interval(name, ROLLOUTS)),
             }
         )
-    rows.sort(key=lambda row: (-row["success"]["mean"], row["rollouts"]))
+    rows.sort(key=lambda row: (-row["success"]["mean"], row["rollouts"]["mean"]))
     report = {"command": args.command, "machine": machine(), "date": date.today().isoformat(), "points": rows}
     (args.out / "grid.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     for row in rows:
         logger.info("%s", json.dumps(row))
-
-
-def _of(figure: Interval | None) -> Interval:
-    return figure or Interval(0.0, 0.0, 0.0, 0)
 
 
 def _fidelity(model: Janus, lines: Sequence[str], args: argparse.Namespace) -> dict:

@@ -26,12 +26,13 @@ else. The sprites are Fluent Emoji Flat (MIT) and this project's own; `world/NOT
 
 Intended for demonstration, tests and research on test-time search; not for pictures anybody wants to keep.
 
-Trained from nothing in one run of `python -m world.train` on {trained[machine]} (world/ at commit {trained[commit]}):
-{stages}.
+Trained from nothing by `python -m world.train` on {trained[machine]}; joined at commit {trained[commit]} of world/:
+
+{stages}
 
 ## Figures
 
-Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes. 95% bootstrap intervals over prompts. Prompts of the
+Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes after its last start. 95% bootstrap intervals over prompts. Prompts of the
 test split: none of them is in training, and of the composed categories no combination of them. Success is the verdict
 of an oracle that reads the pixels by GenEval's rules. **The oracle is the critic of the search as well**: these figures
 say how well the search satisfies its critic.
@@ -40,8 +41,8 @@ Recommended settings, {chosen}: {settings}.
 """
 
 
-def _cell(figure: dict[str, Any]) -> str:
-    return f"{figure['mean']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
+def _cell(figure: dict[str, Any], places: int = 2) -> str:
+    return f"{figure['mean']:.{places}f} [{figure['low']:.{places}f}, {figure['high']:.{places}f}]"
 
 
 def _methods(figures: dict[str, dict], title: str) -> str:
@@ -85,8 +86,8 @@ def _fidelity(report: dict[str, Any]) -> str:
     return "\n".join(
         [
             "\n### Before any search\n",
-            f"- Everything in every color, encoded and decoded, is found again: {_cell(again)} of {again['prompts']}; "
-            f"the worst noun is {worst['noun']} with {worst['mean']:.2f}.",
+            f"- Everything in every color, encoded and decoded, is found again: {_cell(again, 3)} of "
+            f"{again['prompts']}; the worst noun is {worst['noun']} with {worst['mean']:.2f}.",
             f"- Pictures of right plans are right: {_cell(drawn['1 to 4'])} with up to four things, "
             f"{_cell(drawn['5 to 7'])} with five to seven (by number: {', '.join(seen)}).",
             f"- The oracle on clean pictures of {made['oracle_prompts']} prompts of {report['oracle_prompts_of']}: "
@@ -112,8 +113,8 @@ def write_card(folder: Path) -> None:
     chosen = (
         "chosen on the validation split (`grid.json`)" if (folder / "grid.json").exists() else "not yet from a grid"
     )
-    stages = "; ".join(
-        f"{name} {stage['steps']} steps{_replanned(stage['planned'])}, {stage['hours']:.1f} hours, at the end "
+    stages = "\n".join(
+        f"- {name}: {stage['steps']} steps{_replanned(stage['planned'])}, {stage['hours']:.1f} hours, at the end "
         f"{stage['figures']}"
         for name, stage in report["trained"]["stages"].items()
     )

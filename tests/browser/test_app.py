@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.visits import NOW, STATUS, STEP, TILES, Visit, button, fill_number, prepared, reach, run, step_in
+from tests.browser.visits import (
+    NOW,
+    STATUS,
+    STEP,
+    TILES,
+    Visit,
+    button,
+    exported,
+    fill_number,
+    prepared,
+    reach,
+    run,
+    step_in,
+)
 from ui.tabs.comparison import METHODS, RACE
 
 pytestmark = pytest.mark.browser
@@ -153,11 +166,7 @@ def test_the_inspector_waits_for_a_comparison_and_says_so(visit: Visit):
 def test_a_run_is_exported_replayed_and_a_hostile_file_refused(visit: Visit, tmp_path: Path):
     page = prepared(visit, 2)
     run(page)
-    page.locator("#export > button").click()
-    button(page, "Prepare files, settings and link").click()
-    with page.expect_download() as download:
-        page.locator("#files").get_by_role("row", name=re.compile(r"\.zip")).get_by_role("link").first.click()
-    download.value.save_as(tmp_path / "run.zip")
+    exported(page, tmp_path / "run.zip")
     expect(page.locator("#link textarea")).to_have_value(re.compile("prompt=two.red.dogs"))
     other = visit(width=390)
     other.locator("#open input[type=file], input#open, input[type=file]").first.set_input_files(tmp_path / "run.zip")

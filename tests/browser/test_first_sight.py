@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visits import NOW, STATUS, TILES, Visit, button, fill_number, prepared, reach, run
+from tests.browser.visits import NOW, STATUS, TILES, Visit, button, exported, fill_number, prepared, reach, run
 from ui.panels.chips import chosen
 
 pytestmark = pytest.mark.browser
@@ -114,11 +114,7 @@ def test_a_run_travels_as_a_page_a_link_and_a_picture(visit: Visit, tmp_path: Pa
     page = prepared(visit, 3)
     fill_number(page, "lr", "0.07")
     run(page)
-    page.locator("#export > button").click()
-    button(page, "Prepare files, settings and link").click()
-    with page.expect_download() as download:
-        page.locator("#files").get_by_role("row", name=re.compile(r"\.html")).get_by_role("link").first.click()
-    download.value.save_as(tmp_path / "run.html")
+    exported(page, tmp_path / "run.html")
     link = page.locator("#link textarea").input_value()
     with page.expect_download() as picture:
         page.locator("#stage .save").click()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -64,3 +65,13 @@ class Wire:
     def bytes(self) -> float:
         """A request that has not finished counts with what has come of it."""
         return sum((self._received | self._whole).values())
+
+
+def exported(page: Page, file: Path) -> None:
+    """Save the run that is shown as the file of that ending which the page offers."""
+    page.locator("#export > button").click()
+    button(page, "Prepare files, settings and link").click()
+    with page.expect_download() as download:
+        row = page.locator("#files").get_by_role("row", name=re.compile(re.escape(file.suffix)))
+        row.get_by_role("link").first.click()
+    download.value.save_as(file)
