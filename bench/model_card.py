@@ -32,10 +32,11 @@ Trained from nothing by `python -m world.train` on {trained[machine]}; joined at
 
 ## Figures
 
-Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes after its last start. 95% bootstrap intervals over prompts. Prompts of the
-test split: none of them is in training, and of the composed categories no combination of them. Success is the verdict
-of an oracle that reads the pixels by GenEval's rules. **The oracle is the critic of the search as well**: these figures
-say how well the search satisfies its critic.
+Written by `{command}` on {date}; {machine}; {minutes:.0f} minutes after its last start.
+
+95% bootstrap intervals over prompts. Prompts of the test split: none of them is in training, and of the composed
+categories no combination of them. Success is the verdict of an oracle that reads the pixels by GenEval's rules. **The
+oracle is the critic of the search as well**: these figures say how well the search satisfies its critic.
 
 Recommended settings, {chosen}: {settings}.
 """
