@@ -18,14 +18,8 @@ class Chip:
     seed: int = 0
 
 
-ELSEWHERE = (Chip("a red dog left of a blue car"), Chip("four clocks"), Chip("the mountain that is a symbol of japan"))
-"""Where nothing was chosen."""
-
-
 def chosen() -> tuple[Chip, ...]:
     """The examples in their order; the first is what stands in the prompt at first."""
-    if not CHOSEN.is_file():
-        return ELSEWHERE
     return tuple(Chip(chip["prompt"], chip["seed"]) for chip in json.loads(CHOSEN.read_text(encoding="utf-8")))
 
 
