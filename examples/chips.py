@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from milr_core import Janus, Step, Trajectory, load_critic, load_model, reason
+from milr_core import Janus, State, Step, Trajectory, load_critic, load_model, reason
 from milr_core.critics import Critic
 from milr_core.diagnostics import inspected
 from milr_core.settings import recommended_settings
@@ -112,12 +112,12 @@ def found(model: Janus, critic: Critic) -> Iterator[tuple[Chip, list[Step]]]:
         yield chip, steps
 
 
-def record(model: Janus, steps: Sequence[Step], file: Path) -> None:
+def record(model: Janus, states: Sequence[State], file: Path) -> None:
     """Write the run of a chip as a bundle, without latents."""
     with tempfile.TemporaryDirectory() as temporary:
-        bundle = Trajectory.create(Path(temporary) / "run", model, CRITIC, steps[0].state.prompt)
-        for step in steps:
-            bundle.append(inspected(model, step.state))
+        bundle = Trajectory.create(Path(temporary) / "run", model, CRITIC, states[0].prompt)
+        for state in states:
+            bundle.append(inspected(model, state))
         bundle.to_zip(file, states=False)
 
 
@@ -127,7 +127,7 @@ def main(argv: Sequence[str]) -> None:
     chips = []
     for chip, steps in found(model, load_critic(CRITIC, model=model)):
         if not chips:
-            record(model, steps, file.with_name(OPENING))
+            record(model, [step.state for step in steps if step.state], file.with_name(OPENING))
         chips.append(asdict(chip))
     file.write_text(json.dumps(chips, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
