@@ -90,6 +90,9 @@ def read_objects(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        read = json.loads(text)
+        if "\\u" in text:
+            json.dumps(read, ensure_ascii=False).encode()  # half a character could not be written again
+        return read
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not JSON: {error}.") from error

@@ -115,6 +115,18 @@ def test_what_is_no_zip_is_refused(files, tmp_path):
     refused(tmp_path / "name.zip", tmp_path, "not a zip")
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_packed_in_another_way_is_refused(files, tmp_path, packing):
+    with zipfile.ZipFile(tmp_path / "run.zip", "w", packing) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    refused(tmp_path / "run.zip", tmp_path, "zip the run again")
+    whole = bytearray((tmp_path / "run.zip").read_bytes())
+    whole[60:200] = b"\xff" * 140  # LZMA has an error of its own for damaged data
+    (tmp_path / "run.zip").write_bytes(whole)
+    refused(tmp_path / "run.zip", tmp_path, "zip the run again")
+
+
 def test_bytes_are_counted_as_they_come_whatever_the_directory_says(files, tmp_path):
     bomb = zipped(tmp_path / "bomb.zip", files | {"step-000.png": b"\0" * (8 << 20)})
     refused(bomb, tmp_path, "unpacks to more than 4 MiB", limit=4 << 20)
