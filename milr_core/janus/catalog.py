@@ -55,8 +55,20 @@ def parts_of(config: JanusConfig) -> tuple[LlamaConfig, JanusVisionConfig, Janus
 
 
 def shapes_of(config: JanusConfig) -> Mapping[str, tuple[int, ...]]:
-    """Every parameter's name and shape. Nothing is allocated."""
-    return _shapes(config.to_json_string(use_diff=False))
+    """Every parameter's name and shape. Nothing is allocated.
+
+    Raises:
+        InputError: no model can have this configuration.
+    """
+    try:
+        return _shapes(config.to_json_string(use_diff=False))
+    except Exception as error:  # sizes that do not fit each other, or are none: each layer has its own
+        raise InputError(f"The config.json describes no Janus that can be: {_said(error)}.") from error
+
+
+def _said(error: Exception) -> str:
+    """In one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300].rstrip('.')}"
 
 
 @lru_cache(maxsize=8)
@@ -169,7 +181,7 @@ def read_config(path: Path, name: str) -> dict[str, Any]:
     """
     check_pointer(path)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
         kind = config.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"'{name}' has no readable config.json, so it is no checkpoint: {error}.") from error
@@ -189,8 +201,8 @@ def config_from(read: dict[str, Any], name: str) -> JanusConfig:
     """
     try:
         return deepseek.config_from(read) if read["model_type"] == deepseek.MODEL_TYPE else JanusConfig.from_dict(read)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"'{name}' has a config.json that describes no Janus: {error}.") from error
+    except Exception as error:  # transformers checks values with errors of its own
+        raise InputError(f"'{name}' has a config.json that describes no Janus: {_said(error)}.") from error
 
 
 def _read(folder: Path) -> JanusConfig:
