@@ -315,7 +315,7 @@ class Judge:
         return f"'{shortened(self.judge)}' at {httpx2.URL(self.base_url).netloc.decode()}"
 
     def _clean(self, text: str) -> str:
-        """One line without the key, whoever put it there. What is too short to be secret stays: it is in other words."""
+        """One line without the key, whoever put it there; but one that is too short to be secret is in other words."""
         return shortened(text.replace(self.key, "[key]") if len(self.key) >= SECRET else text).rstrip(".")
 
     def _said(self, error: Failed, sent: int) -> str:

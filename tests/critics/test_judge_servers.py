@@ -243,6 +243,14 @@ def test_a_value_that_is_too_large_is_not_taken_for_a_parameter_that_is_unknown(
     assert Dialect().without("unknown field chat_template_kwargs", ("chat_template_kwargs",)) == Dialect(body=False)
 
 
+def test_an_effort_that_was_refused_is_not_tried_again():
+    dialect, said = Dialect(), "temperature is for a reasoning_effort of none, which this model does not have"
+    for effort, temperature in (("none", True), ("", True), ("", False)):
+        dialect = dialect.without("no reasoning_effort here" if dialect.effort else said, ())
+        assert (dialect.effort, dialect.temperature) == (effort, temperature)
+    assert dialect.without(said, ()) is None
+
+
 def test_a_server_that_ignores_the_form_is_asked_in_words(endpoint):
     endpoint.replies = ["I see dogs.", GOOD]
     assert ask(endpoint).score([RED], PROMPT)[0].value == 0.8
