@@ -31,10 +31,10 @@ def main(argv: list[str] | None = None) -> int:
     transformers_logging.set_verbosity_error()
     write_any_character()
     started = time.monotonic()
-    command = ""
+    keeps = False
     try:
         args = parser().parse_args(argv)
-        command = args.command
+        keeps = args.command == "reason" and bool(args.out or args.resume)
         code = args.run(args)
         sys.stdout.flush()
         return code
@@ -49,6 +49,6 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
         except OSError:  # standard output is where it happened
             discard_output()
-        kept = f" The steps so far are kept ({time.monotonic() - started:.0f} s)." if command == "reason" else ""
+        kept = f" The steps so far are kept ({time.monotonic() - started:.0f} s)." if keeps else ""
         say(f"{words_of(error)}{kept}")
         return FAILED

@@ -11,7 +11,7 @@ from milr_core.errors import InputError
 
 SIXTEEN_BITS = 65535
 MOST_PIXELS = 64_000_000
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, OverflowError, struct.error, zlib.error)
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, OverflowError, NotImplementedError, struct.error, zlib.error)
 """What Pillow's readers raise for damaged files, text that unpacks to too much among it."""
 
 
