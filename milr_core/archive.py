@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 
 BUNDLE_FILE = re.compile(r"trajectory\.jsonl?|step-[0-9]{3,4}\.png|state-[0-9]{3,4}\.safetensors")
 MAX_ENTRIES = 20_100
@@ -70,7 +70,7 @@ def _unpacked(file: Path, folder: Path, limit: int) -> None:
     except (
         OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error,
     ) as error:  # fmt: skip
-        raise InputError(f"{file} is not a zip that can be read: {error}.") from error
+        raise InputError(f"{file} is not a zip that can be read: {brief(error)}.") from error
 
 
 def _check_directory(file: Path) -> None:

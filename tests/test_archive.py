@@ -77,9 +77,10 @@ def test_a_zip_with_a_directory_of_64_bits_opens(files, tmp_path):
 
 
 def refused(file, tmp_path, says, limit=2 << 30):
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as caught:
         Trajectory.from_zip(file, tmp_path / "out", limit)
     assert not (tmp_path / "out").exists(), "nothing is left behind"
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,9 @@ def test_what_is_no_zip_is_refused(files, tmp_path):
     damaged[60:200] = b"\xff" * 140  # within the deflated data of the first file
     (tmp_path / "damaged.zip").write_bytes(damaged)
     refused(tmp_path / "damaged.zip", tmp_path, "not a zip")
+    at = whole.find(b"step-000.png") - 30  # its header then says that its name is as long as can be
+    (tmp_path / "long.zip").write_bytes(whole[: at + 26] + b"\xff\xff" + whole[at + 28 :])
+    assert len(refused(tmp_path / "long.zip", tmp_path, "not a zip")) < 1000
     name = whole.replace(b"step-000.png", b"step-\xff\xfe0.png")
     flagged = bytearray(name)
     at = 0

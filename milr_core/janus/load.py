@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
-from milr_core.errors import InputError, Stopped
+from milr_core.errors import InputError, Stopped, brief
 from milr_core.janus import Janus, deepseek
 from milr_core.janus.catalog import ALIASES, EMBEDDED, config_from, local_folder, read_config, shapes_of
 from milr_core.janus.conversion import converted
@@ -77,9 +77,8 @@ def load_model(
     except (InputError, Stopped):
         raise
     except Exception as error:  # a damaged tokenizer, processor or configuration has each library's own
-        said = next(iter(str(error).strip().splitlines()), "").rstrip(".")
         raise InputError(
-            f"'{name}' cannot be loaded: {said or type(error).__name__}. If a file is damaged, download it again."
+            f"'{name}' cannot be loaded: {brief(error)}. If a file is damaged, download it again."
         ) from error
     slow = f"; {placement.waiting} of its layers wait in main memory, which is slow" if placement.waiting else ""
     progress(Loading("ready", 1.0, f"{shown} is ready on {device}{slow}"))
@@ -121,7 +120,7 @@ def _check_json(path: Path) -> None:
     try:
         read = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}). Download it again.") from error
+        raise InputError(f"{path} is damaged ({brief(error)}). Download it again.") from error
     if not isinstance(read, dict):
         raise InputError(f"{path} is damaged (it holds no JSON object). Download it again.")
 

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 
 LFS = b"version https://git-lfs"  # what a file begins with that git-lfs has left for the real one
 NAMES = ("model.safetensors", "pytorch_model.bin")  # in the order in which transformers looks for them
@@ -142,8 +142,7 @@ def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     except UnpicklingError as error:  # torch's words tell how to unpickle it all the same
         raise InputError(f"{path} is damaged ({NO_TENSORS}). Download it again.") from error
     except Exception as error:  # safetensors, torch, zipfile and pickle have one each
-        said = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(f"{path} is damaged ({said or type(error).__name__}). Download it again.") from error
+        raise InputError(f"{path} is damaged ({brief(error)}). Download it again.") from error
 
 
 def check_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]], packed: bool, tied: bool) -> None:
