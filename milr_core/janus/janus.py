@@ -17,13 +17,13 @@ from transformers import JanusForConditionalGeneration, JanusProcessor
 
 from milr_core.errors import InputError
 from milr_core.janus.backends import image_head, language_stack, pixel_decoder
-from milr_core.janus.catalog import parts_of
+from milr_core.janus.configuration import parts_of
 from milr_core.janus.decode import guided
 from milr_core.janus.description import PROMPT, description_of
 from milr_core.janus.finite import check_finite
 from milr_core.janus.reading import Reading, reader_named
 from milr_core.janus.transformer import Cache
-from milr_core.janus.weights import weights_hash
+from milr_core.janus.weight_files import weights_hash
 
 PAPER_GUIDANCE = 5.0
 

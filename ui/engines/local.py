@@ -1,7 +1,7 @@
 """Searches in this process, with critics that are loaded once for everybody."""
 
 from milr_core import Janus
-from milr_core import engine as core
+from milr_core import local_engine as core
 from ui.engines.base import ModelFacts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from milr_core import SearchSettings, Step
-from milr_core.latents import size
+from milr_core.settings import size
 from ui.panels.scripted import script
 from ui.panels.words import best_value, counted, number, seconds, since
 from ui.session import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
