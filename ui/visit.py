@@ -49,8 +49,7 @@ class Visit:
 
     def welcome(self, session: Session) -> Answer:
         """All that the visit holds; the tickets, so that what computes is watched again."""
-        ahead, wait = self.shared.ahead(session), self.shared.wait(session)
-        answer = self.page.whole(session, ahead, wait) | self.compare.shown(session)
+        answer = self.page.whole(session, *self.shared.place(session)) | self.compare.shown(session)
         answer |= {self.inspector.controls.pace: session.pace}
         tickets = {self.inspector.search.ticket: session.ticket, self.compare.ticket: session.ticket}
         return answer | (tickets if session.busy else {})

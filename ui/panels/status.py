@@ -27,10 +27,13 @@ def status(
     planned: SearchSettings | None,
     ahead: int | None = 0,
     wait: float | None = None,
+    loading: bool = False,
     about: str = "",
 ) -> str:
     """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known.
-    about: of a recorded run, what there is to see in it."""
+    loading: whether all wait for the engine. about: of a recorded run, what there is to see in it."""
+    if phase == WAITING and loading:
+        return "Loading the engine: this begins as soon as it is there."
     if phase == WAITING and ahead is None:
         return "Waiting for your turn."
     if phase == WAITING:
