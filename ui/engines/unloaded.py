@@ -1,7 +1,7 @@
 """Stands for an engine whose model is not loaded: the page opens before it is, and knows what its folder says of it."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +38,15 @@ def _guidance(folder: Path) -> dict[str, Any]:
     return {"guidance": scale} if isinstance(scale, int | float) and scale else {}
 
 
-@dataclass(frozen=True)
 class Unloaded:
     """An `Engine` that computes nothing. Searches wait in the line until another takes its place; where the model could
     not be loaded, `problem` says why, and so does every search.
     """
 
-    facts: ModelFacts
-    problem: str = ""
-
-    @property
-    def at_once(self) -> int:
-        """None while it may still come: nobody's turn begins. Where it does not come, each is told so at once."""
-        return 1 if self.problem else 0
+    def __init__(self, facts: ModelFacts, problem: str = ""):
+        self.facts, self.problem = facts, problem
+        # While it may still come nobody's turn begins; where it does not come, each is told so at once.
+        self.at_once = 1 if problem else 0
 
     def cost(self, steps: int) -> str:
         return ""
