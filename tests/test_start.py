@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,10 @@ class Held:
 
 
 @pytest.fixture
-def held(redness: Critic) -> Held:
-    return Held(redness)
+def held(redness: Critic) -> Iterator[Held]:
+    made = Held(redness)
+    yield made
+    made.go_on.set()
 
 
 def opened(folder: Path, make: Held) -> tuple[Studio, Models]:
@@ -95,8 +98,7 @@ def test_a_search_waits_for_the_engine_says_so_and_then_runs(tiny_folder: Path, 
     studio, models = opened(tiny_folder, held)
     session = Session()
     arrived = studio.read(studio.picker.arrive(session))
-    assert "<b>tiny-janus" in arrived["header"] and "being loaded" in arrived["header"] and models.opened.is_set()
-    assert 'role="status">Loading' in arrived["header"]
+    assert f'<b>{tiny_folder.name}</b>: <span role="status">Loading' in arrived["header"] and models.opened.is_set()
     pressed = studio.press("press_run", session, SETTINGS)
     assert pressed["status"] == "Loading the engine: this begins as soon as it is there." and session.phase == WAITING
     assert studio.search.tick(session) == pressed["status"] and pressed["leave"]["visible"]

@@ -62,8 +62,6 @@ def build_demo(
     sign_in: whether a visitor may sign in to Hugging Face, whose accounts have more GPU time than nobody has.
     """
     shared = SharedState(engine, limits)
-    if models is not None:
-        models.use = shared.use
     shared.keep_sweeping()
     if OPENING.is_file():
         shared.opening = recorded(OPENING, shared.storage.room())
@@ -88,6 +86,15 @@ def build_demo(
         inspector.wire(session, visit.wire(demo, page, inspector, compare))
         compare.wire(session, inspector, compare_tab, tabs)
         add_endpoints(shared)
+
+    def use(engine: Engine) -> None:
+        """Whoever opens the page from now on is told of this one at once."""
+        shared.use(engine)
+        top.value, told.value = header(engine.facts, None), about(engine.facts.can_draw)
+        demo.config = demo.get_config_file()
+
+    if models is not None:
+        models.use = use
     # Searches wait in a line of ours: what passes through gradio's queue, which every page has, is answered at once.
     demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = QUEUE_SECONDS
     return demo

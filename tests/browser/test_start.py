@@ -73,7 +73,7 @@ def early(coming: Coming, browser: Browser, tmp_path: Path, monkeypatch: pytest.
 def test_run_pressed_before_the_engine_is_there_waits_says_so_and_runs(early: Callable[[], Page], coming: Coming):
     page = early()
     expect(page.locator(STATUS)).to_contain_text("A recorded run, nothing is computed")
-    expect(page.locator("#header")).to_contain_text(f"Model {NAME}: being loaded")
+    expect(page.locator("#header")).to_contain_text(f"Model {NAME}: Loading")
     button(page, "Run").click()
     expect(page.locator(STATUS)).to_contain_text("Loading the engine")
     expect(button(page, "Leave")).to_be_visible()

@@ -32,13 +32,17 @@ def header(facts: ModelFacts, models: Models | None) -> str:
 
 
 def _state(facts: ModelFacts, models: Models | None) -> str:
+    """Where there is no model yet, its loading stands here, so that nothing moves when it is there."""
+    if not facts.weights_hash and models and models.problem:
+        return "not loaded"
     if not facts.weights_hash:
-        return "not loaded" if models and models.problem else "being loaded"
+        said = models.said.words if models and models.said else "being loaded"
+        return f'<span role="status">{escape(said)}</span>'
     return f"ready, on {escape(facts.device)}, {escape(facts.dtype)}, {facts.weights_bytes / (1 << 20):.0f} MiB"
 
 
 def _progress(models: Models | None) -> str:
-    if models is None or models.said is None:
+    if models is None or models.said is None or not models.loaded:
         return notice(models.problem if models else "")
     return f'<p class="loading" role="status">{escape(models.said.words)}</p>'
 
