@@ -3,27 +3,21 @@
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from io import StringIO
 
-try:  # on ZeroGPU it stands in for CUDA, and has to come before torch
-    import spaces
-    from spaces.zero.config import get_config as card
-except ImportError:
-    spaces = None
-
-from transformers.utils import logging as transformers_logging
-
-from milr_core import CriticError, InputError, SearchSettings, load_critic, memory_needed, start
+from milr_core import CriticError, InputError, load_critic
+from milr_core.critics import critic_names
 from milr_core.critics.endpoint import URLS, Policy
-from milr_core.janus.catalog import ALIASES, local_folder
-from milr_core.janus.devices import default_device
+from milr_core.janus.catalog import local_folder
 from ui.engines.base import Engine
-from ui.engines.local import LocalEngine
-from ui.engines.models import EMBEDDED, JANUS_PRO, SMALL, Models, fitting, make_local, needs
-from ui.engines.zero import LARGE_BYTES, Lend, ZeroEngine
+from ui.engines.models import EMBEDDED, JANUS_PRO, Models, fitting, make_tried, roomy
+from ui.engines.unloaded import Unloaded, announced
 from ui.guard import for_others, web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import LARGEST_FILE, Limits
@@ -31,6 +25,10 @@ from ui.panels.chips import chosen
 from ui.storage import claim_folder
 
 PORT = 7860
+
+UNSEEN_SECONDS = 2.0
+"""For which the loading of the first model waits for a page to be opened: importing torch holds the interpreter, so
+that a page that is fetched meanwhile takes twice as long to be there."""
 
 
 def parse(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
@@ -79,77 +77,64 @@ def on_zero_gpu(env: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class Plan:
-    """first: the model loaded before the page opens. then: one that is loaded while it is open already.
-
-    stay: whether the embedded model takes the place of a first one that cannot be loaded, with a notice why.
+    """first: the model that is loaded first. then: one that is loaded after it; where_it_fits: only on a GPU with room
+    for it.
     """
 
     first: str
     then: str = ""
-    stay: bool = False
+    where_it_fits: bool = False
 
 
-def plan(asked: str | None, space: bool, zero: bool, pro_fits: bool) -> Plan:
-    """asked: the model that the operator named. pro_fits: whether a GPU has room for Janus-Pro-1B."""
+def plan(asked: str | None, space: bool, zero: bool) -> Plan:
+    """asked: the model that the operator named."""
     if zero:  # the embedded model needs no GPU: nobody's quota is spent on it
         return Plan(EMBEDDED, then="" if asked == EMBEDDED else asked or JANUS_PRO)
     if asked:
-        return Plan(EMBEDDED, then=asked) if space and asked != EMBEDDED else Plan(asked, stay=space)
-    return Plan(EMBEDDED, then=JANUS_PRO if pro_fits else "")
+        return Plan(EMBEDDED, then=asked) if space and asked != EMBEDDED else Plan(asked)
+    return Plan(EMBEDDED, then=JANUS_PRO, where_it_fits=True)
 
 
-def first_engine(planned: Plan) -> tuple[LocalEngine, Models]:
-    """What computes at first, and what may follow.
-
-    Raises:
-        InputError: the model cannot be loaded, and no other is to take its place.
-    """
-    name, problem = planned.first, ""
-    try:
-        engine = make_local(name, lambda _: None)
-    except InputError as error:
-        if not planned.stay or name == EMBEDDED:
-            raise
-        name, problem = EMBEDDED, f"{name} was not loaded, and {EMBEDDED} takes its place. {error}"
-        engine = make_local(name, lambda _: None)
-    return engine, Models(name, problem=problem)
-
-
-def zero_engines(planned: Plan, lend: Lend, factor: float) -> tuple[LocalEngine, Models]:
-    """Make the engines of a ZeroGPU Space.
-
-    The embedded model computes on this machine's own processor; another one's calls borrow a GPU. Both are loaded
-    before the page opens: what is loaded later never reaches the GPU.
-    """
-    embedded, problem = make_local(EMBEDDED, lambda _: None, "cpu"), ""
-    made: dict[str, Engine] = {EMBEDDED: embedded}
-    if name := ALIASES.get(planned.then, planned.then):
-        try:
-            whole = memory_needed(name).peak > LARGE_BYTES
-            made[name] = ZeroEngine(make_local(name, lambda _: None), lend, factor, whole)
-        except InputError as error:
-            problem = f"{name} was not loaded, so {EMBEDDED} is the only model here. {error}"
-    return embedded, Models(EMBEDDED, made, lambda source, _: made[source], problem)
+def load(models: Models, planned: Plan, limits: Limits) -> None:
+    """Load what is planned, with the page open already."""
+    models.opened.wait(UNSEEN_SECONDS)
+    models.load(models.shown(planned.first))
+    models.wait()
+    if models.loaded:
+        print(f"{models.loaded} is loaded.", flush=True)
+    else:  # the page stays, and says so as well
+        sys.stderr.write(f"{models.problem}\n")
+    follow(models, planned, limits)
 
 
 def follow(models: Models, planned: Plan, limits: Limits) -> None:
-    """Follow the plan with the page open: what visitors may load, and the model that it was planned for."""
+    """Follow the plan once the first model is there, or has failed: what visitors may load, and what comes then."""
     models.offer(limits.models or fitting())
-    if planned.then:
+    if planned.then and (not planned.where_it_fits or roomy(planned.then)):
         models.offer([planned.then])
         models.load(models.shown(planned.then))
 
 
-def seconds_a_step(engine: LocalEngine, critic: str) -> float | None:
-    """How long a step of a small model takes here; None for others. The first of two steps warms the model up."""
-    if engine.facts.weights_bytes > SMALL:
-        return None
-    try:
-        judging = engine.judges.critic(critic)
-        states = [start(engine.model, judging, chosen()[0].prompt, SearchSettings()) for _ in range(2)]
-    except (InputError, CriticError):
-        return None
-    return states[-1].step.cost.seconds
+def check_critic(name: str) -> None:
+    """Raise InputError or CriticError for a critic that cannot be used."""
+    for single in critic_names(name):
+        if single not in ("oracle", "self"):  # which need nothing, or the model alone; scipy is not waited for here
+            load_critic(single)
+
+
+def engines(planned: Plan, zero: bool, critic: str) -> tuple[Engine, Models]:
+    """What stands for an engine while the page opens, and what loads the model that takes its place.
+
+    On ZeroGPU the engines themselves: what is loaded once the page is open never reaches the GPU.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if zero:
+        # It imports `spaces`, which is there on a Space only and has to come before torch.
+        return import_module("ui.engines.space").engines(planned.then)
+    models = Models("", [planned.first], partial(make_tried, critic=critic, prompt=chosen()[0].prompt))
+    return Unloaded(announced(planned.first)), models
 
 
 def refuse(error: Exception) -> int:
@@ -161,29 +146,23 @@ def refuse(error: Exception) -> int:
 def main(argv: list[str] | None = None) -> int:
     env = os.environ
     args, zero = parse(argv, env), on_zero_gpu(env)
-    transformers_logging.disable_progress_bar()
     try:
         limits = Limits.read(env)
         claim_folder(env)
         login(args.auth)
         if for_others(args.host, env, args.share, args.auth, args.root_path):
-            env[URLS] = (
-                env.get(URLS) or "public"
-            )  # where strangers' judges are asked, unless the operator says otherwise
+            # Where strangers' judges are asked, unless the operator says otherwise.
+            env[URLS] = env.get(URLS) or "public"
         Policy.of_environment()
         for name in limits.models:
             local_folder(name)
-        gpu = not zero and not args.model and default_device() == "cuda"
-        planned = plan(args.model, bool(env.get("SPACE_ID")), zero, gpu and needs(JANUS_PRO).fits)
-        if zero and spaces:
-            engine, models = zero_engines(planned, spaces.GPU, card()["duration_factor"])
-        else:
-            engine, models = first_engine(planned)
-        load_critic(args.critic, model=engine.model)
+        planned = plan(args.model, bool(env.get("SPACE_ID")), zero)
+        engine, models = engines(planned, zero, args.critic)
+        check_critic(args.critic)
     except (InputError, CriticError) as error:
         return refuse(error)
     sign_in = zero and "OAUTH_CLIENT_ID" in env  # a Space has it where its front matter says `hf_oauth: true`
-    demo = build_demo(engine, args.critic, seconds_a_step(engine, args.critic), limits, models, sign_in)
+    demo = build_demo(engine, args.critic, limits, models, sign_in)
     try:
         with redirect_stdout(StringIO()):  # what gradio says of its MCP server; the line below is ours
             _, url, _ = demo.launch(
@@ -204,10 +183,10 @@ def main(argv: list[str] | None = None) -> int:
             )
     except OSError as error:  # the port is taken, or the address is not this machine's
         return refuse(error)
-    print(f"MILR Studio with {engine.facts.name} on {engine.facts.device}: {url}", flush=True)
-    del engine  # another model may take its place, and its memory
+    print(f"MILR Studio with {engine.facts.name}: {url}", flush=True)
     if not zero:
-        follow(models, planned, limits)
+        threading.Thread(target=load, args=(models, planned, limits), name="milr-load", daemon=True).start()
+    del engine  # another model may take its place, and its memory
     demo.block_thread()
     return 0
 

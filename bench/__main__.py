@@ -1,4 +1,4 @@
-"""python -m bench run | study | report | compare | card | speed | gpu | true-size"""
+"""python -m bench run | study | report | compare | card | speed | start | gpu | true-size"""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from importlib import import_module
 
 from bench import cli
 
-OWN = {"card": "bench.card", "speed": "bench.speed", "gpu": "bench.gpu", "true-size": "bench.true_size"}
+OWN = {name: f"bench.{name.replace('-', '_')}" for name in ("card", "speed", "start", "gpu", "true-size")}
 """Commands with a parser of their own, by module."""
 
 

@@ -20,7 +20,7 @@ from milr_core.errors import InputError
 from milr_core.janus.catalog import local_folder
 from milr_core.janus.description import description_of
 from milr_core.janus.load import checkpoint_folder
-from milr_core.janus.weights import weights_hash
+from milr_core.janus.weight_files import weights_hash
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,8 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 
 from bench.speed import machine
 from milr_core import MODELS, InputError, SearchSettings, advance, load_critic, load_model, memory_needed, start
-from milr_core.janus.catalog import DTYPES, QUANTIZATIONS, parts_of, shapes_of
+from milr_core.janus.catalog import DTYPES, QUANTIZATIONS
+from milr_core.janus.configuration import parts_of, shapes_of
 from milr_core.janus.memory import memory_of
 from milr_core.janus.placement import placement_of
 from milr_core.janus.weights import write_weights

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import milr_core
-from milr_core import diagnostics, engine, errors, record, settings, trajectory
+from milr_core import diagnostics, engine, errors, probabilities, record, settings, trajectory
 from milr_core.critics import base
 
 WIDTH = 110
@@ -18,7 +18,8 @@ INTERFACE: dict[Any, tuple[str, ...]] = {
     milr_core: tuple(milr_core.__all__),
     settings: ("PRESETS", "recommended_settings", "settings_from", "check"),
     base: ("About", "Weights", "Usage", "Box"),
-    diagnostics: ("inspected", "flags"),
+    probabilities: ("inspected",),
+    diagnostics: ("flags",),
     trajectory: ("writing",),
     record: ("Header", "StepRecord", "MadeBy"),
     engine: ("Job", "Engine", "run"),

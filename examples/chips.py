@@ -17,7 +17,7 @@ from pathlib import Path
 
 from milr_core import Janus, State, Step, Trajectory, load_critic, load_model, reason
 from milr_core.critics import Critic
-from milr_core.diagnostics import inspected
+from milr_core.probabilities import inspected
 from milr_core.settings import recommended_settings
 from world.sampling import random_prompt
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import Janus, Step, Trajectory, load_critic, load_model, reason
-from milr_core.diagnostics import flags, inspected
+from milr_core.diagnostics import flags
+from milr_core.probabilities import inspected
 from milr_core.settings import settings_from
 from world.sampling import prompt_set
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from milr_core import reinforce
 from milr_core.janus import Janus
-from milr_core.latents import Latents, size
-from milr_core.settings import SearchSettings
+from milr_core.latents import Latents
+from milr_core.settings import SearchSettings, size
 from milr_core.state import SEARCH, State
 from milr_core.strategy import Proposal, remembered
 

@@ -1,21 +1,17 @@
 """What a trajectory shows beyond its scores: how sure each token was, what changed, and how a search can fail.
 
-Pure functions of steps (`token_probabilities` needs the model as well). The failures are those of the paper's
-section 4.4.1; each detector compares a step with step 0 of its own run, so none knows which model drew.
+Pure functions of steps, which need neither model nor torch: what they know of a token's probability is what
+`milr_core.probabilities` has noted. The failures are those of the paper's section 4.4.1; each detector compares a step
+with step 0 of its own run, so none knows which model drew.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-import torch
-from torch import Tensor
-
-from milr_core.janus import Janus
-from milr_core.latents import Latents
-from milr_core.state import Probabilities, State, Step
+from milr_core.state import Step
 
 NGRAM = 4
 """Tokens in a phrase that must not keep coming back."""
@@ -32,64 +28,6 @@ LEAST = 5e-4
 
 DISAGREE = 0.1
 """Reward hacking: the critic rose by this since step 0 while a held-out critic fell by as much."""
-
-
-def _figures(
-    head: Callable[[Tensor], Tensor], rollout: Tensor, latents: Latents | None, tokens: list[int]
-) -> list[list[float]]:
-    """Probability of each token, the same under the model's own output, and the entropy as a share of the largest."""
-    chosen = torch.tensor(tokens, device=rollout.device).unsqueeze(-1)
-    at = _optimised(rollout, latents)
-    log_p = torch.log_softmax(head(_decoded_from(rollout, latents)).float(), dim=-1)
-    p = log_p.exp()
-    of_token = p.gather(-1, chosen)[:, 0]
-    own = of_token.clone()
-    if len(at):  # elsewhere they are the same
-        own[at] = torch.softmax(head(rollout[at]).float(), dim=-1).gather(-1, chosen[at])[:, 0]
-    entropy = -(p * log_p).nan_to_num().sum(-1) / math.log(log_p.shape[-1])
-    figures = (of_token, own, entropy)
-    return [[round(v, 3) for v in x.clamp(0, 1).tolist()] for x in figures]
-
-
-def _decoded_from(rollout: Tensor, latents: Latents | None) -> Tensor:
-    """The rollout's outputs, with the optimised latents in the places that were decoded from them."""
-    at = _optimised(rollout, latents)
-    if latents is None or not len(at):
-        return rollout
-    there = latents.positions < len(rollout)
-    rollout = rollout.clone()
-    rollout[at] = latents.values[there.to(latents.values.device)].to(rollout)
-    return rollout
-
-
-def _optimised(rollout: Tensor, latents: Latents | None) -> Tensor:
-    """Positions of the rollout that were decoded from latents."""
-    if latents is None:
-        return torch.empty(0, dtype=torch.long)
-    return latents.positions[latents.positions < len(rollout)].to(rollout.device)
-
-
-@torch.no_grad()
-def token_probabilities(model: Janus, state: State) -> Probabilities:
-    """How likely each token was under what it was decoded from, with the step's guidance and temperature.
-
-    At temperature 0 image tokens are looked at as with temperature 1.
-    """
-    state = state.to(model.device)
-    s, drawn = state.settings, state.drawn
-
-    def image_head(z: Tensor) -> Tensor:
-        return model.image_head(z, s.guidance) / (s.temperature or 1.0)
-
-    return Probabilities(
-        *_figures(model.text_head, drawn.text_hidden, state.latents.get("text"), drawn.text_tokens),
-        *_figures(image_head, drawn.image_hidden, state.latents.get("image"), drawn.image_tokens),
-    )
-
-
-def inspected(model: Janus, state: State) -> State:
-    """The state with its tokens' probabilities, for whoever looks at it later without a model."""
-    return replace(state, probabilities=token_probabilities(model, state))
 
 
 def text_diff(tokens: Sequence[int], other: Sequence[int]) -> list[tuple[str, int]]:

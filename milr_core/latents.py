@@ -4,11 +4,12 @@ Rows come and go when a ratio is changed by hand; each row keeps its own step co
 row as `torch.optim.Adam` treats a new parameter.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from milr_core.settings import size
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -35,12 +36,6 @@ class Latents:
         """The same latents on a device; positions and counts stay on the CPU."""
         moved = {name: getattr(self, name).to(device) for name in ("values", "mean", "variance")}
         return replace(self, **moved)
-
-
-def size(ratio: float, total: int) -> int:
-    """max(1, floor(ratio * total)), at most total (paper, section 3.2)."""
-    # The small term keeps 0.3 * 10 from being 2.9999999999999996.
-    return min(total, max(1, math.floor(ratio * total + 1e-9)))
 
 
 def positions(rule: str, count: int, total: int, seed: int) -> Tensor:

@@ -1,24 +1,20 @@
 """The record of a run: a `Header`, and a `StepRecord` for each step.
 
 One form, in which a run is written, gone on with, replayed, exported and answered with; what is read is checked here
-and nowhere else. Tensors lie beside it (`tensors_of`, `latents_of`).
+and nowhere else. Tensors lie beside it (`milr_core.tensors`).
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-import torch
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from torch import Tensor
 
-from milr_core.critics.base import Box, Score, Usage
+from milr_core.critics.base import Box, Score
 from milr_core.errors import InputError
-from milr_core.latents import Latents
 from milr_core.settings import settings_from
-from milr_core.state import BEST_OF_N, SEARCH, Cost, Drawn, Probabilities, State, Step
+from milr_core.state import BEST_OF_N, SEARCH, Cost, Probabilities, State, Step
 
 SCHEMA = 2
 """Schema 1 was one `trajectory.json` with all steps in it; it is read (`from_schema_1`) and no longer written."""
@@ -38,8 +34,6 @@ Name = Annotated[str, Field(max_length=2000)]
 Parts = Annotated[dict[Name, Unit], Field(max_length=MAX_PARTS)]
 Norms = Annotated[dict[Literal["text", "image"], Finite], Field(max_length=2)]
 Method = Literal["search", "best-of-n", "plain"]
-
-_GROUP = ("values", "positions", "mean", "variance", "count")
 
 
 class _Checked(BaseModel):
@@ -244,60 +238,6 @@ class StepRecord(_Checked):
             probabilities=self.probabilities and Probabilities(**dict(self.probabilities)),
         )
 
-    def to_state(
-        self, tensors: Mapping[str, Tensor], prompt: str, image: Image.Image, values: tuple[float, ...], spent: Usage,
-        kept: State | None,
-    ) -> State:  # fmt: skip
-        """The state that it was made of. values, spent, kept: as of `State`, from the records before.
-
-        Raises:
-            KeyError, TypeError: a tensor is missing, or not one that such a step has.
-        """
-        self._check_tensors(tensors)
-        step = self.step(image)
-        drawn = Drawn(
-            self.text, self.text_tokens, self.token_strings, tensors["rollout_text"], self.image_tokens,
-            tensors["rollout_image"], image, replace(step.score, raw=self.raw), step.observed, step.cost,
-        )  # fmt: skip
-        return State(
-            prompt, self.index, step.settings, drawn, values, tensors["random"],
-            latents={
-                kind: Latents(**{k: tensors[f"{kind}.{k}"] for k in _GROUP}, ratio=about.ratio, rule=about.rule)
-                for kind, about in self.latents.items()
-            },
-            spent=spent,
-            norms={kind: (self.gradient_norm[kind], self.update_norm[kind]) for kind in self.gradient_norm},
-            method=self.method, memory=self.memory, kept=kept, probabilities=step.probabilities,
-        )  # fmt: skip
-
-    def _check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """What a search would go on from without a word, or break off over: shapes, types, numbers that are none."""
-
-        def check(name: str, holds: bool) -> None:
-            if not holds:
-                raise TypeError(f"{name} is not what such a step has")
-
-        totals = {"text": len(self.text_tokens), "image": len(self.image_tokens)}
-        width = tensors["rollout_text"].shape[-1:]
-        for kind, shape in (("text", width), ("image", (2, *width))):
-            hidden = tensors[f"rollout_{kind}"]
-            check(f"rollout_{kind}", hidden.shape == (totals[kind], *shape) and _finite(hidden))
-            if kind not in self.latents:
-                continue
-            group = {k: tensors[f"{kind}.{k}"] for k in _GROUP}
-            count = len(group["positions"])
-            for k in ("positions", "count"):
-                whole = group[k].dtype == torch.int64 and group[k].shape == (count,)
-                check(f"{kind}.{k}", whole and bool((group[k] >= 0).all()))
-            check(f"{kind}.positions", len(group["positions"].unique()) == count)
-            for k in ("values", "mean", "variance"):
-                check(f"{kind}.{k}", group[k].shape == (count, *shape) and _finite(group[k]))
-            check(f"{kind}.variance", bool((group["variance"] >= 0).all()))
-        if "image" in self.latents:
-            check("image.positions", bool((tensors["image.positions"] < totals["image"]).all()))
-        random = tensors["random"]
-        check("random", random.dtype == torch.uint8 and random.shape == torch.get_rng_state().shape)
-
 
 _STEP_FIELDS = set(Step.__dataclass_fields__)
 _REWRITTEN = {"image", "score", "settings", "cost", "observed", "state", "probabilities"}
@@ -310,16 +250,6 @@ def image_name(index: int) -> str:
 
 def state_name(index: int) -> str:
     return f"state-{index:03d}.safetensors"
-
-
-def tensors_of(state: State) -> dict[str, Tensor]:
-    """What of a state is tensors, in main memory."""
-    tensors = {
-        "rollout_text": state.drawn.text_hidden, "rollout_image": state.drawn.image_hidden, "random": state.random,
-    }  # fmt: skip
-    for kind, z in state.latents.items():
-        tensors |= {f"{kind}.{k}": getattr(z, k) for k in _GROUP}
-    return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
 
 
 def checked(kind: type, data: Any, where: str) -> Any:
@@ -363,7 +293,3 @@ def from_schema_1(step: Any, index: int) -> Any:
     if isinstance(settings, dict) and settings.get("text_update") == "coordinate" and step.get("best") != index:
         made["kept"] = step.get("best")
     return made | {k: v for k, v in step.items() if k not in ("tried", "pending")}
-
-
-def _finite(values: Tensor) -> bool:
-    return values.is_floating_point() and bool(values.isfinite().all())

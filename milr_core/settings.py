@@ -91,6 +91,12 @@ KNOBS: dict[str, Knob] = {
 }
 
 
+def size(ratio: float, total: int) -> int:
+    """How many of `total` tokens a ratio takes: max(1, floor(ratio * total)), at most total (paper, section 3.2)."""
+    # The small term keeps 0.3 * 10 from being 2.9999999999999996.
+    return min(total, max(1, math.floor(ratio * total + 1e-9)))
+
+
 AS_MODEL: Any = None
 """A setting that is the model's to recommend. Types speak of settings that are resolved, as a search has them."""
 

@@ -1,17 +1,25 @@
-"""What a search is after a step (`State`), what callers see of it (`Step`), and what it took (`Cost`)."""
+"""What a search is after a step (`State`), what callers see of it (`Step`), and what it took (`Cost`).
+
+Runs are read and looked at without torch, so nothing here imports it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from milr_core.critics.base import NOTHING, Score, Usage
-from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from milr_core.latents import Latents
 
 SEARCH, BEST_OF_N, PLAIN = "search", "best-of-n", "plain"
 """Methods, as a step records how it was made: by MILR, as one of N independent images, or of the bare prompt."""
@@ -40,7 +48,7 @@ class Cost:
     judge_dollars: float = 0.0
     update_seconds: float = 0.0
 
-    def __add__(self, other: "Cost") -> "Cost":
+    def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     @property
@@ -96,7 +104,7 @@ class Drawn:
         """The tokens that latents at these positions were decoded to; a text may end before all of them."""
         tokens = self.text_tokens if kind == "text" else self.image_tokens
         reached = [tokens[p] for p in positions.tolist() if p < len(tokens)]
-        return torch.tensor(reached, dtype=torch.long, device=self.text_hidden.device)
+        return positions.new_tensor(reached, device=self.text_hidden.device)
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class State:
     norms: dict[str, tuple[float, float]] = field(default_factory=dict)
     method: str = SEARCH
     memory: Mapping[str, Any] = field(default_factory=dict)
-    kept: Optional["State"] = None
+    kept: State | None = None
     probabilities: Probabilities | None = None
 
     @property
@@ -142,7 +150,7 @@ class State:
         """Algorithm 1 goes on while k <= K and r <= tau."""
         return self.index >= settings.steps or self.reward > settings.threshold
 
-    def to(self, device: str | torch.device) -> "State":
+    def to(self, device: str | torch.device) -> State:
         """The same state with its tensors on a device; the generator's state stays on the CPU."""
         drawn = self.drawn
         hidden = {name: getattr(drawn, name).to(device) for name in ("text_hidden", "image_hidden")}
@@ -154,7 +162,7 @@ class State:
         )
 
     @cached_property
-    def step(self) -> "Step":
+    def step(self) -> Step:
         """What callers see of this state."""
         drawn, text, image = self.drawn, self.latents.get("text"), self.latents.get("image")
         optimised = [p for p in text.positions.tolist() if p < len(drawn.text_tokens)] if text else []

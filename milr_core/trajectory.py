@@ -15,22 +15,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from PIL import Image, PngImagePlugin
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
 from milr_core.archive import pack, unpack
 from milr_core.critics.base import Usage
 from milr_core.errors import InputError
-from milr_core.janus import Janus
 from milr_core.lines import LINES, MAX_JSON_BYTES, OLD, encoded, header_of, line_of, no_bundle, parsed_line, write_whole
-from milr_core.record import Header, MadeBy, StepRecord, checked, from_schema_1, tensors_of
+from milr_core.record import Header, MadeBy, StepRecord, checked, from_schema_1
 from milr_core.settings import SearchSettings
 from milr_core.state import SEARCH, Cost, State, Step
+
+if TYPE_CHECKING:
+    from milr_core.janus import Janus
 
 MAX_STEPS = 10_000
 MAX_BUNDLE_BYTES = 2 << 30
@@ -61,7 +61,7 @@ class Trajectory:
     def create(
         cls,
         folder: str | Path,
-        model: Janus | MadeBy,
+        model: "Janus | MadeBy",
         critic: str,
         prompt: str,
         settings: SearchSettings | None = None,
@@ -170,7 +170,7 @@ class Trajectory:
     def critic(self) -> str:
         return self.header.critic
 
-    def check_model(self, model: Janus) -> None:
+    def check_model(self, model: "Janus") -> None:
         """Raise InputError unless `model` has the weights that made the run."""
         if model.weights_hash != self.model.weights_hash:
             raise InputError(
@@ -242,11 +242,13 @@ class Trajectory:
         return self._state(record, kept)
 
     def _state(self, record: StepRecord, kept: State | None) -> State:
+        from milr_core.tensors import unpacked  # noqa: PLC0415 - torch, which looking at a run does without
+
         index = record.index
         try:
-            tensors = load_tensors(_plain(self.folder / record.state).read_bytes())
+            data = _plain(self.folder / record.state).read_bytes()
             values, spent = tuple(self._values[: index + 1]), sum(self._spent[: index + 1], Usage())
-            return record.to_state(tensors, self.prompt, self.image(index), values, spent, kept)
+            return unpacked(data, record, self.prompt, self.image(index), values, spent, kept)
         except FileNotFoundError as error:
             raise InputError(
                 f"Step {index} of this run cannot be continued from: {record.state} is missing."
@@ -286,6 +288,8 @@ class Trajectory:
             InputError: there is none, as in a replay; it is not the step that comes next, or the bundle was changed by
             another. OSError: it cannot be written; the steps so far stay as they are.
         """
+        from milr_core.tensors import packed  # noqa: PLC0415 - torch, which looking at a run does without
+
         if state is None:
             raise InputError("A step that was read from a run has no state to write: load it with `Trajectory.state`.")
         if state.index != len(self) or state.prompt != self.prompt:
@@ -300,7 +304,7 @@ class Trajectory:
         png = io.BytesIO()
         state.drawn.image.save(png, "PNG", pnginfo=stamp(state.prompt, self.model.model_dump(), record.settings))
         write_whole(self.folder / record.image, png.getvalue())
-        write_whole(self.folder / record.state, save_tensors(tensors_of(state)))
+        write_whole(self.folder / record.state, packed(state))
         with (self.folder / LINES).open("r+b") as file:
             if file.seek(0, os.SEEK_END) != self._size:
                 raise InputError(f"The run in {self.folder} was changed by another process: open it again.")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from milr_core import Trajectory
 from milr_core.cli import main
-from milr_core.diagnostics import token_probabilities
+from milr_core.probabilities import token_probabilities
 from milr_core.trajectory import LINES, writing
 
 ROOT = Path(__file__).resolve().parent.parent

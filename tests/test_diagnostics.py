@@ -11,12 +11,11 @@ from milr_core import Critic, Score, SearchSettings, reason
 from milr_core.diagnostics import (
     changed_cells,
     flags,
-    inspected,
     repetition,
     surprise,
     text_diff,
-    token_probabilities,
 )
+from milr_core.probabilities import inspected, token_probabilities
 from milr_core.state import Cost, Probabilities, Step
 
 SETTINGS = SearchSettings(

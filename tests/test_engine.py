@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from milr_core import InputError, SearchControl, State, Step, best_of_n, reason
-from milr_core.engine import Job, LocalEngine, run
+from milr_core.engine import Job, run
+from milr_core.local_engine import LocalEngine
 from tests.test_search import PROMPT, SETTINGS, key
 
 

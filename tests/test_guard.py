@@ -100,7 +100,7 @@ def test_a_critic_is_offered_or_refused(studio: Studio):
 
 
 def test_a_critic_that_does_not_fit_is_refused_before_it_is_loaded(studio: Studio, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ui.shared_state.free_bytes", lambda device: 1e8)
+    monkeypatch.setattr("milr_core.free_bytes", lambda device: 1e8)
     notice = studio.press("press_run", Session(), critic="geneval")["notice"]
     assert "The critic geneval takes" in notice and "0.1 are free" in notice
 

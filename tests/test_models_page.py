@@ -16,10 +16,10 @@ from milr_core.settings import KNOBS
 from tests.conftest import write_tiny_janus
 from tests.ui_helpers import PROMPT, SETTINGS, Studio
 from ui.api import build_api
-from ui.engines import models as models_page
+from ui.engines import local as local_engines
 from ui.engines.base import Job, run
-from ui.engines.local import LocalEngine
-from ui.engines.models import EMBEDDED, JANUS_PRO, Models, make_local, needs
+from ui.engines.local import LocalEngine, make_local
+from ui.engines.models import EMBEDDED, JANUS_PRO, Models, needs
 from ui.layout import build_demo
 from ui.limits import Limits
 from ui.panels.controls import LIVE
@@ -139,7 +139,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before(
 def test_what_a_model_takes_is_said_before(studio: Studio, models: Models, monkeypatch: pytest.MonkeyPatch):
     models.offer([JANUS_PRO, "deepseek-ai/Janus-Pro-7B"])
     assert [name for _, name in models.choices][2:] == [JANUS_PRO, "deepseek-community/Janus-Pro-7B"]
-    monkeypatch.setattr("ui.engines.models.free_bytes", lambda device: 12e9)
+    monkeypatch.setattr("milr_core.janus.free_bytes", lambda device: 12e9)
     assert "It takes 10.4 GB on cpu, where 12.0 are free." in look(studio, JANUS_PRO)
     assert "One step takes about 12 min on this machine" in look(studio, JANUS_PRO)
     assert "does not fit" in look(studio, "deepseek-community/Janus-Pro-7B")
@@ -223,22 +223,32 @@ def test_a_page_is_built_within_its_limits(tiny, tiny_folder: Path):
 
 def test_the_first_model_is_sized_for_the_machine():
     plan = app.plan
-    assert plan(None, False, False, False) == plan(None, True, False, False) == app.Plan(EMBEDDED)
-    assert plan(None, True, False, True) == app.Plan(EMBEDDED, then=JANUS_PRO)
-    assert plan("a/b", False, False, True) == app.Plan("a/b")
-    assert plan("a/b", True, False, False) == app.Plan(EMBEDDED, then="a/b")
-    assert plan(None, True, True, False) == app.Plan(EMBEDDED, then=JANUS_PRO)
-    assert plan("a/b", True, True, False) == app.Plan(EMBEDDED, then="a/b")
-    assert plan(EMBEDDED, True, True, False) == app.Plan(EMBEDDED)
+    assert plan(None, False, False) == plan(None, True, False) == app.Plan(EMBEDDED, JANUS_PRO, where_it_fits=True)
+    assert plan("a/b", False, False) == app.Plan("a/b")
+    assert plan("a/b", True, False) == app.Plan(EMBEDDED, then="a/b")
+    assert plan(None, True, True) == app.Plan(EMBEDDED, then=JANUS_PRO)
+    assert plan("a/b", True, True) == app.Plan(EMBEDDED, then="a/b")
+    assert plan(EMBEDDED, True, True) == app.Plan(EMBEDDED)
     assert app.on_zero_gpu({"SPACES_ZERO_GPU": "true"}) and not app.on_zero_gpu({})
 
 
-def test_on_a_space_the_embedded_model_takes_the_place_of_one_that_fails():
-    engine, models = app.first_engine(app.Plan("no-such-model", stay=True))
-    assert engine.facts.name == EMBEDDED and models.loaded == EMBEDDED
-    assert "no-such-model was not loaded, and janus-icons takes its place. There is no model" in models.problem
-    with pytest.raises(InputError, match="There is no model"):
-        app.first_engine(app.Plan("no-such-model"))
+def test_janus_pro_follows_where_a_gpu_has_room_for_it(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    made = []
+    for device, room, follows in (("cpu", 1e12, False), ("cuda", 1e9, False), ("cuda", 1e12, True)):
+        monkeypatch.setattr("milr_core.janus.default_device", lambda device=device: device)
+        monkeypatch.setattr("milr_core.janus.free_bytes", lambda _, room=room: room)
+        models = Models(str(tiny_folder), make=lambda name, progress: made.append(name))
+        needs.cache_clear()
+        app.follow(models, app.plan(None, False, False), Limits(models=(EMBEDDED,)))
+        models.wait()
+        assert (JANUS_PRO in dict(models.choices).values()) == follows
+    needs.cache_clear()
+    assert made == [JANUS_PRO]
+
+
+def test_a_model_that_is_not_there_is_refused_before_the_page_opens(capsys: pytest.CaptureFixture):
+    assert app.main(["--model", "no-such-model"]) == 2
+    assert "There is no model 'no-such-model'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["deepseek-ai/Janus-Pro-1B", "no-such-model"])
@@ -300,11 +310,11 @@ def test_a_small_model_leaves_a_core_to_the_page(tiny_folder: Path, redness: Cri
             seen.append(torch.get_num_threads())
             return super().score(images, prompt)
 
-    monkeypatch.setattr(models_page, "default_device", lambda: "cpu")
-    monkeypatch.setattr(models_page, "THREADS", 2)
+    monkeypatch.setattr(local_engines, "default_device", lambda: "cpu")
+    monkeypatch.setattr(local_engines, "THREADS", 2)
     try:
-        for small, threads in ((models_page.SMALL, 1), (0, 2)):
-            monkeypatch.setattr(models_page, "SMALL", small)
+        for small, threads in ((local_engines.SMALL, 1), (0, 2)):
+            monkeypatch.setattr(local_engines, "SMALL", small)
             engine = make_local(str(tiny_folder), lambda _: None)
             engine.judges.shared["redness"] = Counting()
             torch.set_num_threads(3 - threads)  # as another thread than the one that loaded it may have it

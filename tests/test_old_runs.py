@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import app
 from bench.cli import main as bench
 from milr_core import InputError, Janus, SearchSettings, Trajectory, load_model, reason
 from milr_core.cli import main
 from milr_core.record import MadeBy
 from tests.conftest import Redness
 from tests.ui_helpers import PROMPT, Studio
+from ui.engines.unloaded import announced
 from ui.session import REPLAYED, Session
 
 OLD = Path(__file__).parent / "old" / "janus-shapes.zip"
@@ -32,7 +32,7 @@ def test_the_name_says_what_took_its_place():
         load_model("janus-shapes")
     assert str(refused.value).startswith(GONE) and "\n" not in str(refused.value)
     with pytest.raises(InputError, match=GONE):
-        app.first_engine(app.Plan("janus-shapes"))
+        announced("janus-shapes")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from milr_core import InputError, SearchSettings, Trajectory, best_of_n, reason
 from milr_core.critics.base import MISSED, Box
-from milr_core.diagnostics import inspected
+from milr_core.probabilities import inspected
 from milr_core.record import MAX_ID, StepRecord
 from milr_core.trajectory import LINES, writing
 from tests.conftest import Redness

@@ -11,8 +11,9 @@ from PIL import Image
 import ui
 from milr_core import Critic, Janus, Score, Step, reason
 from milr_core.critics.base import IGNORED, MISSED, Box
-from milr_core.diagnostics import flags, inspected
+from milr_core.diagnostics import flags
 from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
+from milr_core.probabilities import inspected
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged

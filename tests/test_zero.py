@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-import app
+import ui.engines.space
 import ui.engines.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step, memory_needed
 from tests.lending import Lending
@@ -199,7 +199,7 @@ def test_a_search_takes_the_calls_and_seconds_that_were_announced(local: LocalEn
 
 
 def test_the_embedded_model_borrows_no_gpu_and_another_one_does(tiny_folder: Path, lending: Lending):
-    engine, models = app.zero_engines(app.Plan(EMBEDDED, then=str(tiny_folder)), lending, 1.5)
+    engine, models = ui.engines.space.engines(str(tiny_folder), lending, 1.5)
     used = []
     models.use = used.append
     assert engine.facts.device == "cpu" and models.loaded == EMBEDDED and engine.cost(16) == ""
@@ -216,7 +216,7 @@ def test_the_embedded_model_borrows_no_gpu_and_another_one_does(tiny_folder: Pat
 
 
 def test_where_janus_cannot_be_loaded_the_embedded_model_stays_and_says_why(lending: Lending):
-    engine, models = app.zero_engines(app.Plan(EMBEDDED, then="no-such-model"), lending, 1.5)
+    engine, models = ui.engines.space.engines("no-such-model", lending, 1.5)
     assert [name for _, name in models.choices] == [EMBEDDED] and "no-such-model was not loaded" in models.problem
 
 

@@ -76,6 +76,8 @@ def build_api(shared: SharedState) -> Callable[..., AsyncIterator[dict[str, Any]
             "steps": steps, "seed": seed, "threshold": threshold, "strategy": strategy, "text_ratio": text_ratio,
             "image_ratio": image_ratio, "lr": lr, "guidance": guidance, "temperature": temperature,
         }  # fmt: skip
+        while shared.loading:
+            await asyncio.sleep(LOOK_SECONDS)
         try:
             job = await asyncio.to_thread(_checked, shared, prompt, critic, observer, given)
             async for answer in _search(shared, job, shared.admit_call(request)):

@@ -5,8 +5,8 @@ from pathlib import Path
 import gradio as gr
 
 from ui.api import add_endpoints
-from ui.engines.base import Engine
-from ui.engines.models import SMALL, Models
+from ui.engines.base import SMALL, Engine
+from ui.engines.models import Models
 from ui.limits import Limits
 from ui.page import Page
 from ui.panels.model_picker import header
@@ -52,24 +52,20 @@ def launch_options() -> dict:
 def build_demo(
     engine: Engine,
     critic: str = "oracle",
-    seconds_a_step: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     models: Models | None = None,
     sign_in: bool = False,
 ) -> gr.Blocks:
     """The page for an engine, with its queue; `critic` is the one chosen at first.
 
-    seconds_a_step: where it is known already. models: those that visitors may change to; none: the engine stays.
+    models: those that visitors may change to; none: the engine stays.
     sign_in: whether a visitor may sign in to Hugging Face, whose accounts have more GPU time than nobody has.
     """
     shared = SharedState(engine, limits)
-    shared.seconds_a_step = seconds_a_step
-    if models is not None:
-        models.use = shared.use
     shared.keep_sweeping()
     if OPENING.is_file():
         shared.opening = recorded(OPENING, shared.storage.room())
-    shared.first_pace = SECOND if engine.facts.weights_bytes <= SMALL else FAST
+    shared.first_pace = SECOND if 0 < engine.facts.weights_bytes <= SMALL else FAST
     with gr.Blocks(title="MILR Studio", analytics_enabled=False, fill_width=True) as demo:
         session = gr.State(Session(keep=limits.runs_kept))
         visit = Visit(shared, session)
@@ -90,6 +86,15 @@ def build_demo(
         inspector.wire(session, visit.wire(demo, page, inspector, compare))
         compare.wire(session, inspector, compare_tab, tabs)
         add_endpoints(shared)
-    demo.queue()  # searches wait in a line of ours: what passes through gradio's is answered at once
+
+    def use(engine: Engine) -> None:
+        """Whoever opens the page from now on is told of this one at once."""
+        shared.use(engine)
+        top.value, told.value = header(engine.facts, None), about(engine.facts.can_draw)
+        demo.config = demo.get_config_file()
+
+    if models is not None:
+        models.use = use
+    # Searches wait in a line of ours: what passes through gradio's queue, which every page has, is answered at once.
     demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = QUEUE_SECONDS
     return demo

@@ -64,11 +64,16 @@ class Page:
         """List the buttons in the row under the prompt."""
         return [self.run, self.dice, self.pause, self.resume, self.one_step, self.stop, self.leave]
 
-    def whole(self, session: Session, ahead: int | None = None, wait: float | None = None) -> Answer:
-        """Everything. ahead: how many wait or compute before this session, for `wait` seconds, if that is known."""
-        return self.shown(session, ahead, wait) | self.pressed(session)
+    def whole(
+        self, session: Session, ahead: int | None = None, wait: float | None = None, loading: bool = False
+    ) -> Answer:
+        """Everything. ahead: how many wait or compute before this session, for `wait` seconds, if that is known.
+        loading: whether all wait for the engine."""
+        return self.shown(session, ahead, wait, loading) | self.pressed(session)
 
-    def shown(self, session: Session, ahead: int | None = None, wait: float | None = None) -> Answer:
+    def shown(
+        self, session: Session, ahead: int | None = None, wait: float | None = None, loading: bool = False
+    ) -> Answer:
         """What steps are seen by."""
         run = session.shown
         steps, planned, number = (list(run.steps), run.planned, run.number) if run else ([], None, 0)
@@ -87,7 +92,7 @@ class Page:
             self.gallery: {"run": number, "tiles": tiles(steps, url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),
-            self.status: status(session.phase, steps, planned, ahead, wait, seen(run)) + elsewhere(session),
+            self.status: status(session.phase, steps, planned, ahead, wait, loading, seen(run)) + elsewhere(session),
             **self.beside(session),
         }
 

@@ -7,12 +7,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from milr_core import InputError, SearchSettings, Step, free_bytes
+import milr_core
+from milr_core import InputError, SearchSettings, Step
 from milr_core.critics import critic_class
 from milr_core.export.recipe import setting
 from milr_core.settings import KNOBS
@@ -80,7 +82,7 @@ class SharedState:
         self.engine, self.limits, self.pace = engine, limits, pace
         self.line = WaitingList(engine.at_once, limits.queue, limits.share)
         self.storage = Storage(limits.cache_hours, limits.disk)
-        self.seconds_a_step: float | None = None
+        self.seconds_a_step = engine.facts.seconds_a_step
         self.opening: Run | None = None
         self.first_pace = FAST
         self.started: Counter[str] = Counter()
@@ -90,8 +92,8 @@ class SharedState:
 
     def use(self, engine: Engine) -> None:
         """Use it from now on. What computes already goes on where it began."""
-        self.engine, self.seconds_a_step = engine, None
-        self.line.at_once = engine.at_once
+        self.engine, self.seconds_a_step = engine, engine.facts.seconds_a_step
+        self.line.open(engine.at_once)
 
     # What is asked for
 
@@ -123,7 +125,7 @@ class SharedState:
             takes = sum(weights.gigabytes for weights in critic_class(single).about.weights)
             if not takes or single in self._fitting:  # nothing, or what is loaded by now
                 continue
-            free = free_bytes(self.engine.facts.device) / 1e9
+            free = milr_core.free_bytes(self.engine.facts.device or None) / 1e9
             if takes > free:
                 raise InputError(f"The critic {single} takes {takes:.1f} GB, and {free:.1f} are free: choose another.")
             self._fitting.add(single)
@@ -166,12 +168,17 @@ class SharedState:
         return caller
 
     def engine_for(self, run: Run) -> Engine:
-        """What goes on with a run.
+        """What goes on with a run. One that was asked for before the model was loaded is checked by it now.
 
         Raises:
-            InputError: it was made with other weights than are here.
+            InputError: it was made with other weights than are here. What `Engine.check` raises.
         """
         engine = self.engine
+        if not engine.facts.weights_hash:  # not known yet, or never: then it says itself why
+            return engine
+        if not run.model["weights_hash"] and not run.steps:
+            job = engine.check(replace(run.job, settings=run.settings))
+            run.model, run.prompt, run.settings = engine.facts.made_by, job.prompt, job.settings
         if run.model["weights_hash"] != engine.facts.weights_hash:
             raise InputError(
                 f"This run was made by {run.model['id']} with other weights than {engine.facts.name} has here, so it "
@@ -210,6 +217,15 @@ class SharedState:
         session.revoke()
         if session.turn:
             self.line.leave(session.turn)
+
+    @property
+    def loading(self) -> bool:
+        """Whether the engine is still to come, and the line waits for it."""
+        return not self.engine.at_once
+
+    def place(self, session: Session) -> tuple[int, float | None, bool]:
+        """Where a visit stands: how many are ahead, the seconds until its turn, and whether all wait for the engine."""
+        return self.ahead(session), self.wait(session), self.loading
 
     def ahead(self, session: Session) -> int:
         return self.line.ahead(session.turn)

@@ -48,12 +48,11 @@ class Visit:
         return {self.session: visit, self.key: visit.key, self.back: len(visit.runs) + (visit.comparison is not None)}
 
     def welcome(self, session: Session) -> Answer:
-        """All that the visit holds; the tickets, so that what computes is watched again."""
-        ahead, wait = self.shared.ahead(session), self.shared.wait(session)
-        answer = self.page.whole(session, ahead, wait) | self.compare.shown(session)
+        """All that the visit holds; the ticket of what computes, so that it is watched again."""
+        answer = self.page.whole(session, *self.shared.place(session)) | self.compare.shown(session)
         answer |= {self.inspector.controls.pace: session.pace}
-        tickets = {self.inspector.search.ticket: session.ticket, self.compare.ticket: session.ticket}
-        return answer | (tickets if session.busy else {})
+        watched = self.inspector.search.ticket if session.search else self.compare.ticket
+        return answer | ({watched: session.ticket} if session.busy else {})
 
     def hear(self, session: Session) -> None:
         """The page is still there."""

@@ -73,6 +73,12 @@ class WaitingList:
                 self._turns.remove(turn)
             self._begin()
 
+    def open(self, at_once: int) -> None:
+        """So many turns are computed at the same time from now on; 0: none begins before it is opened again."""
+        with self._lock:
+            self.at_once = at_once
+            self._begin()
+
     def _begin(self) -> None:
         for turn in self._turns:
             if sum(other.begun for other in self._turns) >= self.at_once:

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import JanusForConditionalGeneration
 
-from milr_core.janus.catalog import parts_of
+from milr_core.janus.configuration import parts_of
 from world.model import (
     ASSISTANT,
     BOI,

@@ -18,10 +18,10 @@ from milr_core.cli.output import json_line, say
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic, read_options
 from milr_core.critics.base import plain_text
-from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
 from milr_core.janus import Janus, load_model
 from milr_core.janus.catalog import DTYPES, EMBEDDED, QUANTIZATIONS
+from milr_core.probabilities import inspected
 from milr_core.search import reason
 from milr_core.settings import KNOBS, PRESETS, SearchSettings, recommended_settings, settings_from
 from milr_core.state import SEARCH, State, Step

@@ -14,12 +14,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from milr_core.critics.base import Critic
 from milr_core.critics.mixture import Mixture
 from milr_core.errors import InputError
-from milr_core.janus import Janus
+
+if TYPE_CHECKING:
+    from milr_core.janus import Janus
 
 CRITICS = {
     "oracle": "the embedded world's own judge: reads the pixels, follows GenEval's rules",
@@ -67,12 +69,17 @@ def critic_class(name: str) -> type[Critic]:
     Raises:
         InputError: there is no such critic.
     """
+    module, kind = _home(name).split(":")
+    return getattr(import_module(module), kind)
+
+
+def _home(name: str) -> str:
+    """Where a critic's class is. Raises InputError where there is no such critic."""
     if name not in _HOMES:
         raise InputError(
             f"There is no critic '{name[:80]}'. There are {', '.join(CRITICS)}, and mixtures as {EXAMPLE}."
         )
-    module, kind = _HOMES[name].split(":")
-    return getattr(import_module(module), kind)
+    return _HOMES[name]
 
 
 def parse(text: str) -> list[Term]:
@@ -90,7 +97,7 @@ def parse(text: str) -> list[Term]:
         match = _TERM.fullmatch(part.strip())
         if not match:
             raise InputError(f"'{part.strip()}' is no critic or weighted critic; write a mixture as {EXAMPLE}.")
-        critic_class(match[2])
+        _home(match[2])  # its class is not imported before it is asked for
         weight = float(match[1] or 1)
         if not 0 < weight < math.inf:
             raise InputError(f"A critic's weight is a number above 0; got {part.strip()}. Leave '{match[2]}' out.")
@@ -165,7 +172,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def load_critic(name: str, model: Janus | None = None, **options: Any) -> Critic:
+def load_critic(name: str, model: "Janus | None" = None, **options: Any) -> Critic:
     """A critic by name, or a mixture such as "0.7*oracle+0.3*self" or "self+oracle". Weights are loaded when first
     needed.
 
@@ -198,7 +205,7 @@ def _by_critic(name: str, options: Any) -> dict[str, Any]:
     return dict(options)
 
 
-def _single(name: str, model: Janus | None, options: dict[str, Any]) -> Critic:
+def _single(name: str, model: "Janus | None", options: dict[str, Any]) -> Critic:
     kind = critic_class(name)
     if name == "self":
         if model is None:

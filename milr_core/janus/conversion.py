@@ -19,9 +19,10 @@ from transformers.models.janus.image_processing_pil_janus import JanusImageProce
 
 from milr_core.errors import InputError
 from milr_core.janus import deepseek
-from milr_core.janus.catalog import config_from, parts_of, read_config, shapes_of
+from milr_core.janus.configuration import config_from, parts_of, read_config, shapes_of
 from milr_core.janus.progress import Loading, Progress, silent
-from milr_core.janus.weights import NAMED, read_tensors, weight_files, write_weights
+from milr_core.janus.weight_files import NAMED, weight_files
+from milr_core.janus.weights import read_tensors, write_weights
 
 CACHE = Path(HF_HOME) / "milr-converted"  # beside the hub's own cache: on a Space, what is kept
 TAGS = {"image_token": "<image_placeholder>", "boi_token": "<begin_of_image>", "eoi_token": "<end_of_image>"}

@@ -17,13 +17,13 @@ from transformers import JanusForConditionalGeneration, JanusProcessor
 
 from milr_core.errors import InputError
 from milr_core.janus.backends import image_head, language_stack, pixel_decoder
-from milr_core.janus.catalog import parts_of
+from milr_core.janus.configuration import parts_of
 from milr_core.janus.decode import guided
 from milr_core.janus.description import PROMPT, description_of
 from milr_core.janus.finite import check_finite
-from milr_core.janus.reading import Reading, reader_named
+from milr_core.janus.reading import Reading, reader_named, typed
 from milr_core.janus.transformer import Cache
-from milr_core.janus.weights import weights_hash
+from milr_core.janus.weight_files import weights_hash
 
 PAPER_GUIDANCE = 5.0
 
@@ -126,15 +126,9 @@ class Janus:
             InputError: empty, too long for the model's context, with control tokens of the model's, or with words that
                 the tokenizer or the model's reader does not have.
         """
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise InputError("The prompt is empty. Say what to draw, for example: a red dog left of a blue car.")
-        prompt, tokenizer = prompt.strip(), self.processor.tokenizer
-        try:
-            prompt.encode()
-        except UnicodeEncodeError:
-            raise InputError("The prompt holds half of a character (a lone surrogate). Type it again.") from None
-        typed = tokenizer(prompt, add_special_tokens=False).input_ids
-        met = (self._control[i] for i in typed if i in self._control)  # some tokenizers give one for an unknown word
+        prompt, tokenizer = typed(prompt), self.processor.tokenizer
+        given = tokenizer(prompt, add_special_tokens=False).input_ids
+        met = (self._control[i] for i in given if i in self._control)  # some tokenizers give one for an unknown word
         if control := [*self._control_words.findall(prompt), *(c for c in met if c.lower() in prompt.lower())]:
             raise InputError(f"'{control[0]}' steers {self.name} and is nothing to draw. Take it out of the prompt.")
         text = self.read_prompt(prompt).text

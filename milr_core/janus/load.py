@@ -15,15 +15,18 @@ from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from milr_core.errors import InputError, Stopped, brief
-from milr_core.janus import Janus, deepseek
-from milr_core.janus.catalog import ALIASES, EMBEDDED, config_from, local_folder, read_config, shapes_of
+from milr_core.janus import deepseek
+from milr_core.janus.catalog import ALIASES, EMBEDDED, local_folder
+from milr_core.janus.configuration import config_from, read_config, shapes_of
 from milr_core.janus.conversion import converted
 from milr_core.janus.devices import default_dtype, device_here
 from milr_core.janus.hub import fetch
+from milr_core.janus.janus import Janus
 from milr_core.janus.memory import config_of
 from milr_core.janus.placement import placement_of
 from milr_core.janus.progress import Loading, Progress, silent
-from milr_core.janus.weights import check_pointer, check_weights
+from milr_core.janus.weight_files import check_pointer
+from milr_core.janus.weights import check_weights
 
 READ = {
     "added_tokens.json", "chat_template.json", "generation_config.json", "preprocessor_config.json",

@@ -6,16 +6,8 @@ from typing import cast
 import torch
 from transformers import JanusConfig
 
-from milr_core.janus.catalog import (
-    ALIASES,
-    MODELS,
-    bytes_of,
-    config_from,
-    local_folder,
-    parts_of,
-    read_config,
-    shapes_of,
-)
+from milr_core.janus.catalog import ALIASES, MODELS, local_folder
+from milr_core.janus.configuration import bytes_of, config_from, parts_of, read_config, shapes_of
 from milr_core.janus.devices import default_dtype, device_named
 from milr_core.janus.hub import fetch_config
 

@@ -13,7 +13,8 @@ import torch
 from transformers import BitsAndBytesConfig, JanusConfig
 
 from milr_core.errors import InputError
-from milr_core.janus.catalog import MODELS, QUANTIZATIONS, parts_of
+from milr_core.janus.catalog import MODELS, QUANTIZATIONS
+from milr_core.janus.configuration import parts_of
 from milr_core.janus.devices import free_bytes
 from milr_core.janus.memory import FIRST_LAYER, memory_of, parameters_of
 

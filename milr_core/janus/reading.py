@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from milr_core.errors import InputError
 from milr_core.janus.catalog import READERS
 
 
@@ -29,3 +30,18 @@ def reader_named(name: str | None) -> Reader:
         return Reading
     module, function = READERS[name].split(":")
     return getattr(import_module(module), function)  # a world is not imported before a checkpoint asks for it
+
+
+def typed(prompt: str) -> str:
+    """A prompt as it was typed, stripped.
+
+    Raises:
+        InputError: it is empty, or holds half of a character.
+    """
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise InputError("The prompt is empty. Say what to draw, for example: a red dog left of a blue car.")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise InputError("The prompt holds half of a character (a lone surrogate). Type it again.") from None
+    return prompt.strip()

@@ -4,7 +4,7 @@ import torch
 
 from bench import true_size
 from milr_core.janus import MODELS, placement
-from milr_core.janus.catalog import shapes_of
+from milr_core.janus.configuration import shapes_of
 
 
 def test_the_shapes_are_janus_pros_but_for_the_side_of_images():

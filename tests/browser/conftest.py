@@ -43,7 +43,7 @@ def app_log() -> list[str]:
 
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory: pytest.TempPathFactory, app_log: list[str]) -> Iterator[str]:
-    """`python app.py` on a free port, once it says where it listens; visitors may load a tiny model as well."""
+    """`python app.py` on a free port, once it says that its model is loaded; visitors may load a tiny model as well."""
     temp = str(tmp_path_factory.mktemp("gradio"))
     tiny = write_tiny_janus(tmp_path_factory.mktemp("models") / "tiny-janus")
     env = os.environ | {"PORT": str(free_port()), "HOST": "127.0.0.1", "GRADIO_TEMP_DIR": temp, "OMP_NUM_THREADS": "1"}
@@ -54,10 +54,10 @@ def app_url(tmp_path_factory: pytest.TempPathFactory, app_log: list[str]) -> Ite
     watchdog.start()
     for line in process.stdout:
         app_log.append(line)
-        if "MILR Studio" in line:
+        if "is loaded." in line:
             break
     watchdog.cancel()
-    url = app_log[-1].split()[-1] if app_log and "http://" in app_log[-1] else ""
+    url = next((line.split()[-1] for line in app_log if "MILR Studio" in line), "")
     assert url, "the app did not start:\n" + "".join(app_log)
     threading.Thread(target=lambda: app_log.extend(process.stdout), daemon=True).start()
     assert urllib.request.urlopen(url).status == 200

@@ -13,7 +13,7 @@ from bench import run as bench_run
 from milr_core import InputError, load_model
 from milr_core.cli import main
 from milr_core.janus.load import checkpoint_folder
-from milr_core.janus.weights import weight_files, weights_hash
+from milr_core.janus.weight_files import weight_files, weights_hash
 from tests.janus.spoiled import change, fill
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4178821780\n"

@@ -20,7 +20,7 @@ from milr_core import (
 )
 from milr_core.cli import main
 from milr_core.janus import devices, placement
-from milr_core.janus.catalog import bytes_of
+from milr_core.janus.configuration import bytes_of
 from milr_core.janus.memory import FIRST_LAYER, memory_of, parameters_of
 from milr_core.janus.placement import placement_of, quantized, spread
 from milr_core.janus.transformer import Cache, CalledLayer, EagerRuntime, FusedLayer

@@ -5,21 +5,31 @@ The loop, and what goes in and comes out, are those of `milr_core.engine`: a `Jo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from milr_core import CriticError, InputError, Janus
+from milr_core import CriticError, InputError
 from milr_core.critics import is_remote
 from milr_core.engine import Engine as StepEngine
 from milr_core.engine import Job, Options, options_for, run, singles
+
+if TYPE_CHECKING:
+    from milr_core import Janus
 
 __all__ = [
     "TOLD", "Engine", "EngineError", "Job", "ModelFacts", "Options", "options_for", "paid", "run", "singles",
 ]  # fmt: skip
 
+SMALL = 200_000_000
+"""Bytes of weights up to which a model is small."""
+
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the page shows and checks of a loaded model. recommended, can_draw: as of `Janus`."""
+    """What the page shows and checks of a model. recommended, can_draw: as of `Janus`. seconds_a_step: where it was
+    tried out.
+
+    Before it is loaded `weights_hash`, `device` and `dtype` are empty. reader: who reads prompts until it does.
+    """
 
     name: str
     weights_hash: str
@@ -28,9 +38,11 @@ class ModelFacts:
     device: str
     dtype: str
     weights_bytes: int
+    reader: str | None = None
+    seconds_a_step: float | None = None
 
     @classmethod
-    def of(cls, model: Janus) -> "ModelFacts":
+    def of(cls, model: "Janus") -> "ModelFacts":
         size = sum(p.numel() * p.element_size() for p in model.hf.parameters())
         dtype = str(model.dtype).removeprefix("torch.")
         return cls(model.name, model.weights_hash, model.recommended, model.can_draw, model.device.type, dtype, size)
@@ -51,6 +63,7 @@ TOLD = (InputError, CriticError, EngineError)
 
 class Engine(StepEngine, Protocol):
     """Computes searches for one model, `at_once` of them at the same time; `milr_core.engine.run` is the loop over it.
+    None at once: its model is still being loaded.
 
     An engine that cannot be reached while it computes says in its own words what of the control acts later; its `step`
     raises EngineError as well.

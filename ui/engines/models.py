@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import torch
-
-from milr_core import MODELS, InputError, Loading, free_bytes, load_model, memory_needed
+from milr_core import MODELS, InputError, Loading, janus
 from milr_core.janus import ALIASES, Progress
 from milr_core.janus.catalog import EMBEDDED
-from milr_core.janus.devices import default_device
 from ui.engines.base import Engine
-from ui.engines.local import LocalEngine
+from ui.engines.unloaded import Unloaded, announced
 from ui.panels.words import seconds
 
 logger = logging.getLogger(__name__)
@@ -25,14 +22,8 @@ JANUS_PRO = "deepseek-community/Janus-Pro-1B"
 BYTES_A_SECOND = 1e10
 """That two cores of a CPU read from memory: what limits a large model there, since every token reads all weights."""
 
-THREADS = torch.get_num_threads()
-"""As this process was started."""
-
 TOKENS = 576 + 256
 """Of one step of a large model: an image, and a reasoning text at most."""
-
-SMALL = 200_000_000
-"""Bytes of weights up to which a model is small."""
 
 SLOW = 20.0
 """Seconds a step from which on a visitor is warned."""
@@ -40,15 +31,20 @@ SLOW = 20.0
 Make = Callable[[str, Progress], Engine]
 
 
-def make_local(name: str, progress: Progress, device: str | None = None) -> LocalEngine:
-    """An engine in this process; device: default the best one."""
-    device = device or default_device()
-    small = device == "cpu" and memory_needed(name, "cpu").weights <= SMALL
-    # A second thread gains a small model nothing, and where the page takes its core now and then the first waits.
-    torch.set_num_threads(1 if small else THREADS)
-    model = load_model(name, device, progress=progress)
-    progress(Loading("load", None, f"Reading the weights of {model.name} once more for their hash"))
-    return LocalEngine(model)
+def make(name: str, progress: Progress) -> Engine:
+    """An engine in this process. Raises InputError where the model cannot be loaded."""
+    from ui.engines.local import make_local  # noqa: PLC0415 - torch and transformers: the page is open before them
+
+    return make_local(name, progress)
+
+
+def make_tried(name: str, progress: Progress, critic: str, prompt: str) -> Engine:
+    """The same, tried out where the model is small: how long a step takes is known then, and the first is no slower."""
+    from ui.engines.local import make_local, tried  # noqa: PLC0415 - as above
+
+    engine = make_local(name, progress)
+    progress(Loading("load", None, f"Trying {engine.facts.name} out"))
+    return tried(engine, critic, prompt)
 
 
 @dataclass(frozen=True)
@@ -64,11 +60,12 @@ class Needs:
 
     @property
     def fits(self) -> bool:
-        return self.peak <= free_bytes(self.device)
+        return self.peak <= janus.free_bytes(self.device)
 
     @property
     def words(self) -> str:
-        said = f"It takes {self.peak / 1e9:.1f} GB on {self.device}, where {free_bytes(self.device) / 1e9:.1f} are free"
+        free = janus.free_bytes(self.device) / 1e9
+        said = f"It takes {self.peak / 1e9:.1f} GB on {self.device}, where {free:.1f} are free"
         said += "." if self.fits else ": it does not fit."
         if self.seconds_a_step and self.seconds_a_step > SLOW:
             said += f" <b>One step takes about {seconds(self.seconds_a_step)} on this machine</b>, for everybody."
@@ -82,10 +79,15 @@ def needs(name: str) -> Needs:
     Raises:
         InputError: there is no such model.
     """
-    device = default_device()
-    memory = memory_needed(name, device)
+    device = janus.default_device()
+    memory = janus.memory_needed(name, device)
     slow = device == "cpu" and name != EMBEDDED
     return Needs(device, memory.peak, memory.weights / BYTES_A_SECOND * TOKENS if slow else None)
+
+
+def roomy(name: str) -> bool:
+    """Whether this machine has a GPU with room for a model."""
+    return janus.default_device() == "cuda" and needs(name).fits
 
 
 def fitting() -> list[str]:
@@ -96,20 +98,22 @@ def fitting() -> list[str]:
 class Models:
     """One model at a time, for everybody.
 
-    loaded: the one that is at first; it and `allowed` (names, ids, folders) are what visitors may load, shown without
-    a folder's path. use: is handed the engine of a model that was loaded. said: of a loading under way. problem: why
-    the last one failed. version: counts whatever changes.
+    loaded: the one that is at first, empty where none is yet; it and `allowed` (names, ids, folders) are what visitors
+    may load, shown without a folder's path. use: is handed the engine of a model that was loaded, and an `Unloaded`
+    while there is none. said: of a loading under way. problem: why the last one failed. version: counts whatever
+    changes. opened: once a page of it is.
     """
 
-    def __init__(self, loaded: str, allowed: Iterable[str] = (), make: Make = make_local, problem: str = ""):
+    def __init__(self, loaded: str, allowed: Iterable[str] = (), make: Make = make, problem: str = ""):
         self._names: dict[str, str] = {}
         self._make, self._lock = make, threading.Lock()
         self.use: Callable[[Engine], None] = lambda _: None
-        self.loaded = self.shown(loaded)
+        self.loaded = loaded and self.shown(loaded)
         self.said: Loading | None = None
         self.problem, self.version = problem, 0
         self.thread: threading.Thread | None = None
-        self.offer((loaded, *allowed))
+        self.opened = threading.Event()
+        self.offer((loaded, *allowed) if loaded else allowed)
 
     def offer(self, names: Iterable[str]) -> None:
         """More models that may be loaded."""
@@ -141,7 +145,7 @@ class Models:
         else everybody is told.
 
         Raises:
-            InputError: not offered, loaded already, or it has to wait.
+            InputError: not offered, loaded already, no such model, or it has to wait.
         """
         source = self._offered(name)
         with self._lock:
@@ -154,10 +158,17 @@ class Models:
                     "Searches are under way or waiting, on the model that is loaded for everybody. Load another one "
                     "when they are done."
                 )
+            if not self.loaded:
+                self.use(Unloaded(announced(source)))
             self.problem = ""
             self._tell(Loading("load", None, f"Loading {name}"))
         self.thread = threading.Thread(target=self._load, args=(name, source, told), daemon=True)
         self.thread.start()
+
+    def wait(self) -> None:
+        """Wait for a loading under way."""
+        if self.thread:
+            self.thread.join()
 
     def _tell(self, said: Loading | None) -> None:
         self.said, self.version = said, self.version + 1
@@ -170,7 +181,9 @@ class Models:
             if not isinstance(error, InputError):
                 logger.exception("Loading %s failed.", source)
             said = str(error).replace(source, name) or type(error).__name__
-            said = f"{name} was not loaded, and {self.loaded} stays. {said}"
+            said = f"{name} was not loaded{f', and {self.loaded} stays' if self.loaded else ''}. {said}"
+            if not self.loaded:
+                self.use(Unloaded(announced(source), said))
             if told:
                 told(said)
             else:

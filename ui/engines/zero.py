@@ -20,6 +20,7 @@ import gradio as gr
 import torch
 
 from milr_core import CriticError, InputError, SearchControl, State
+from milr_core.local_engine import strategy_of
 from ui.engines.base import EngineError, Job, run
 from ui.engines.local import LocalEngine
 
@@ -150,7 +151,7 @@ class ZeroEngine:
                 return under_way.after
         self.leave(control)
         now = job.under(control)
-        if state is not None and now.strategy.finished(state, now.settings):
+        if state is not None and strategy_of(now).finished(state, now.settings):
             return None
         left = now.settings.steps - (-1 if state is None else state.index)
         made = self._lent(now, state, max(1, min(self.quota.steps_a_call, left)))

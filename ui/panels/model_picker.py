@@ -26,13 +26,23 @@ def header(facts: ModelFacts, models: Models | None) -> str:
     return (
         f'<header><h1>MILR Studio</h1><p class="lead"><b>MILR</b>: {NAME}. A model draws, is scored, and gets better '
         f"by thinking again. <span>{links()}</span></p>"
-        f'<p class="model">Model <b>{escape(facts.name)}</b>: ready, on {escape(facts.device)}, {escape(facts.dtype)}, '
-        f"{facts.weights_bytes / (1 << 20):.0f} MiB. {escape(licence(facts.name))}</p></header>{_progress(models)}"
+        f'<p class="model">Model <b>{escape(facts.name)}</b>: {_state(facts, models)}. '
+        f"{escape(licence(facts.name))}</p></header>{_progress(models)}"
     )
 
 
+def _state(facts: ModelFacts, models: Models | None) -> str:
+    """Where there is no model yet, its loading stands here, so that nothing moves when it is there."""
+    if not facts.weights_hash and models and models.problem:
+        return "not loaded"
+    if not facts.weights_hash:
+        said = models.said.words if models and models.said else "being loaded"
+        return f'<span role="status">{escape(said)}</span>'
+    return f"ready, on {escape(facts.device)}, {escape(facts.dtype)}, {facts.weights_bytes / (1 << 20):.0f} MiB"
+
+
 def _progress(models: Models | None) -> str:
-    if models is None or models.said is None:
+    if models is None or models.said is None or not models.loaded:
         return notice(models.problem if models else "")
     return f'<p class="loading" role="status">{escape(models.said.words)}</p>'
 
@@ -42,12 +52,12 @@ class ModelPicker:
 
     def __init__(self, shared: SharedState, models: Models, controls: Controls, header: gr.HTML, about: gr.HTML):
         self.shared, self.models, self.controls, self.header, self.about = shared, models, controls, header, about
-        self._first = shared.engine.facts.weights_hash
-        self._recommended = set(shared.engine.facts.recommended)
+        self._first = shared.engine.facts
+        self._recommended = set(self._first.recommended)
         several = len(models.choices) > 1
         with gr.Accordion("Model", open=False, visible=several, elem_id="models") as self.accordion:
             self.model = gr.Dropdown(
-                models.choices, value=models.loaded, label="Model", elem_id="model",
+                models.choices, value=models.loaded or models.choices[0][1], label="Model", elem_id="model",
                 info="One is loaded at a time, for all visitors.",
             )  # fmt: skip
             self.needs = gr.HTML("", elem_id="model-needs", padding=False)
@@ -76,7 +86,8 @@ class ModelPicker:
 
     def arrive(self, session: Session) -> Answer:
         """The page was made for the model that was loaded first: bring it up to date."""
-        session.model = self._first
+        self.models.opened.set()
+        session.model = self._first.weights_hash
         return self.shown(session)
 
     def tick(self, session: Session) -> Answer:
@@ -91,16 +102,19 @@ class ModelPicker:
         answer: Answer = {
             self.header: header(facts, self.models),
             self.about: about(facts.can_draw),
-            self.accordion: gr.update(visible=len(self.models.choices) > 1),
+            self.accordion: gr.update(visible=len(self.models.choices) > 1 or bool(self.models.problem)),
             self.load: gr.update(interactive=idle),
             self.refused: notice(session.model_problem),
         }
         if session.model != facts.weights_hash:
-            choice["value"], session.model = self.models.loaded, facts.weights_hash
-            values = recommended_settings(dict(facts.recommended)).as_dict()
-            self._recommended |= set(facts.recommended)
-            knobs = self.controls.knobs
-            answer |= {knobs[name]: restored(name, values[name]) for name in knobs if name in self._recommended}
+            choice["value"] = self.models.loaded
+            # A model that the page was made for, and that is there now, recommends what stands in the controls.
+            if session.model or facts.recommended != self._first.recommended:
+                values = recommended_settings(dict(facts.recommended)).as_dict()
+                self._recommended |= set(facts.recommended)
+                knobs = self.controls.knobs
+                answer |= {knobs[name]: restored(name, values[name]) for name in knobs if name in self._recommended}
+            session.model = facts.weights_hash
         return answer | {self.model: gr.update(**choice)}
 
     def look(self, session: Session, name: str) -> Answer:

@@ -157,7 +157,7 @@ class RunButtons:
             ticket = self.shared.queue(request, session, run, lambda ticket: self.compute(ticket, session), single)
         except InputError as error:
             return self.page.refuse(session, error)
-        return {self.ticket: ticket, **self.page.whole(session, self.shared.ahead(session), self.shared.wait(session))}
+        return {self.ticket: ticket, **self.page.whole(session, *self.shared.place(session))}
 
     def press_pause(self, session: Session) -> Answer:
         """The search ends after the token it is at; `drive` then shows the page."""
@@ -183,7 +183,7 @@ class RunButtons:
         """While waiting: the place in the line, again."""
         if session.phase != WAITING:
             return gr.skip()
-        return status(WAITING, [], None, self.shared.ahead(session), self.shared.wait(session))
+        return status(WAITING, [], None, *self.shared.place(session))
 
     def compute(self, ticket: int, session: Session) -> Iterator[None]:
         """Make steps until the search ends, is held, or its ticket is revoked; in a turn of the line."""
@@ -242,7 +242,7 @@ class RunButtons:
 
     def _shown(self, session: Session) -> Answer:
         phase = session.active.phase if session.active else session.phase
-        return {self.phase: phase, **self.page.shown(session, self.shared.ahead(session), self.shared.wait(session))}
+        return {self.phase: phase, **self.page.shown(session, *self.shared.place(session))}
 
 
 def phase_after(session: Session, run: Run, failed: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from milr_core import SearchSettings, Step
-from milr_core.latents import size
+from milr_core.settings import size
 from ui.panels.scripted import script
 from ui.panels.words import best_value, counted, number, seconds, since
 from ui.session import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
@@ -27,10 +27,13 @@ def status(
     planned: SearchSettings | None,
     ahead: int | None = 0,
     wait: float | None = None,
+    loading: bool = False,
     about: str = "",
 ) -> str:
     """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known.
-    about: of a recorded run, what there is to see in it."""
+    loading: whether all wait for the engine. about: of a recorded run, what there is to see in it."""
+    if phase == WAITING and loading:
+        return "Loading the engine: this begins as soon as it is there."
     if phase == WAITING and ahead is None:
         return "Waiting for your turn."
     if phase == WAITING:

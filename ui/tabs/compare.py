@@ -95,7 +95,7 @@ class Compare:
         made = session.comparison
         if made is None:
             return progress(IDLE, [], 0, "")
-        waiting = status(WAITING, [], None, self.shared.ahead(session), self.shared.wait(session))
+        waiting = status(WAITING, [], None, *self.shared.place(session))
         return progress(made.phase, made.rows, len(made.methods), waiting)
 
     def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
