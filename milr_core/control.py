@@ -11,9 +11,13 @@ from milr_core.state import State, Step
 
 
 class SearchControl:
-    """One for each search. The search polls it between tokens and reads changed settings before each step."""
+    """One for each search. The search polls it between tokens and reads changed settings before each step.
+
+    look: shown the picture of a step that takes long while it forms (`milr_core.forming`), by an engine that can.
+    """
 
     def __init__(self) -> None:
+        self.look: Callable[[Any], None] | None = None
         self._condition = threading.Condition()
         self._paused = self._stopped = False
         self._changes: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from milr_core.critics import Critic, critic_names, is_remote, load_critic, made
 from milr_core.critics import options_for as options_by_critic
 from milr_core.diagnostics import inspected
 from milr_core.errors import InputError
+from milr_core.forming import Drawing
 from milr_core.janus import Janus, Workspace
 from milr_core.rollout import Jury
 from milr_core.search import STRATEGIES, step
@@ -169,6 +170,7 @@ class LocalEngine:
         if control not in self._under_way:
             self._under_way[control] = Jury(*self.judges.of(job), job.prompt), Workspace(self.model)
         jury, workspace = self._under_way[control]
+        workspace.on_row = Drawing(self.model, state, control.look).row if control.look else None
         strategy = job.under(control).strategy
         made = step(self.model, jury, job.prompt, job.settings, control, workspace, strategy, state)
         return made and inspected(self.model, made).to("cpu")

@@ -29,10 +29,14 @@ def reluctant(head: Callable[[Tensor], Tensor], unlikely: Sequence[int]) -> Call
 
 
 class Workspace:
-    """Caches, allocated once and used again. It pays to keep one for a run; results do not depend on it."""
+    """Caches, allocated once and used again. It pays to keep one for a run; results do not depend on it.
+
+    on_row: as of `decode_images`, of the image that is being drawn.
+    """
 
     def __init__(self, model: Janus):
         self.model = model
+        self.on_row: Callable[[Tensor], None] | None = None
         self._caches: dict[str, Cache] = {}
         self._filled: dict[str, tuple[tuple[int, ...], Tensor]] = {}
 
@@ -106,4 +110,5 @@ class Workspace:
             forced,
             settings.temperature,
             poll,
+            self.on_row,
         )

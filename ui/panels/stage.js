@@ -102,6 +102,7 @@ const draw = () => {
   fill(now, v.now, "");
   fill(before, v.before, "");
   now.querySelector("img").dataset.step = v.now.index;
+  save.hidden = !v.now.file; // of a step that is being drawn there is no picture to keep yet
   save.href = v.now.image;
   save.download = v.now.file;
   find("seen").classList.toggle("none", !v.now.boxes.length && !v.before.boxes.length);
