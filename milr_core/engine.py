@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from milr_core.baselines import BestOfN
+from milr_core.by_hand import ByHand
 from milr_core.control import SearchControl, drive
 from milr_core.critics import Critic, critic_names, is_remote, load_critic, made_of
 from milr_core.critics import options_for as options_by_critic
@@ -40,7 +41,8 @@ class Options(dict[str, str]):
 @dataclass(frozen=True)
 class Job:
     """What to search for. critic, observers: names or mixtures. method: "search" or "best-of-n", which draws as many
-    images as a search with the same settings does at most.
+    images as a search with the same settings does at most. by_hand: a position of the plan, and the word that it is to
+    become in the next step ("": the next likeliest).
     """
 
     prompt: str
@@ -49,10 +51,13 @@ class Job:
     observers: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
     method: str = SEARCH
+    by_hand: tuple[int, str] | None = None
 
     @property
     def strategy(self) -> Strategy:
         """What decides what is drawn next, and whether anything is."""
+        if self.by_hand:
+            return ByHand(*self.by_hand)
         if self.method == BEST_OF_N:
             return BestOfN(self.settings.steps + 1)
         return STRATEGIES[self.settings.text_update]
