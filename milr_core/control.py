@@ -2,12 +2,24 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+from PIL import Image
 
 from milr_core.errors import InputError, Stopped
 from milr_core.settings import KNOBS, SearchSettings, check
 from milr_core.state import State, Step
+
+
+@dataclass(frozen=True)
+class Forming:
+    """The picture of step `index` with the first `row` of `rows` rows of its cells; the others are plain."""
+
+    index: int
+    row: int
+    rows: int
+    image: Image.Image
 
 
 class SearchControl:
@@ -17,7 +29,7 @@ class SearchControl:
     """
 
     def __init__(self) -> None:
-        self.look: Callable[[Any], None] | None = None
+        self.look: Callable[[Forming], None] | None = None
         self._condition = threading.Condition()
         self._paused = self._stopped = False
         self._changes: dict[str, Any] = {}

@@ -5,13 +5,12 @@ To look changes nothing: the cells are drawn from noise that was made before the
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isqrt
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from milr_core.control import Forming
 from milr_core.janus import Janus
 from milr_core.state import State
 
@@ -23,16 +22,6 @@ SHARE = 0.05
 
 PLAIN = (226, 232, 240)
 """Colour of the cells that are not written yet."""
-
-
-@dataclass(frozen=True)
-class Forming:
-    """The picture of step `index` with the first `row` of `rows` rows of its cells; the others are plain."""
-
-    index: int
-    row: int
-    rows: int
-    image: Image.Image
 
 
 class Drawing:

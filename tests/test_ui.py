@@ -363,8 +363,8 @@ def test_nothing_of_the_page_waits_for_another_visitor_and_one_endpoint_is_publi
     queued = {fn.name: fn.concurrency_limit for fn in demo.fns.values() if fn.queue and fn.fn}
     assert {name for name, limit in queued.items() if limit is not None} == {"open_file"}
     assert set(queued) == {
-        "watch", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "search_image",
-        "search_image_steps", "arrive", "welcome", "open_file",
+        "watch", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "press_move",
+        "search_image", "search_image_steps", "arrive", "welcome", "open_file",
     }  # fmt: skip
     assert list(demo.get_api_info()["named_endpoints"]) == ["/search_image", "/search_image_picture"]
     assert not demo.get_api_info()["unnamed_endpoints"] and not demo.analytics_enabled

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import FileResponse
 from starlette.routing import Mount, Route
@@ -65,6 +66,17 @@ class Headers:
         await self.app(scope, receive, sending)
 
 
+class Zipped:
+    """Packs the page itself and what is answered at once; gradio packs its own files, and streams stay as they are."""
+
+    def __init__(self, app: ASGIApp):
+        self.app, self.zipping = app, GZipMiddleware(app, minimum_size=1000)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        packed = scope["type"] == "http" and scope["path"].endswith(("/", "/predict"))
+        await (self.zipping if packed else self.app)(scope, receive, send)
+
+
 def web_options(limits: Limits) -> dict[str, Any]:
     """Keyword arguments of the FastAPI application: routes of the page's files, and what every answer passes."""
     folders = {"run": runs_folder(), "results": PUBLISHED.with_suffix(""), "plotly": Path(PLOTLY).parent}
@@ -74,4 +86,4 @@ def web_options(limits: Limits) -> dict[str, Any]:
     ]
     routes += [Route(f"/{FILES}/{README.name}", lambda _: FileResponse(README, media_type="text/plain"))]
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))] if limits.hosts else []
-    return {"routes": routes, "middleware": [*hosts, Middleware(Headers)]}
+    return {"routes": routes, "middleware": [*hosts, Middleware(Headers), Middleware(Zipped)]}

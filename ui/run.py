@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import Cost, InputError, Score, SearchControl, SearchSettings, State, Step, Trajectory
+from milr_core.control import Forming
 from milr_core.diagnostics import Flag, flags
-from milr_core.forming import Forming
 from milr_core.record import MadeBy
 from ui.engines.base import Job, Options
 

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from milr_core import Step
+from milr_core.control import Forming
 from milr_core.diagnostics import changed_cells, text_diff
-from milr_core.forming import Forming
 from ui.panels.scripted import scripted
 from ui.panels.words import counted
 from ui.session import Outline
