@@ -54,6 +54,6 @@ def pixel_decoder(vqmodel: JanusVQVAE) -> Callable[..., Tensor]:
 
 
 def image_head(head: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The fastest way, without gradients, from (..., D) last-layer outputs to (..., V) logits over the codebook."""
+    """The fastest way from (..., D) last-layer outputs to (..., V) logits over the codebook."""
     size = sum(weight.nbytes for weight in head.parameters())
     return OnnxHead(head) if size <= MOST_PART_BYTES and writable(head) else head

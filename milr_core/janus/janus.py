@@ -178,9 +178,7 @@ class Janus:
 
     def image_head(self, z: Tensor, guidance: float | Tensor) -> Tensor:
         """(..., 2, D) latents -> (..., V) guided logits over the codebook."""
-        differentiated = torch.is_grad_enabled() and z.requires_grad
-        head = self.hf.model.generation_head if differentiated else self._image_logits
-        return guided(head(z.to(self.dtype)).float(), guidance)
+        return guided(self._image_logits(z.to(self.dtype)).float(), guidance)
 
     def text_of(self, tokens: Tensor) -> str:
         return self.processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
