@@ -37,12 +37,10 @@ def hand(made: Comparison | None) -> dict[str, Any]:
         return {"ready": False, "words": [], "said": "Your lane is done." if row.done else "Step 0 comes first."}
     step, left = row.run.step(row.run.newest), row.run.left
     words = aligned(step.text, step.token_strings)
-    if made.move:
-        return {"ready": False, "words": [], "said": "Drawing what you chose…", "lr": row.run.planned.lr}
     said = f"Image {step.index + 1}: {step.reward:.2f}. {step.reason} Up to {left} more are yours."
     return {
         "ready": made.awaited,
-        "said": f"{made.message} {said}".strip(),
+        "said": "Drawing what you chose…" if made.move else f"{made.message} {said}".strip(),
         "words": [[at, word] for at, (_, word, is_text) in enumerate(words) if is_text and word],
         "lr": row.run.planned.lr,
         "index": step.index,

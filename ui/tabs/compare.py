@@ -79,7 +79,7 @@ class Compare:
             self.table: table(rows, url, phase == RUNNING),
             self.differing: differing([(r.method, r.run) for r in rows]),
             self.status: self.said(session),
-            self.notice: notice(message or (made.message if made else "")),
+            self.notice: notice(message or (made.message if made and not made.awaited else "")),
             self.compare: gr.update(interactive=not busy),
             self.cancel: gr.update(interactive=busy or (made is not None and made.awaited)),
             self.clock: gr.update(active=busy and phase == WAITING),
