@@ -18,7 +18,7 @@ from ui.engines.local import LocalEngine
 from ui.layout import build_demo
 from ui.panels.chips import chosen
 from ui.panels.controls import GROUPS, LABELS, LIVE, OWN, random_seed
-from ui.panels.scripted import url
+from ui.panels.scripted import picture_url
 from ui.session import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run, Session
 
 
@@ -308,7 +308,7 @@ def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
     assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue car"
     mine, other = ({step.image for step in session.shown.steps} for session in (first, second))
     assert mine.isdisjoint(other)
-    assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {url(p) for p in other}
+    assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {picture_url(p) for p in other}
 
 
 def test_leaving_the_line_voids_the_ticket(studio: Studio):

@@ -16,7 +16,7 @@ from ui.panels.plot import build_plot, reward_figure
 from ui.panels.reasoning import build_reasoning, reasoning
 from ui.panels.runs import build_runs, runs
 from ui.panels.score import build_score, score
-from ui.panels.scripted import url
+from ui.panels.scripted import picture_url
 from ui.panels.settings_table import build_settings, settings
 from ui.panels.stage import build_stage, forming, other_step, picture
 from ui.panels.status import SLIDERS, build_status, in_force, notice, status
@@ -84,7 +84,7 @@ class Page:
                 session.pinned is None,
                 run is not None and run is session.opening,
             ),
-            self.gallery: {"run": number, "tiles": tiles(steps, url)},
+            self.gallery: {"run": number, "tiles": tiles(steps, picture_url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),
             self.status: status(session.phase, steps, planned, ahead, wait, seen(run)) + elsewhere(session),
@@ -105,7 +105,7 @@ class Page:
             }
         other = other_step(run.steps, at, session.against, session.against_step)
         step, before = run.step(at), run.step(other)
-        images = url(run.steps[at].image), url(run.steps[other].image)
+        images = picture_url(run.steps[at].image), picture_url(run.steps[other].image)
         shown = picture(step, before, images, run.prompt, run.best)
         return {
             self.stage: forming(coming, run.prompt, shown) if coming else shown,

@@ -36,6 +36,7 @@ def test_the_picture_of_a_slow_step_is_seen_to_form(browser: Browser, tmp_path):
         seen = page.evaluate("[...window.seen]")
         assert all(said in {f"row {row} of 6" for row in range(1, 6)} for said in seen)
         # Whoever looks at another step is left alone.
+        expect(page.locator(TILES).nth(3)).to_be_visible()
         page.locator(TILES).first.click()
         expect(page.locator("#score")).to_contain_text("at step 0")
         page.wait_for_timeout(1000)

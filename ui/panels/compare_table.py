@@ -5,7 +5,7 @@ from html import escape
 
 import gradio as gr
 
-from ui.panels.scripted import script, url
+from ui.panels.scripted import picture_url, script
 from ui.panels.words import best_value, counted
 from ui.tabs.comparison import METHODS, Row
 
@@ -14,7 +14,7 @@ COLUMNS = ("", "Method", "Step 0", "Best", "Last", "Images", "Text tokens", "Cri
 
 def build_table() -> gr.HTML:
     return gr.HTML(
-        table([], url), js_on_load=script(__file__), elem_id="table", container=True, padding=True, render=False
+        table([], picture_url), js_on_load=script(__file__), elem_id="table", container=True, padding=True, render=False
     )
 
 

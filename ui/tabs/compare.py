@@ -17,7 +17,7 @@ from ui.panels.hand import build_hand, hand
 from ui.panels.lanes import build_lanes, differing, lanes
 from ui.panels.run_buttons import LOOK_SECONDS
 from ui.panels.runs import about
-from ui.panels.scripted import url
+from ui.panels.scripted import picture_url
 from ui.panels.status import build_status, estimate, notice, status
 from ui.session import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Session
 from ui.shared_state import SharedState, broke_off
@@ -75,8 +75,8 @@ class Compare:
         rows, phase = (made.rows, made.phase) if made else ([], IDLE)
         return {
             self.hand: hand(made),
-            self.lanes: lanes([(r.method, METHODS[r.method], r.run, r.done) for r in rows], url),
-            self.table: table(rows, url, phase == RUNNING),
+            self.lanes: lanes([(r.method, METHODS[r.method], r.run, r.done) for r in rows], picture_url),
+            self.table: table(rows, picture_url, phase == RUNNING),
             self.differing: differing([(r.method, r.run) for r in rows]),
             self.status: self.said(session),
             self.notice: notice(message or (made.message if made and not made.awaited else "")),
@@ -89,7 +89,9 @@ class Compare:
         """The visit's runs, which one slider scrubs together, and in which settings they differ."""
         runs = [run for run in session.runs if run.steps]
         return {
-            self.runs: lanes([(run.title, about(run), run, run.phase in (FINISHED, REPLAYED)) for run in runs], url),
+            self.runs: lanes(
+                [(run.title, about(run), run, run.phase in (FINISHED, REPLAYED)) for run in runs], picture_url
+            ),
             self.runs_differing: differing([(run.title, run) for run in runs]),
         }
 
