@@ -169,6 +169,7 @@ def test_a_step_is_light_on_the_wire_and_the_first_image_is_soon_there(visit: Vi
 def test_the_first_load_is_light(visit: Visit):
     page = visit(strict=False)  # a page that goes away breaks its requests off, and says so
     page.emulate_media(reduced_motion="reduce")  # what plays asks for more, but later
+    expect(page.locator("#plot .main-svg").first).to_be_visible(timeout=60_000)
     page.context.new_cdp_session(page).send("Network.clearBrowserCache")
     wire = Wire(page)
     page.reload()
