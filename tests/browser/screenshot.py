@@ -73,7 +73,7 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
             raced = page.locator("#lanes section").last.locator("li")
             count = raced.count()
             page.locator("#hand").get_by_role("radio", name=what, exact=True).check()
-            page.locator("#hand").get_by_role("button", name="Draw").click()
+            page.locator("#hand").get_by_role("button", name="Draw", exact=True).click()
             expect(raced).to_have_count(count + 1)
         page.locator("#hand .plan button").nth(2).click()
         page.wait_for_timeout(1000)
