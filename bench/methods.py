@@ -59,7 +59,6 @@ METHODS: dict[str, Kind] = {
     "joint-random": Kind("MILR, joint, random image positions", {"strategy": "joint", "positions": "random"}),
     "coordinate": Kind("One text token at a time", PRESETS["coordinate"]),
     "mixture": Kind("One text token at a time and texts anew in turn", PRESETS["mixture"]),
-    "credit": Kind("Tokens in doubt moved and texts anew in turn", PRESETS["credit"]),
     "image-random": Kind("MILR, image only, random positions", {"strategy": "image", "positions": "random"}),
 }
 

@@ -25,8 +25,7 @@ class ReferenceWorkspace(Workspace):
 
     @torch.no_grad()
     def text(
-        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0,
-        unlikely: tuple[int, ...] = (),
+        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         model = self.model
         ids = model.reasoning_ids(prompt).tolist()

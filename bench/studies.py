@@ -17,7 +17,7 @@ STEPS = (1, 2, 4, 8, 16, 32)
 RESAMPLED = ("best-of-n-resampled-0.5", "best-of-n-resampled-0.7", "best-of-n-resampled")
 DISTINCT = "best-of-n-distinct"
 SEARCHES = ("joint", "text", "image")
-BEYOND = ("coordinate", "mixture", "credit")
+BEYOND = ("coordinate", "mixture")
 """Searches beside the paper's, what wins last."""
 
 

@@ -103,11 +103,10 @@ class Rollout:
         self.clock, self.decoded = Clock(model), 0
 
     def text(
-        self, prompt: str, given: Tensor, uniform: Tensor | None = None, temperature: float = 1.0,
-        unlikely: tuple[int, ...] = (),
+        self, prompt: str, given: Tensor, uniform: Tensor | None = None, temperature: float = 1.0
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """A text that begins with `given`: tokens (M,), hidden (M, D). The rest is greedy, or sampled by `uniform`."""
-        tokens, hidden = self.workspace.text(prompt, given, self.poll, uniform, temperature, unlikely)
+        tokens, hidden = self.workspace.text(prompt, given, self.poll, uniform, temperature)
         self.decoded += len(tokens)
         return tokens, hidden
 

@@ -102,7 +102,6 @@ STRATEGIES: dict[str, Strategy] = {
     "adam": PAPER,
     "coordinate": Coordinate(*_BESIDE),
     "mixture": Coordinate(*_BESIDE, anew=True),
-    "credit": Coordinate(*_BESIDE, anew=True, credit=True),
 }
 """By the setting `text_update`."""
 
@@ -166,7 +165,7 @@ def advance(
             text = rollout.text(state.prompt, given)
         for _ in range(PATIENCE if p.temperature else 0):
             sampled = torch.rand(model.max_text_tokens, generator=rng).to(model.device)
-            text = rollout.text(state.prompt, given, sampled, p.temperature, p.unlikely)
+            text = rollout.text(state.prompt, given, sampled, p.temperature)
             if fingerprint(text[0].tolist()) not in p.seen:
                 break
 

@@ -11,7 +11,7 @@ STRATEGIES = ("joint", "alt", "t2v", "text", "image")
 POSITIONS = ("prefix", "random")
 BASELINES = ("one", "zero", "running")
 LOG_PROBABILITY = ("decoded", "argmax")
-TEXT_UPDATES = ("adam", "coordinate", "mixture", "credit")
+TEXT_UPDATES = ("adam", "coordinate", "mixture")
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ KNOBS: dict[str, Knob] = {
     "text_update": Knob(
         "Text moves",
         "All optimised latents a little, by Adam (the paper); or one at a time, along its gradient until its token "
-        "changes, from the best text so far (coordinate), every second text sampled anew instead (mixture), and what "
-        "the critic puts in doubt first (credit).",
+        "changes, from the best text so far (coordinate), every second text sampled anew instead (mixture).",
         str,
         TEXT_UPDATES,
         live=False,

@@ -28,7 +28,6 @@ class Proposal:
     new_text: whether a text is decoded: as `latents["text"]` begin it, or anew where there are none. Otherwise the
     text of `state` stays, and is drawn once more.
     temperature: of the text that follows the optimised tokens; 0 is greedy.
-    unlikely: ids of tokens that are to be chosen more rarely where the text is the model's own.
     seen: fingerprints of texts that are not to be drawn again: sampled once more, while patience lasts.
     norms: by kind that moved, of its gradient and of its update; what a step reports.
     memory: JSON-able (text, numbers, lists, objects), kept with the step on disk. kept: a state of this run to be at
@@ -39,7 +38,6 @@ class Proposal:
     latents: dict[str, Latents] = field(default_factory=dict)
     new_text: bool = False
     temperature: float = 0.0
-    unlikely: tuple[int, ...] = ()
     seen: tuple[int, ...] = ()
     norms: dict[str, tuple[float, float]] = field(default_factory=dict)
     memory: Mapping[str, Any] = field(default_factory=dict)

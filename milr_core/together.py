@@ -19,7 +19,6 @@ from milr_core.critics.base import NOTHING, Critic
 from milr_core.errors import InputError, Stopped
 from milr_core.janus import Janus, Workspace
 from milr_core.janus.decode import Poll, decode_images, decode_texts
-from milr_core.janus.workspace import reluctant
 from milr_core.rollout import check_judges
 from milr_core.search import reason
 from milr_core.settings import SearchSettings
@@ -172,10 +171,9 @@ class _Seat(Workspace):
         self.batch, self.index = batch, index
 
     def text(
-        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0,
-        unlikely: tuple[int, ...] = (),
+        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        kind = ("text", uniform is not None, temperature, unlikely)
+        kind = ("text", uniform is not None, temperature)
         return self.batch.ask(self.index, _Wanted(kind, (prompt, given, uniform)))
 
     def images(
@@ -242,11 +240,11 @@ class _Batch:
         self._condition.notify_all()
 
     def _texts(self, wanted: list[tuple], kind: tuple) -> list[tuple[Tensor, Tensor]]:
-        model, (_, sampled, temperature, unlikely) = self.model, kind
+        model, (_, sampled, temperature) = self.model, kind
         ids = [model.reasoning_ids(prompt).unsqueeze(0) for prompt, _, _ in wanted]
         cache, first = self._filled("text", ids, model.max_text_tokens)
         return decode_texts(
-            model.stack, model.embed, reluctant(model.text_head, unlikely), cache, first, model.end_token,
+            model.stack, model.embed, model.text_head, cache, first, model.end_token,
             model.max_text_tokens,
             [given for _, given, _ in wanted], self.poll,
             torch.stack([uniform for _, _, uniform in wanted]) if sampled else None, temperature,

@@ -16,7 +16,7 @@ SETTINGS = SearchSettings(text_ratio=0.3, image_ratio=0.25, lr=0.5, steps=5, see
 OPTIONS = [
     {"baseline": "running"}, {"text_positions": "random", "positions": "random"}, {"log_probability": "argmax"},
     {"text_update": "coordinate"}, {"text_update": "coordinate", "strategy": "alt"},
-    {"text_update": "mixture", "strategy": "joint"}, {"text_update": "credit", "strategy": "text", "text_ratio": 1.0},
+    {"text_update": "mixture", "strategy": "joint"}, {"text_update": "mixture", "strategy": "text", "text_ratio": 1.0},
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ With a codebook of thousands the head is the dearest thing about an image token,
 by a large matrix several times faster than torch does.
 """
 
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -35,10 +35,26 @@ class OnnxHead:
         return torch.from_numpy(np.asarray(logits)).reshape(*z.shape[:-1], -1)
 
     def _with_gradients(self, rows: Tensor) -> Tensor:
-        """By torch, but as columns: a large matrix times few columns takes it a fifth of few rows times the matrix."""
         first, last = self._layers
-        hidden = F.gelu(torch.addmm(first.bias.unsqueeze(1), first.weight, rows.T))
-        return torch.addmm(last.bias.unsqueeze(1), last.weight, hidden).T
+        return _FewRows.apply(F.gelu(first(rows)), last.weight, last.bias)
+
+
+class _FewRows(torch.autograd.Function):
+    """A linear layer of many outputs for few rows, by whose weights nobody asks for a gradient.
+
+    Forward torch is several times faster with the rows as columns, (V, D) x (D, n); backward with rows,
+    (n, V) x (V, D).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return torch.addmm(bias.unsqueeze(1), weight, rows.T).T
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        return gradient.contiguous() @ weight, None, None
 
 
 def writable(head: nn.Module) -> TypeGuard[JanusVQVAEHead]:

@@ -1,7 +1,5 @@
 """What a run keeps of a model between its steps: key/value caches with the prompts prefilled."""
 
-from collections.abc import Callable, Sequence
-
 from torch import Tensor
 
 from milr_core.errors import InputError
@@ -10,22 +8,6 @@ from milr_core.janus.devices import free_bytes
 from milr_core.janus.janus import Janus
 from milr_core.janus.transformer import Cache
 from milr_core.settings import SearchSettings
-
-RELUCTANCE = 3.0
-"""What the logit of a token loses that is to be chosen more rarely: it is then 20 times less likely."""
-
-
-def reluctant(head: Callable[[Tensor], Tensor], unlikely: Sequence[int]) -> Callable[[Tensor], Tensor]:
-    """A text head under which some tokens are less likely."""
-    if not unlikely:
-        return head
-
-    def lowered(hidden: Tensor) -> Tensor:
-        logits = head(hidden)
-        logits[..., [token for token in unlikely if token < logits.shape[-1]]] -= RELUCTANCE
-        return logits
-
-    return lowered
 
 
 class Workspace:
@@ -72,17 +54,13 @@ class Workspace:
         return cache, self._filled[kind][1]
 
     def text(
-        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0,
-        unlikely: tuple[int, ...] = (),
+        self, prompt: str, given: Tensor, poll: Poll, uniform: Tensor | None = None, temperature: float = 1.0
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Reason about a prompt: tokens (M,), latents (M, D). Greedily, or sampled with `uniform` (limit,).
-
-        unlikely: ids of tokens that are taken for less likely than they are.
-        """
+        """Reason about a prompt: tokens (M,), latents (M, D). Greedily, or sampled with `uniform` (limit,)."""
         model = self.model
         cache, first = self.prefilled("text", model.reasoning_ids(prompt).unsqueeze(0), model.max_text_tokens)
         (decoded,) = decode_texts(
-            model.stack, model.embed, reluctant(model.text_head, unlikely), cache, first, model.end_token,
+            model.stack, model.embed, model.text_head, cache, first, model.end_token,
             model.max_text_tokens,
             [given], poll, None if uniform is None else uniform.unsqueeze(0), temperature,
         )  # fmt: skip

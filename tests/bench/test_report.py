@@ -115,16 +115,16 @@ def test_pictures_that_cannot_be_drawn_are_said_and_not_an_error(tmp_path, monke
 def test_a_page_opens_with_what_was_found(tmp_path, record):
     rows = [
         record(str(i), method, [0.5, *values], tags={"plan_right": i % 2 == 0}, observed=watching(values))
-        for method, values in (("joint", [0.6]), ("credit", [1.0]), ("best-of-n-early", [0.6]),
+        for method, values in (("joint", [0.6]), ("mixture", [1.0]), ("best-of-n-early", [0.6]),
                                ("best-of-n-resampled-0.7", [0.7]))
         for i in range(12)
     ]  # fmt: skip
     results = Results.read(make_run(tmp_path / "a", record, rows))
     first, second, third = opening([results])
-    assert "best-of-n-resampled-0.7 0.00 [0.00, 0.00]" in first and "credit 1.00 [1.00, 1.00]" in first
+    assert "best-of-n-resampled-0.7 0.00 [0.00, 0.00]" in first and "mixture 1.00 [1.00, 1.00]" in first
     assert "joint is no different from Best-of-N with its first text (+0.00 [+0.00, +0.00])" in second
-    assert "credit is better than Best-of-N with its first text (+1.00 [+1.00, +1.00]) and better than" in second
-    assert "to self the answers of credit are better than those of Best-of-N (+0.40 [+0.40, +0.40])" in third
+    assert "mixture is better than Best-of-N with its first text (+1.00 [+1.00, +1.00]) and better than" in second
+    assert "to self the answers of mixture are better than those of Best-of-N (+0.40 [+0.40, +0.40])" in third
 
 
 def watching(values):
