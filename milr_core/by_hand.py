@@ -7,14 +7,39 @@ before it stays.
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from milr_core.coordinate import RULE, across, towards
+from milr_core.coordinate import BEYOND, RULE, across
 from milr_core.errors import InputError
 from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
 from milr_core.state import BY_HAND, State
 from milr_core.strategy import Proposal
+
+
+FARTHEST = 30
+"""Times that a distance is doubled before another word will do."""
+
+
+def towards(model: Janus, z: Tensor, token: int, other: int) -> tuple[Tensor, float]:
+    """A latent (D,) moved from `token` to where the other is likeliest, and its gradient's norm.
+
+    Raises:
+        InputError: there is no such place on the way.
+    """
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        logits = model.text_head(z[None]).float()[0]
+        (gradient,) = torch.autograd.grad(logits[other] - logits[token], z)
+    z, lead = z.detach(), (logits[token] - logits[other]).item()
+    distance = BEYOND * max(lead, 1e-6) / gradient.square().sum().clamp_min(1e-12)  # the head is linear
+    for _ in range(FARTHEST):
+        with torch.no_grad():
+            if int(model.text_head(z + distance * gradient).argmax()) == other:
+                return z + distance * gradient, gradient.norm().item()
+        distance = 2 * distance  # a third token is likelier on the way
+    raise InputError("The model has no way from that word to this one: type another, or none for the likeliest.")
 
 
 def token_of(model: Janus, word: str) -> int:

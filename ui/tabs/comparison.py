@@ -25,13 +25,12 @@ METHODS = {
     "t2v": "MILR, text first, then image",
     "coordinate": "beside the paper: one text token at a time",
     "mixture": "beside the paper: a token, or a text anew, in turn",
-    "credit": "beside the paper: the token that the critic doubts",
     "best-of-n": "independent images of the same text",
     YOU: "you say what each step moves",
 }
 
 
-RACE = ("step 0", "best-of-n", "joint", "coordinate", YOU)
+RACE = ("step 0", "best-of-n", "joint", "mixture", YOU)
 """What a new visitor compares: one draw, drawing again, the paper's search, this project's, and the visitor's own."""
 
 MOVES = {"text": "words", "image": "cells", "joint": "both", "word": "one word"}
