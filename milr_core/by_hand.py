@@ -17,7 +17,6 @@ from milr_core.settings import SearchSettings
 from milr_core.state import BY_HAND, State
 from milr_core.strategy import Proposal
 
-
 FARTHEST = 30
 """Times that a distance is doubled before another word will do."""
 

@@ -1,5 +1,7 @@
 """What a run keeps of a model between its steps: key/value caches with the prompts prefilled."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from milr_core.errors import InputError
