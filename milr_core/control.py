@@ -2,18 +2,34 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+from PIL import Image
 
 from milr_core.errors import InputError, Stopped
 from milr_core.settings import KNOBS, SearchSettings, check
 from milr_core.state import State, Step
 
 
+@dataclass(frozen=True)
+class Forming:
+    """The picture of step `index` with the first `row` of `rows` rows of its cells; the others are plain."""
+
+    index: int
+    row: int
+    rows: int
+    image: Image.Image
+
+
 class SearchControl:
-    """One for each search. The search polls it between tokens and reads changed settings before each step."""
+    """One for each search. The search polls it between tokens and reads changed settings before each step.
+
+    look: shown the picture of a step that takes long while it forms (`milr_core.forming`), by an engine that can.
+    """
 
     def __init__(self) -> None:
+        self.look: Callable[[Forming], None] | None = None
         self._condition = threading.Condition()
         self._paused = self._stopped = False
         self._changes: dict[str, Any] = {}

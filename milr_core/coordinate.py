@@ -26,8 +26,6 @@ FAMILIAR = 0.8
 """Share of its weight that a position loses for every one tried before that had the same tokens to choose from."""
 BEYOND = 1.01
 """How far past the boundary, in distances to it."""
-FARTHEST = 30
-"""Times that a distance is doubled before another token will do."""
 TEMPERATURE = 0.7
 """Of a text that is sampled."""
 

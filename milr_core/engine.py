@@ -30,7 +30,8 @@ class Options(dict[str, str]):
 @dataclass(frozen=True)
 class Job:
     """What to search for. critic, observers: names or mixtures. method: "search" or "best-of-n", which draws as many
-    images as a search with the same settings does at most.
+    images as a search with the same settings does at most. by_hand: a position of the plan, and the word that it is to
+    become in the next step ("": the next likeliest).
     """
 
     prompt: str
@@ -39,6 +40,7 @@ class Job:
     observers: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
     method: str = SEARCH
+    by_hand: tuple[int, str] | None = None
 
     def under(self, control: SearchControl) -> "Job":
         """The job under the settings that are in force now."""

@@ -8,9 +8,11 @@ from weakref import WeakKeyDictionary
 import torch
 
 from milr_core.baselines import BestOfN
+from milr_core.by_hand import ByHand
 from milr_core.control import SearchControl
 from milr_core.critics import Critic, is_remote, load_critic, made_of
 from milr_core.engine import Job, Options, options_for
+from milr_core.forming import Drawing
 from milr_core.janus import Janus, Workspace
 from milr_core.probabilities import inspected
 from milr_core.rollout import Jury
@@ -21,6 +23,8 @@ from milr_core.strategy import Strategy
 
 def strategy_of(job: Job) -> Strategy:
     """What decides what is drawn next for a job, and whether anything is."""
+    if job.by_hand:
+        return ByHand(*job.by_hand)
     if job.method == BEST_OF_N:
         return BestOfN(job.settings.steps + 1)
     return STRATEGIES[job.settings.text_update]
@@ -95,6 +99,7 @@ class LocalEngine:
         if control not in self._under_way:
             self._under_way[control] = Jury(*self.judges.of(job), job.prompt), Workspace(self.model)
         jury, workspace = self._under_way[control]
+        workspace.on_row = Drawing(self.model, state, control.look).row if control.look else None
         strategy = strategy_of(job.under(control))
         made = step(self.model, jury, job.prompt, job.settings, control, workspace, strategy, state)
         return made and inspected(self.model, made).to("cpu")

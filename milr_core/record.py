@@ -33,7 +33,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Name = Annotated[str, Field(max_length=2000)]
 Parts = Annotated[dict[Name, Unit], Field(max_length=MAX_PARTS)]
 Norms = Annotated[dict[Literal["text", "image"], Finite], Field(max_length=2)]
-Method = Literal["search", "best-of-n", "plain"]
+Method = Literal["search", "best-of-n", "plain", "by hand"]
 
 
 class _Checked(BaseModel):

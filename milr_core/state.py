@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from milr_core.latents import Latents
 
-SEARCH, BEST_OF_N, PLAIN = "search", "best-of-n", "plain"
-"""Methods, as a step records how it was made: by MILR, as one of N independent images, or of the bare prompt."""
+SEARCH, BEST_OF_N, PLAIN, BY_HAND = "search", "best-of-n", "plain", "by hand"
+"""Methods, as a step records how it was made: by MILR, as one of N independent images, of the bare prompt, or of a plan
+in which a person changed a word."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class Step:
     image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
     gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
     observed: what critics that only watch say of the image, by their name; the search never sees it.
-    settings: in force when the step was made. cost: of this step alone. method: "search", "best-of-n" or "plain".
+    settings: in force when the step was made. cost: of this step alone. method: one of those above.
     state: everything needed to go on from here; None in a replay. probabilities: where somebody asked for them
     (`milr_core.diagnostics`).
     """

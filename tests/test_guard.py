@@ -1,11 +1,13 @@
 """What stands around the page: headers, hosts, its own files, a path that a proxy takes off, a judge's address."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import gradio as gr
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from starlette.testclient import TestClient
 
 import app
@@ -15,7 +17,7 @@ from ui.engines.local import LocalEngine
 from ui.guard import for_others, web_options
 from ui.layout import build_demo, launch_options
 from ui.limits import Limits
-from ui.panels.scripted import runs_folder, url
+from ui.panels.scripted import picture_url, runs_folder, url
 from ui.session import Session
 
 
@@ -64,6 +66,11 @@ def test_files_of_a_visit_are_served_and_no_others(browser: TestClient):
     image.write_bytes(b"PNG")
     (runs_folder().parent / "secret").write_text("no")
     assert url(image) == "milr/run/token/1/step-000.png" and browser.get(url(image)).content == b"PNG"
+    Image.new("RGB", (192, 192), "red").save(image)
+    seen = browser.get(picture_url(image))
+    assert seen.headers["content-type"] == "image/webp" and "max-age" in seen.headers["cache-control"]
+    assert Image.open(BytesIO(seen.content)).size == (192, 192)
+    assert browser.get("/milr/run/token/2.png?webp").status_code == 404
     for path in ("milr/run/../secret", "milr/run/%2e%2e/secret", "milr/run/token", "milr/run/"):
         assert browser.get(path).status_code == 404
 

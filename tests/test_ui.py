@@ -18,7 +18,7 @@ from ui.engines.local import LocalEngine
 from ui.layout import build_demo
 from ui.panels.chips import chosen
 from ui.panels.controls import GROUPS, LABELS, LIVE, OWN, random_seed
-from ui.panels.scripted import url
+from ui.panels.scripted import picture_url
 from ui.session import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run, Session
 
 
@@ -166,7 +166,7 @@ def test_looking_back_pins_every_panel_until_the_newest_is_chosen(studio: Studio
         last = next(pages)
     assert last["stage"]["now"]["index"] == 2
     pinned = studio.look(session, 0)
-    assert pinned["stage"]["now"]["image"].endswith("step-000.png") and "at step 0" in pinned["score"]
+    assert "step-000.png" in pinned["stage"]["now"]["image"] and "at step 0" in pinned["score"]
     after = next(pages)
     still = set(pinned) - {"score"}  # which step is the best may have changed
     assert {name: after[name] for name in still} == {name: pinned[name] for name in still}
@@ -308,7 +308,7 @@ def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
     assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue car"
     mine, other = ({step.image for step in session.shown.steps} for session in (first, second))
     assert mine.isdisjoint(other)
-    assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {url(p) for p in other}
+    assert {tile["image"] for tile in theirs[-1]["gallery"]["tiles"]} == {picture_url(p) for p in other}
 
 
 def test_leaving_the_line_voids_the_ticket(studio: Studio):
@@ -363,8 +363,8 @@ def test_nothing_of_the_page_waits_for_another_visitor_and_one_endpoint_is_publi
     queued = {fn.name: fn.concurrency_limit for fn in demo.fns.values() if fn.queue and fn.fn}
     assert {name for name, limit in queued.items() if limit is not None} == {"open_file"}
     assert set(queued) == {
-        "watch", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "search_image",
-        "search_image_steps", "arrive", "welcome", "open_file",
+        "watch", "press_run", "press_step", "press_fork", "press_resume", "press_compare", "press_move",
+        "search_image", "search_image_steps", "arrive", "welcome", "open_file",
     }  # fmt: skip
     assert list(demo.get_api_info()["named_endpoints"]) == ["/search_image", "/search_image_picture"]
     assert not demo.get_api_info()["unnamed_endpoints"] and not demo.analytics_enabled

@@ -269,6 +269,9 @@ def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
     assert html.count("★ best") == 1 and "0.50 at 1" in html and 'src="file=b.png"' in html
     assert 'data-method="joint"' in html and '<td data-name="Images">4</td>' in html
     assert f"“{PROMPT}”" in html and f"seed {SETTINGS.seed} and critic oracle" in html
+    # Who had the same score after as many images is as good.
+    html = table([row("step 0", steps[:1]), row("joint", steps), row("text", steps), row("alt", steps[:2])], str)
+    assert html.count("★ best") == 3
 
 
 def test_a_row_that_broke_off_says_so_and_wins_nothing(steps: list[Step]):

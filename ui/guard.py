@@ -1,14 +1,19 @@
 """What stands around the page: who can open it, its own files without the server's paths, and headers for browsers."""
 
+import os
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from fastapi.staticfiles import StaticFiles
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,13 +70,43 @@ class Headers:
         await self.app(scope, receive, sending)
 
 
+class Pictures(StaticFiles):
+    """Files of visits. A picture that is to be looked at ("?webp") is a fifth of the PNG that lies there."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        if isinstance(answer, FileResponse) and scope["query_string"] == b"webp":
+            packed = await run_in_threadpool(webp, answer.path)
+            return Response(packed, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
+        return answer
+
+
+def webp(file: str | os.PathLike[str]) -> bytes:
+    made = BytesIO()
+    with Image.open(file, formats=["PNG"]) as image:
+        image.convert("RGB").save(made, "WEBP", quality=90, method=2)
+    return made.getvalue()
+
+
+class Zipped:
+    """Packs the page itself and what is answered at once; gradio packs its own files, and streams stay as they are."""
+
+    def __init__(self, app: ASGIApp):
+        self.app, self.zipping = app, GZipMiddleware(app, minimum_size=1000)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        packed = scope["type"] == "http" and scope["path"].endswith(("/", "/predict"))
+        await (self.zipping if packed else self.app)(scope, receive, send)
+
+
 def web_options(limits: Limits) -> dict[str, Any]:
     """Keyword arguments of the FastAPI application: routes of the page's files, and what every answer passes."""
-    folders = {"run": runs_folder(), "results": PUBLISHED.with_suffix(""), "plotly": Path(PLOTLY).parent}
+    folders = {"results": PUBLISHED.with_suffix(""), "plotly": Path(PLOTLY).parent}
     folders |= {"docs": README.parent / "docs"}
-    routes = [
+    routes: list[Mount | Route] = [Mount(f"/{FILES}/run", Pictures(directory=runs_folder(), check_dir=False))]
+    routes += [
         Mount(f"/{FILES}/{name}", StaticFiles(directory=folder, check_dir=False)) for name, folder in folders.items()
     ]
     routes += [Route(f"/{FILES}/{README.name}", lambda _: FileResponse(README, media_type="text/plain"))]
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))] if limits.hosts else []
-    return {"routes": routes, "middleware": [*hosts, Middleware(Headers)]}
+    return {"routes": routes, "middleware": [*hosts, Middleware(Headers), Middleware(Zipped)]}

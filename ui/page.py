@@ -16,9 +16,9 @@ from ui.panels.plot import build_plot, reward_figure
 from ui.panels.reasoning import build_reasoning, reasoning
 from ui.panels.runs import build_runs, runs
 from ui.panels.score import build_score, score
-from ui.panels.scripted import url
+from ui.panels.scripted import picture_url
 from ui.panels.settings_table import build_settings, settings
-from ui.panels.stage import build_stage, other_step, picture
+from ui.panels.stage import build_stage, forming, other_step, picture
 from ui.panels.status import SLIDERS, build_status, in_force, notice, status
 from ui.panels.stepper import build_stepper, stepper
 from ui.session import FAILED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run, Session
@@ -89,7 +89,7 @@ class Page:
                 session.pinned is None,
                 run is not None and run is session.opening,
             ),
-            self.gallery: {"run": number, "tiles": tiles(steps, url)},
+            self.gallery: {"run": number, "tiles": tiles(steps, picture_url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),
             self.status: status(session.phase, steps, planned, ahead, wait, loading, seen(run)) + elsewhere(session),
@@ -99,16 +99,21 @@ class Page:
     def step(self, session: Session) -> Answer:
         """What is made anew for the step looked at; slider, plot and gallery mark it by themselves."""
         run, at = session.shown, session.looked_at
+        coming = run.forming if run and session.pinned is None else None
         if run is None or at < 0:
             return {
-                self.stage: {}, self.reasoning: reasoning(None), self.score: score(None), self.flags: "",
+                self.stage: forming(coming, run.prompt) if run and coming else {},
+                self.reasoning: reasoning(None),
+                self.score: score(None),
+                self.flags: "",
                 self.settings: settings([], None),
-            }  # fmt: skip
+            }
         other = other_step(run.steps, at, session.against, session.against_step)
         step, before = run.step(at), run.step(other)
-        images = url(run.steps[at].image), url(run.steps[other].image)
+        images = picture_url(run.steps[at].image), picture_url(run.steps[other].image)
+        shown = picture(step, before, images, run.prompt, run.best)
         return {
-            self.stage: picture(step, before, images, run.prompt, run.best),
+            self.stage: forming(coming, run.prompt, shown) if coming else shown,
             self.reasoning: reasoning(step, before if other != at else None),
             self.score: score(step, run.best, run.critic),
             self.flags: flagged(run.steps[at].flags),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import Cost, InputError, Score, SearchControl, SearchSettings, State, Step, Trajectory
+from milr_core.control import Forming
 from milr_core.diagnostics import Flag, flags
 from milr_core.record import MadeBy
 from ui.engines.base import Job, Options
@@ -52,7 +53,8 @@ class Run:
 
     number: from 1, in the visit. origin: where it comes from, in words. model: `id` and `weights_hash`.
     critic, observers: names or mixtures. options: the visitor's own, for those that ask a service. changes: live
-    settings moved since it began; they survive a pause. bundle: the steps on disk.
+    settings moved since it began; they survive a pause. bundle: the steps on disk. forming: the picture of the step
+    under way, where that takes long.
     """
 
     prompt: str
@@ -69,6 +71,7 @@ class Run:
     changes: dict[str, Any] = field(default_factory=dict)
     steps: list[Outline] = field(default_factory=list)
     bundle: Trajectory | None = None
+    forming: Forming | None = None
     _at_hand: OrderedDict[int, Step] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -143,6 +146,7 @@ class Run:
 
     def see(self, step: Step, image: Path) -> None:
         """The next step, which is on disk."""
+        self.forming = None
         step = replace(step, state=None)
         before = [self.step(i) for i in dict.fromkeys((0, step.index - 1))] if step.index else []
         found = tuple(flags([*before, step], len(before)))
@@ -150,6 +154,10 @@ class Run:
             step = replace(step, settings=self.steps[-1].settings)
         self._keep(step)
         self.steps.append(Outline.of(step, str(image), found))
+
+    def form(self, picture: Forming | None) -> None:
+        """There is something to see of the step under way; None: it was dropped."""
+        self.forming = picture
 
     def change(self, **values: Any) -> None:
         """Move live settings, in force from the next step.
@@ -166,7 +174,8 @@ class Run:
         Raises:
             InputError: the states of these steps are not there.
         """
-        fresh = {"control": SearchControl(), "changes": {}, "steps": [], "bundle": None, "_at_hand": OrderedDict()}
+        fresh = {"control": SearchControl(), "changes": {}, "steps": [], "bundle": None, "forming": None}
+        fresh |= {"_at_hand": OrderedDict()}
         made = replace(self, **fresh, folder=folder, **new)
         for at in range(index + 1):
             made.add(self.state(at).step)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from milr_core import InputError, SearchSettings
 from milr_core.settings import KNOBS, check
-from milr_core.state import BEST_OF_N, SEARCH
+from milr_core.state import BEST_OF_N, BY_HAND, SEARCH
 
 PLAIN = ("prompt", "critic", "observer")
 
@@ -19,6 +19,10 @@ DRAWN_WITH = ("seed", "guidance", "temperature")
 """Settings that step 0 depends on: by any other it is the same."""
 
 BY_SEARCH, BY_BEST_OF_N = SEARCH, BEST_OF_N
+
+UNREPEATED = (
+    "# Words of this run's plan were changed by hand, which nothing repeats: its bundle goes on from any step.\n"
+)
 
 
 class Told(Protocol):
@@ -65,6 +69,10 @@ class Recipe:
         return last.index < last.settings.steps and last.reward <= last.settings.threshold
 
     @property
+    def by_hand(self) -> bool:
+        return any(step.method == BY_HAND for step in self.steps)
+
+    @property
     def parts(self) -> list[Part]:
         """Return at least one part; step 0 counts to the part that follows where that would have drawn the same."""
         first, *rest = self.steps
@@ -109,6 +117,8 @@ def as_command(recipe: Recipe) -> str:
 
     A command has one set of settings: the ones that the run began with.
     """
+    if recipe.by_hand:
+        return UNREPEATED
     began, *more = recipe.parts
     if began.method == BY_BEST_OF_N:
         return "# Best-of-N has no command of its own: the Python beside this draws the same images.\n"
@@ -126,6 +136,8 @@ def as_command(recipe: Recipe) -> str:
 
 def as_python(recipe: Recipe) -> str:
     """A script that gives the same run on the same machine, changes of settings included."""
+    if recipe.by_hand:
+        return UNREPEATED
     parts = recipe.parts
     calls = {part.call for part in parts}
     lines = ["# Where MILR Studio is installed (pip install .), or in its folder.", ""]

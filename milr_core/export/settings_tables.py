@@ -7,12 +7,13 @@ from milr_core import SearchSettings
 from milr_core.export.run import Run
 from milr_core.export.words import safe
 from milr_core.settings import KNOBS
-from milr_core.state import BEST_OF_N, PLAIN, SEARCH
+from milr_core.state import BEST_OF_N, BY_HAND, PLAIN, SEARCH
 
 METHODS = {
     SEARCH: "MILR's search",
     BEST_OF_N: "pictures drawn each on its own (Best-of-N)",
     PLAIN: "one picture of the bare prompt, without a plan",
+    BY_HAND: "a word of the plan changed by hand",
 }
 
 

@@ -8,6 +8,7 @@ Shapes: B rows, D hidden size, V tokens.
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from math import isqrt
 
 import torch
 import torch.nn.functional as F
@@ -133,13 +134,15 @@ def decode_images(
     forced: Tensor,
     temperature: float,
     poll: Poll,
+    on_row: Callable[[Tensor], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Decode n images of N tokens at once.
 
     embeddings: (V, D), the input vector of each image token. head: (n, 2, D) -> guided logits (n, V).
     cache: 2n rows, the two rows of an image (conditional, unconditional) side by side, the prompt filled in.
     first: (n, 2, D) last-layer outputs at the start-of-image position. uniform: (n, N) in [0, 1).
-    forced: (n, N) tokens, FREE where the position is to be sampled.
+    forced: (n, N) tokens, FREE where the position is to be sampled. on_row: called after each row of an image but the
+    last, with the tokens (n, M) so far.
     Returns tokens (n, N) and latents (n, N, 2, D).
 
     Raises:
@@ -167,6 +170,8 @@ def decode_images(
             drawn = pick(logits, uniform[:, i], temperature)
             tokens[:, i] = drawn if free[i] == count else torch.where(forced[:, i] == FREE, drawn, forced[:, i])
         if i + 1 < length:
+            if on_row and (i + 1) % isqrt(length) == 0:
+                on_row(tokens[:, : i + 1])
             x = embeddings[tokens[:, i]].repeat_interleave(2, 0).unsqueeze(1)  # [2n, 1, D]
             hidden = stack.forward(x, cache).view(count, 2, -1)
             latents[:, i + 1] = hidden

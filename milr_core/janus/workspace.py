@@ -1,5 +1,7 @@
 """What a run keeps of a model between its steps: key/value caches with the prompts prefilled."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from milr_core.errors import InputError
@@ -11,10 +13,14 @@ from milr_core.settings import SearchSettings
 
 
 class Workspace:
-    """Caches, allocated once and used again. It pays to keep one for a run; results do not depend on it."""
+    """Caches, allocated once and used again. It pays to keep one for a run; results do not depend on it.
+
+    on_row: as of `decode_images`, of the image that is being drawn.
+    """
 
     def __init__(self, model: Janus):
         self.model = model
+        self.on_row: Callable[[Tensor], None] | None = None
         self._caches: dict[str, Cache] = {}
         self._filled: dict[str, tuple[tuple[int, ...], Tensor]] = {}
 
@@ -84,4 +90,5 @@ class Workspace:
             forced,
             settings.temperature,
             poll,
+            self.on_row,
         )

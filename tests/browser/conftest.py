@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,29 +42,36 @@ def app_log() -> list[str]:
     return []
 
 
-@pytest.fixture(scope="session")
-def app_url(tmp_path_factory: pytest.TempPathFactory, app_log: list[str]) -> Iterator[str]:
-    """`python app.py` on a free port, once it says that its model is loaded; visitors may load a tiny model as well."""
-    temp = str(tmp_path_factory.mktemp("gradio"))
-    tiny = write_tiny_janus(tmp_path_factory.mktemp("models") / "tiny-janus")
-    env = os.environ | {"PORT": str(free_port()), "HOST": "127.0.0.1", "GRADIO_TEMP_DIR": temp, "OMP_NUM_THREADS": "1"}
-    env |= {"MILR_MODELS": f"{tiny},janus-icons"}
-    command = [sys.executable, "app.py", "--model", "janus-icons", "--critic", "oracle"]
+@contextmanager
+def started(command: list[str], temp: Path, log: list[str] | None = None, **more: str) -> Iterator[str]:
+    """An app on a free port, from when its model is loaded. log: filled with what it says; more: environment."""
+    env = os.environ | {"PORT": str(free_port()), "HOST": "127.0.0.1", "GRADIO_TEMP_DIR": str(temp)}
+    env |= {"OMP_NUM_THREADS": "1", **more}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    watchdog = threading.Timer(START_SECONDS, process.kill)
+    log, watchdog = [] if log is None else log, threading.Timer(START_SECONDS, process.kill)
     watchdog.start()
     for line in process.stdout:
-        app_log.append(line)
+        log.append(line)
         if "is loaded." in line:
             break
     watchdog.cancel()
-    url = next((line.split()[-1] for line in app_log if "MILR Studio" in line), "")
-    assert url, "the app did not start:\n" + "".join(app_log)
-    threading.Thread(target=lambda: app_log.extend(process.stdout), daemon=True).start()
+    url = next((line.split()[-1] for line in log if "MILR Studio" in line), "")
+    assert url, "the app did not start:\n" + "".join(log)
+    threading.Thread(target=lambda: log.extend(process.stdout), daemon=True).start()
     assert urllib.request.urlopen(url).status == 200
     yield url
     process.terminate()
     process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory, app_log: list[str]) -> Iterator[str]:
+    """`python app.py`; visitors may load a tiny model as well."""
+    tiny = write_tiny_janus(tmp_path_factory.mktemp("models") / "tiny-janus")
+    command = [sys.executable, "app.py", "--model", "janus-icons", "--critic", "oracle"]
+    temp = tmp_path_factory.mktemp("gradio")
+    with started(command, temp, app_log, MILR_MODELS=f"{tiny},janus-icons") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ PANELS = {
     "reasoning": "#reasoning",
     "plot": "#plot",
     "gallery": "#strip",
-    "controls": "#settings-column",
+    "controls": "#ask",
     "export": "#export",
 }
 
@@ -68,15 +68,19 @@ def main(url: str, folder: str = str(ROOT / "docs" / "screenshots")) -> None:
         page = open_page(browser, url, 1440, "light", PROMPT)
         page.get_by_role("tab", name="Compare").click()
         page.get_by_role("button", name="Start the race", exact=True).click()
-        expect(page.locator("#compare-status")).to_contain_text("Finished")
+        expect(page.locator("#compare-status")).to_contain_text("Your move")
+        for what in ("words", "both"):
+            raced = page.locator("#lanes section").last.locator("li")
+            count = raced.count()
+            page.locator("#hand").get_by_role("radio", name=what, exact=True).check()
+            page.locator("#hand").get_by_role("button", name="Draw", exact=True).click()
+            expect(raced).to_have_count(count + 1)
+        page.locator("#hand .plan button").nth(2).click()
         page.wait_for_timeout(1000)
         page.screenshot(path=to / "compare.png", full_page=True)
         page.get_by_role("tab", name="Results").click()
         page.wait_for_timeout(500)
         page.screenshot(path=to / "results.png")
-        page.get_by_role("tab", name="About").click()
-        page.wait_for_timeout(500)
-        page.screenshot(path=to / "about.png")
         page.close()
         small = open_page(browser, url, 390, "dark")
         searched(small)

@@ -129,8 +129,9 @@ def test_compare_fills_its_table_and_opens_a_run(visit: Visit):
     page.get_by_role("tab", name="Compare").click()
     for box in page.locator("#methods input").all():
         box.check()
+    page.locator("#methods label", has_text="you:").locator("input").uncheck()
     button(page, "Start the race").click()
-    count = len(METHODS)
+    count = len(METHODS) - 1
     expect(page.locator("#compare-status")).to_contain_text(f"Finished: {count} of {count} methods", timeout=60_000)
     rows = page.locator("#table tbody tr")
     expect(rows).to_have_count(count)
@@ -160,7 +161,41 @@ def test_the_inspector_waits_for_a_comparison_and_says_so(visit: Visit):
     expect(page.locator(STATUS)).not_to_contain_text("comparison")
     expect(page.locator("#ask .announced")).to_contain_text("Finished")
     page.get_by_role("tab", name="Compare").click()
+    expect(page.locator("#compare-status")).to_contain_text("Your move")
+    button(page, "Cancel").click()
     expect(page.locator("#compare-status")).to_contain_text(f"Finished: {len(RACE)} of {len(RACE)} methods")
+
+
+def test_a_race_waits_for_the_visitor_whose_lane_counts_its_images_like_the_others(visit: Visit):
+    page = prepared(visit, 2)
+    page.get_by_role("tab", name="Compare").click()
+    button(page, "Start the race").click()
+    said, hand, lanes = page.locator("#compare-status"), page.locator("#hand"), page.locator("#lanes section")
+    expect(said).to_contain_text("Your move", timeout=60_000)
+    yours = lanes.filter(has=page.get_by_role("heading", name="you"))
+    expect(yours.locator("li")).to_have_count(1)
+    expect(lanes.filter(has_text="MILR, both").locator("li")).to_have_count(3)
+    hand.get_by_role("radio", name="cells").check()
+    hand.get_by_role("spinbutton").fill("0.5")
+    hand.get_by_role("button", name="Draw", exact=True).click()
+    expect(yours.locator("li")).to_have_count(2)
+    # A word of the plan; one that there is not is said, and the word is chosen anew.
+    word = hand.locator(".plan button").first
+    word.click()
+    expect(word).to_have_attribute("aria-pressed", "true")
+    hand.get_by_role("textbox").fill("dragonfly")
+    hand.get_by_role("button", name="Draw", exact=True).click()
+    expect(hand).to_contain_text("'dragonfly' is not one word of")
+    hand.get_by_role("textbox").fill("")
+    hand.get_by_role("button", name="Draw", exact=True).click()
+    expect(yours.locator("li")).to_have_count(3)
+    expect(said).to_contain_text(f"Finished: {len(RACE)} of {len(RACE)} methods")
+    row = page.locator("#table tbody tr").filter(has_text="you say what")
+    expect(row.locator("[data-name=Images]")).to_have_text("3")
+    page.locator("#lanes .scrub input").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#lanes .scrub output")).to_have_text("2 of 3")
+    expect(yours.locator(".points")).to_contain_text("at image")
 
 
 def test_a_run_is_exported_replayed_and_a_hostile_file_refused(visit: Visit, tmp_path: Path):

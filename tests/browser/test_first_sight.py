@@ -56,8 +56,9 @@ def test_nothing_plays_for_those_who_asked_for_that_and_a_telephone_shows_it_ear
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_one_press_on_an_example_runs_it_at_a_step_a_second_and_nothing_jumps(visit: Visit):
-    page = visit()
+@pytest.mark.parametrize("width", [1440, 390])
+def test_one_press_on_an_example_runs_it_at_a_step_a_second_and_nothing_jumps(visit: Visit, width: int):
+    page = visit(width=width)
     page.evaluate(SHIFTS)
     chip = chosen()[1]
     page.locator("#examples").get_by_role("button", name=chip.prompt).click()

@@ -37,17 +37,42 @@ def test_contrast_names_and_roles_hold_at_both_widths_light_and_dark(visit: Visi
     found = {"empty": violations(page)}
     run(page)
     page.locator("#critics > button").click()
+    page.get_by_role("tab", name="Compare").click()
+    button(page, "Start the race").click()
+    expect(page.locator("#compare-status")).to_contain_text("Your move", timeout=60_000)
+    page.locator("#your-runs > button").click()
     for dark in (False, True):
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
         for tab in ("Compare", "Results", "About", "Inspector"):
             page.get_by_role("tab", name=tab).click()
-            for width in (1440, 390) if tab in ("Inspector", "Results") else (1440,):
+            for width in (1440, 390):
                 page.set_viewport_size({"width": width, "height": 900})
                 page.wait_for_timeout(300)
                 found[f"{tab}, {'dark' if dark else 'light'}, {width}"] = violations(page)
                 assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (tab, width)
             page.set_viewport_size({"width": 1440, "height": 900})
     assert {state: each for state, each in found.items() if each} == {}
+
+
+SMALL = """() => [...document.querySelectorAll('button, input, select, textarea, a[href], summary')].filter((node) => {
+  const at = node.matches('[type=radio], [type=checkbox]') ? node.closest('label') || node : node;
+  const { width, height } = at.getBoundingClientRect(); // gradio measures its tabs on copies that are 1 px high
+  return height > 1 && width > 0 && (height < 24 || width < 24) && getComputedStyle(node).display !== 'inline';
+}).map((node) => node.outerHTML.slice(0, 120))"""
+"""What is pressed and smaller than 24 by 24 pixels; links within a text may be."""
+
+
+def test_fingers_find_what_they_press(visit: Visit):
+    page = prepared(visit, 2, width=390)
+    run(page)
+    for name in ("critics", "advanced", "export", "step-settings"):
+        page.locator(f"#{name} > button").click()
+    page.wait_for_timeout(500)
+    assert page.evaluate(SMALL) == []
+    page.get_by_role("tab", name="Compare").click()
+    button(page, "Start the race").click()
+    expect(page.locator("#compare-status")).to_contain_text("Your move", timeout=60_000)
+    assert page.evaluate(SMALL) == []
 
 
 def test_nothing_moves_for_those_who_asked_for_that(visit: Visit):
@@ -139,6 +164,20 @@ def test_a_step_is_light_on_the_wire_and_the_first_image_is_soon_there(visit: Vi
     page.wait_for_timeout(500)  # the last images
     assert 2_000 < wire.bytes / 9 <= 40_000
     assert waited <= 10  # the bar is 3 s on two free cores; measure.py measures it
+
+
+def test_the_first_load_is_light(visit: Visit):
+    page = visit(strict=False)  # a page that goes away breaks its requests off, and says so
+    page.emulate_media(reduced_motion="reduce")  # what plays asks for more, but later
+    expect(page.locator("#plot .main-svg").first).to_be_visible(timeout=60_000)
+    page.context.new_cdp_session(page).send("Network.clearBrowserCache")
+    wire = Wire(page)
+    page.reload()
+    expect(page.locator("#plot .main-svg").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#strip img").first).to_be_visible()
+    page.wait_for_timeout(2000)
+    assert 500_000 < wire.bytes <= 2_200_000
+    assert 20 < wire.requests <= 100
 
 
 def test_a_change_while_paused_acts_at_the_very_next_step(visit: Visit):

@@ -47,15 +47,21 @@ def step_in(text: str) -> int:
 
 
 class Wire:
-    """Bytes that come to the browser from now on, as they are on the wire, images and headers included."""
+    """What comes to the browser from now on: bytes as they are on the wire, images and headers included, and how many
+    requests ask for them."""
 
     def __init__(self, page: Page):
         self._received: dict[str, float] = {}
         self._whole: dict[str, float] = {}
         session = page.context.new_cdp_session(page)
         session.send("Network.enable")
+        self.requests = 0
+        session.on("Network.requestWillBeSent", self._asked)
         session.on("Network.dataReceived", self._data)
         session.on("Network.loadingFinished", lambda e: self._whole.update({e["requestId"]: e["encodedDataLength"]}))
+
+    def _asked(self, event: dict) -> None:
+        self.requests += event["request"]["url"].startswith("http")
 
     def _data(self, event: dict) -> None:
         name = event["requestId"]

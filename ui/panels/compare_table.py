@@ -5,7 +5,7 @@ from html import escape
 
 import gradio as gr
 
-from ui.panels.scripted import script, url
+from ui.panels.scripted import picture_url, script
 from ui.panels.words import best_value, counted
 from ui.tabs.comparison import METHODS, Row
 
@@ -14,7 +14,7 @@ COLUMNS = ("", "Method", "Step 0", "Best", "Last", "Images", "Text tokens", "Cri
 
 def build_table() -> gr.HTML:
     return gr.HTML(
-        table([], url), js_on_load=script(__file__), elem_id="table", container=True, padding=True, render=False
+        table([], picture_url), js_on_load=script(__file__), elem_id="table", container=True, padding=True, render=False
     )
 
 
@@ -44,6 +44,11 @@ def _row(row: Row, url: Callable[[str], str], winner: bool, running: bool) -> st
     return f"<tr><td>{image}</td>{head}{cells}<td>{button}</td></tr>"
 
 
+def _merit(row: Row) -> tuple[float, int]:
+    """The best score; among equals, who drew it after fewer images. Who is equal in both is best together."""
+    return best_value(row.run.steps), -row.run.best
+
+
 def quoted(prompt: str) -> str:
     """A prompt at the head of what is said of it."""
     return f'<p class="prompt">“{escape(prompt.strip())}”</p>'
@@ -58,12 +63,10 @@ def table(rows: Sequence[Row], url: Callable[[str], str], running: bool = False)
             "image, in both, or just to draw again? Each method starts from the same step 0.</p>"
         )
     done = [row for row in rows if row.done]
-    # The best score; among equals the one that took fewer images.
-    top = max(done, key=lambda r: (best_value(r.run.steps), -r.cost.image_rollouts), default=None)
-    clear = top is not None and len(done) > 1
+    top = max(map(_merit, done), default=None)
     run = rows[0].run
     costs = "Costs count step 0 for each method, though it is computed once for all searches."
-    body = "".join(_row(row, url, clear and row is top, running) for row in rows)
+    body = "".join(_row(row, url, len(done) > 1 and row in done and _merit(row) == top, running) for row in rows)
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     return (
         f'{quoted(run.prompt)}<div class="scroll"><table class="compared"><thead><tr>{head}</tr></thead>'

@@ -18,8 +18,8 @@ Lane = tuple[str, str, Run, bool]
 """Name, what it is, the run, whether it has come to its end."""
 
 
-def build_lanes() -> gr.HTML:
-    return scripted(__file__, TEMPLATE, [], padding=False)
+def build_lanes(**more: Any) -> gr.HTML:
+    return scripted(__file__, TEMPLATE, [], padding=False, **more)
 
 
 def lanes(shown: Sequence[Lane], address: Callable[[str], str]) -> list[dict[str, Any]]:

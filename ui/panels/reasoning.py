@@ -8,7 +8,7 @@ import gradio as gr
 from milr_core import Step
 from milr_core.diagnostics import text_diff
 from ui.panels.links import linked
-from ui.panels.scripted import LABELLED
+from ui.panels.scripted import LABELLED, SCROLLED
 from ui.panels.words import counted
 
 GAP = 8
@@ -16,7 +16,8 @@ GAP = 8
 
 
 def build_reasoning() -> gr.HTML:
-    return gr.HTML(reasoning(None), label="Reasoning", elem_id="reasoning", render=False, **LABELLED)
+    more = LABELLED | {"js_on_load": SCROLLED}
+    return gr.HTML(reasoning(None), label="Reasoning", elem_id="reasoning", render=False, **more)
 
 
 def aligned(text: str, tokens: Sequence[str]) -> list[tuple[str, str, bool]]:

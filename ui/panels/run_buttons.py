@@ -193,7 +193,7 @@ class RunButtons:
         run.phase, message = RUNNING, ""
         yield
         try:
-            engine = self.shared.engine_for(run)
+            engine, run.control.look = self.shared.engine_for(run), run.form
             state = run.state(run.newest) if run.steps else None
             for step in steps_of(engine, run.job, run.control, state):
                 if session.ticket != ticket:
@@ -208,6 +208,7 @@ class RunButtons:
         session.touched = time.monotonic()
         if session.ticket != ticket:
             return
+        run.form(None)
         session.notice, run.phase, session.active = message, phase_after(session, run, bool(message)), None
         if session.shown is run:
             session.rest()
@@ -232,7 +233,7 @@ class RunButtons:
         away takes nothing along."""
         run, pace, before = session.active, self.shared.pace(), None
         while session.ticket == ticket and run is not None and session.active is run:
-            seen = run.phase, len(run.steps)
+            seen = run.phase, len(run.steps), run.forming
             if seen != before and (pace.due or before is None or before[0] != run.phase):
                 with pace.update():
                     yield await asyncio.to_thread(self._shown, session)

@@ -6,12 +6,12 @@ import gradio as gr
 
 from milr_core import Step
 from milr_core.critics.base import IGNORED
-from ui.panels.scripted import LABELLED
+from ui.panels.scripted import LABELLED, SCROLLED
 from ui.panels.words import cost
 
 
 def build_score() -> gr.HTML:
-    return gr.HTML(score(None), label="Score", elem_id="score", render=False, **LABELLED)
+    return gr.HTML(score(None), label="Score", elem_id="score", js_on_load=SCROLLED, render=False, **LABELLED)
 
 
 def _meter(name: str, value: float) -> str:

@@ -29,6 +29,18 @@ def runs_folder() -> Path:
     return Path(get_upload_folder()) / "milr"
 
 
+SCROLLED = """const panel = element.closest(".block");
+panel.tabIndex = 0;
+panel.setAttribute("role", "region");
+panel.setAttribute("aria-label", panel.id);"""
+"""Script of a panel that scrolls: keys reach it."""
+
+
+def picture_url(path: str | Path) -> str:
+    """Return the address of a picture to look at, which is packed closer than the PNG that lies there."""
+    return f"{url(path)}?webp"
+
+
 def url(path: str | Path) -> str:
     """Return the address at which the browser finds a file of a visit."""
     return f"{FILES}/run/{Path(path).relative_to(runs_folder()).as_posix()}"

@@ -102,7 +102,8 @@ const draw = () => {
   fill(now, v.now, "");
   fill(before, v.before, "");
   now.querySelector("img").dataset.step = v.now.index;
-  save.href = v.now.image;
+  save.hidden = !v.now.file; // of a step that is being drawn there is no picture to keep yet
+  save.href = v.now.image.split("?")[0]; // the PNG, with what it was made with
   save.download = v.now.file;
   find("seen").classList.toggle("none", !v.now.boxes.length && !v.before.boxes.length);
   light("");

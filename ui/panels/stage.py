@@ -1,5 +1,7 @@
 """Two pictures side by side, the step compared with and the step shown: what the critic saw in each, what changed."""
 
+import base64
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from milr_core import Step
+from milr_core.control import Forming
 from milr_core.diagnostics import changed_cells, text_diff
 from ui.panels.scripted import scripted
 from ui.panels.words import counted
@@ -122,4 +125,28 @@ def picture(step: Step, other: Step, images: tuple[str, str], prompt: str, best:
         "changed": changed_cells(step, other),
         "probability": known.image if known else [],
         "entropy": known.image_entropy if known else [],
+    }
+
+
+def forming(coming: Forming, prompt: str, shown: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The step under way as far as it is drawn, beside what the step shown is compared with, if there is one."""
+    file = io.BytesIO()
+    coming.image.save(file, "WEBP", quality=75)
+    said = f"row {coming.row} of {coming.rows}"
+    now = {
+        "index": coming.index,
+        "image": f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}",
+        "alt": f"Step {coming.index} for '{prompt}' as it forms: {said}",
+        "score": said,
+        "best": False,
+        "boxes": [],
+        "file": "",
+    }
+    return {
+        "prompt": prompt,
+        "verdict": f"Step {coming.index}: {said}",
+        "now": now,
+        "before": shown["before"] if shown else now,
+        "side": coming.rows,
+        **dict.fromkeys(("prefix", "changed", "probability", "entropy"), []),
     }

@@ -13,13 +13,15 @@ from ui.engines.base import TOLD, paid
 from ui.events import ASKS, AT_ONCE, LATEST, TYPED, WATCHES, Answer
 from ui.page import Page
 from ui.panels.compare_table import build_table, progress, quoted, table
-from ui.panels.lanes import Lane, build_lanes, differing, lanes
+from ui.panels.hand import build_hand, hand
+from ui.panels.lanes import build_lanes, differing, lanes
 from ui.panels.run_buttons import LOOK_SECONDS
-from ui.panels.scripted import url
+from ui.panels.runs import about
+from ui.panels.scripted import picture_url
 from ui.panels.status import build_status, estimate, notice, status
-from ui.session import FINISHED, IDLE, RUNNING, STOPPED, WAITING, Session
+from ui.session import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Session
 from ui.shared_state import SharedState, broke_off
-from ui.tabs.comparison import METHODS, RACE, Comparison
+from ui.tabs.comparison import METHODS, RACE, Comparison, Move
 from ui.tabs.inspector import Inspector
 
 
@@ -39,10 +41,14 @@ class Compare:
         self.status = build_status(progress(IDLE, [], 0, ""), "compare-status").render()
         self.clock = gr.Timer(2, active=False)
         self.notice = gr.HTML("", elem_id="compare-notice")
+        self.hand = build_hand().render()
         self.lanes = build_lanes().render()
         with gr.Accordion("Figures of each method", open=True, elem_id="figures"):
             self.table = build_table().render()
-        self.differing = gr.HTML("", elem_id="differing")
+        self.differing = gr.HTML("", elem_classes="differing")
+        with gr.Accordion("Your runs in the Inspector, side by side", open=False, elem_id="your-runs"):
+            self.runs = build_lanes(elem_id="runs-lanes").render()
+            self.runs_differing = gr.HTML("", elem_classes="differing")
         self.ticket, self.turn = gr.State(0), gr.State(0)
         self.of_the_tab = list(self.shown(Session()))
 
@@ -57,7 +63,8 @@ class Compare:
         self.compare.click(self.press_compare, asked, [self.ticket, *shown], **ASKS)
         weighed = [self.methods, prompt, *controls.weighed]
         gr.on([tab.select, self.methods.change], self.expect, weighed, self.estimate, **LATEST, **TYPED)
-        tab.select(self.shown, session, shown, **AT_ONCE)  # the visitor's own lane may have grown meanwhile
+        tab.select(self.side_by_side, session, [self.runs, self.runs_differing], **AT_ONCE)
+        self.hand.move(self.press_move, session, [self.ticket, *shown], **ASKS)
         self.cancel.click(self.press_cancel, session, shown, **AT_ONCE)
         self.table.inspect(self.inspect, session, [tabs, *page.everything], **AT_ONCE)
 
@@ -67,34 +74,34 @@ class Compare:
         busy = made is not None and session.active is made
         rows, phase = (made.rows, made.phase) if made else ([], IDLE)
         return {
-            self.lanes: lanes([(r.method, METHODS[r.method], r.run, r.done) for r in rows] + self._yours(session), url),
-            self.table: table(rows, url, phase == RUNNING),
+            self.hand: hand(made),
+            self.lanes: lanes([(r.method, METHODS[r.method], r.run, r.done) for r in rows], picture_url),
+            self.table: table(rows, picture_url, phase == RUNNING),
             self.differing: differing([(r.method, r.run) for r in rows]),
             self.status: self.said(session),
-            self.notice: notice(message or (made.message if made else "")),
+            self.notice: notice(message or (made.message if made and not made.awaited else "")),
             self.compare: gr.update(interactive=not busy),
-            self.cancel: gr.update(interactive=busy),
+            self.cancel: gr.update(interactive=busy or (made is not None and made.awaited)),
             self.clock: gr.update(active=busy and phase == WAITING),
         }
 
-    @staticmethod
-    def _yours(session: Session) -> list[Lane]:
-        """The visitor's own lane: the latest run of the same prompt and seed that was steered in the Inspector."""
-        made = session.comparison
-        if made is None:
-            return []
-        asked = made.template.prompt, made.template.settings.seed, made.template.critic
-        mine = [
-            run for run in session.runs
-            if (run.prompt, run.settings.seed, run.critic) == asked and not run.origin.startswith("compared")
-        ]  # fmt: skip
-        return [("you", "your own run in the Inspector", run, run.complete) for run in mine[-1:]]
+    def side_by_side(self, session: Session) -> Answer:
+        """The visit's runs, which one slider scrubs together, and in which settings they differ."""
+        runs = [run for run in session.runs if run.steps]
+        return {
+            self.runs: lanes(
+                [(run.title, about(run), run, run.phase in (FINISHED, REPLAYED)) for run in runs], picture_url
+            ),
+            self.runs_differing: differing([(run.title, run) for run in runs]),
+        }
 
     def said(self, session: Session) -> str:
         """The status line of the tab."""
         made = session.comparison
         if made is None:
             return progress(IDLE, [], 0, "")
+        if made.phase == PAUSED and made.awaited:
+            return "Your move: the other lanes are done. Cancel ends yours."
         waiting = status(WAITING, [], None, *self.shared.place(session))
         return progress(made.phase, made.rows, len(made.methods), waiting)
 
@@ -125,10 +132,30 @@ class Compare:
         session.comparison = made
         return {self.ticket: ticket, **self.shown(session)}
 
-    def press_cancel(self, session: Session) -> Answer:
-        """The methods that are done stay."""
+    def press_move(self, request: gr.Request, session: Session, event: gr.EventData) -> Answer:
+        """The visitor's next step: in the turn that computes, or in one of its own."""
         made = session.comparison
-        if made is not None and session.active is made:
+        if made is None or not made.awaited:
+            return gr.skip()
+        try:
+            move = Move(event.what, event.lr, event.word, event.becomes)
+            if session.busy and session.active is not made:
+                raise InputError("A search of yours is running or waiting: stop it first.")
+            if not made.choose(move):
+                return gr.skip()  # what watches shows it
+            ticket = self.shared.queue(request, session, made, lambda ticket: self.compute(ticket, session))
+        except InputError as error:
+            made.move, made.message = None, str(error)
+            return self.shown(session)
+        self.shared.register(session)
+        return {self.ticket: ticket, **self.shown(session)}
+
+    def press_cancel(self, session: Session) -> Answer:
+        """The methods that are done stay, and the steps of those that are not."""
+        made = session.comparison
+        if made is not None and made.phase == PAUSED and made.awaited:
+            made.yours.done, made.phase = True, FINISHED
+        elif made is not None and session.active is made:
             if made.phase == WAITING:
                 self.shared.leave(session)
                 made.phase = STOPPED
@@ -166,7 +193,8 @@ class Compare:
         if session.ticket != ticket:
             return
         made.rows = [row for row in made.rows if row.run.steps]
-        made.phase = FINISHED if sum(row.done for row in made.rows) == len(made.methods) else STOPPED
+        if made.phase != PAUSED:  # else it waits for the visitor's move
+            made.phase = FINISHED if sum(row.done for row in made.rows) == len(made.methods) else STOPPED
         session.active = None
 
     async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
@@ -174,7 +202,7 @@ class Compare:
         the Inspector up to date."""
         made, pace, before = session.active, self.shared.pace(), None
         while session.ticket == ticket and made is not None and session.active is made:
-            seen = made.phase, len(made.rows), len(made.steps)
+            seen = made.phase, len(made.rows), len(made.steps), made.awaited, made.message
             if seen != before and (pace.due or before is None or before[0] != made.phase):
                 with pace.update():
                     yield {self.turn: ticket, **await asyncio.to_thread(self.shown, session)}
