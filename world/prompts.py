@@ -25,7 +25,7 @@ from world.phrases import (
     riddle,
     with_article,
 )
-from world.reading import clean, is_riddle_like, likeliest_riddles, mend, take_lead
+from world.reading import clean, is_riddle_like, likeliest_riddles, mend, take_lead, turned
 from world.scene import COLORS
 from world.spelling import nearest
 from world.understanding import UnknownThingError, three, understand
@@ -79,7 +79,7 @@ def read(text: str) -> Reading:
     lead, body = take_lead(words, notes)
     if not body:
         raise PromptError("The prompt names nothing to draw. Try one of the examples.")
-    body = mend(body, notes)
+    body = turned(mend(body, notes))
     try:
         prompt = understand(body, lead, notes)
     except UnknownThingError as unknown:

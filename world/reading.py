@@ -82,6 +82,7 @@ _MEDIUM = re.compile(
     r"rendering|artwork|photos|pictures|images|drawings|foto|photography)s? "
     r"(?:of|showing|with|depicting|containing)\b\s*"
 )
+_OF = re.compile(r"^((?:(?:a|an|the) )?)([a-z]+)(?= of\b)")
 _MEDIUM_OF = {"photograph": "photo", "photos": "photo", "foto": "photo", "photography": "photo", "pic": "picture",
               "pictures": "picture", "images": "image", "drawings": "drawing"}  # fmt: skip
 
@@ -120,6 +121,9 @@ _GRAMMAR = frozenset(
     for entry in group
     for w in entry.split()
 )  # fmt: skip
+_MEDIA = tuple(medium.split()[1] for medium in MEDIA if medium)
+_RELATED = "|".join(sorted(RELATION_OF, key=len, reverse=True))
+_FIRST = re.compile(rf"^({_RELATED}) (.+?) (?:is|are|there is|there are|sits?|stands?|lies?) (.+)$")
 _MEANT = frozenset(
     w for group in (FORMS, COLORS, RELATION_OF, COUNTS) for entry in group for w in entry.split() if len(w) > 2
 ) - {"pair", "couple", "left", "side", "hand"}  # fmt: skip
@@ -157,12 +161,21 @@ def clean(text: str, notes: list[str]) -> str:
     return " ".join(re.sub(r"[^a-z0-9,]+", " ", text).replace(",", " , ").split()).strip(" ,")
 
 
+def turned(words: str) -> str:
+    """ "right of a cat is a dog" as "a dog right of a cat"."""
+    match = _FIRST.match(words)
+    return f"{match[3]} {match[1]} {match[2]}" if match else words
+
+
 def take_lead(words: str, notes: list[str]) -> tuple[str, str]:
     """(the lead as training knows it, what follows it) of a cleaned text."""
     verbs: list[str] = []
     while match := _LEAD.match(words):
         verbs += [match[1]] if match[1] else []
         words = words[match.end() :].lstrip(", ")
+    if (match := _OF.match(words)) and match[2] not in _KNOWN and (meant := correct(match[2], _MEDIA)):
+        notes.append(f"read '{match[2]}' as '{meant}'")
+        words = f"{match[1]}{meant}{words[match.end() :]}"
     medium = ""
     if match := _MEDIUM.match(words):
         looks = match[1].split()
@@ -246,8 +259,7 @@ def is_riddle_like(words: str) -> bool:
 
 def guess_riddles(words: str, found: list[str], notes: list[str]) -> str:
     """Riddles in words of the visitor's own, where they are near enough to a wording; said in a note."""
-    relations = "|".join(sorted(RELATION_OF, key=len, reverse=True))
-    pieces = re.split(rf"( and | , | (?:{relations}) )", words)
+    pieces = re.split(rf"( and | , | (?:{_RELATED}) )", words)
     for index, piece in enumerate(pieces):
         strange = [w for w in piece.split() if w not in _GRAMMAR | LOOKS | FILLERS]
         if "§" in piece or not strange or len(piece.split()) < 3:

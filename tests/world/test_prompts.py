@@ -105,6 +105,8 @@ def test_every_lead_reads():
         ("an apple underneath the book", "an apple below a book"),
         ('"A RED BUS"', "a red bus"),
         ("the dog is above the cat", "a dog above a cat"),
+        ("right of a cat is a dog", "a dog right of a cat"),
+        ("To the left of two red cats there are three dogs.", "three dogs left of two red cats"),
         ("a car, which is red, left of a dog", "a red car left of a dog"),
         ("a dog in orange", "an orange dog"),
         ("two dogs, a car & 3 green apples", "two dogs, a car and three green apples"),
@@ -128,6 +130,7 @@ def test_what_people_type_reads_without_a_note(typed, meant):
     "typed, meant, notes",
     [
         ("elefant", "an elephant", ("read 'elefant' as 'elephant'",)),
+        ("a pictuer of a dog", "a picture of a dog", ("read 'pictuer' as 'picture'",)),
         ("two girafes", "two giraffes", ("read 'girafes' as 'giraffes'",)),
         ("trafic light", "a traffic light", ("read 'trafic' as 'traffic'",)),
         ("a bleu dgo", "a blue dog", ("read 'bleu' as 'blue'", "read 'dgo' as 'dog'",)),
