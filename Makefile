@@ -25,9 +25,9 @@ browser: $(VENV)/.dev
 	sh tests/browser/install_chromium.sh $(BIN)/playwright
 	$(BIN)/python -m pytest -m browser --reruns 2 tests/browser
 
-# What the tests do with a few made-up inputs each, with many.
+# What the tests do with a few made-up inputs each, with many: half an hour of one core in all, and no test has a limit.
 fuzz: $(VENV)/.dev
-	MILR_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
+	MILR_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 -n auto --dist load tests/fuzz
 
 style: $(VENV)/.dev
 	$(BIN)/ruff format .

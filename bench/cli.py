@@ -20,6 +20,8 @@ from bench.studies import STUDIES
 from bench.suites import SUITES, slug
 from bench.worker import Setup
 from milr_core import SearchSettings
+from milr_core.cli import CLOSED
+from milr_core.cli.output import discard_output, say, words_of, write_any_character
 from milr_core.critics import CRITICS, is_remote, read_options
 from milr_core.critics.base import plain_text
 from milr_core.errors import CriticError, InputError
@@ -167,7 +169,7 @@ def _setup(args: argparse.Namespace, defaults: dict, watching: Sequence[str] = (
 
 
 def _page(folder: Path, static: bool) -> None:
-    sys.stdout.write("\n" + write_report(folder, static) + "\n")
+    sys.stdout.write("\n" + plain_text(write_report(folder, static)) + "\n")
     sys.stderr.write(f"Records, report.md and figures are in {folder}.\n")
 
 
@@ -228,23 +230,35 @@ def compare_command(args: argparse.Namespace) -> int:
     return FAILED if said else 0
 
 
+def _done(args: argparse.Namespace, argv: Sequence[str], command: str) -> int:
+    if args.command == "run":
+        return run_command(args, command)
+    if args.command == "study":
+        return study_command(args, command)
+    return report_command(args, argv) if args.command == "report" else compare_command(args)
+
+
 def main(argv: Sequence[str]) -> int:
-    """Exit codes: 0 done, 1 some records could not be made, 2 bad input, 130 interrupted."""
+    """Exit codes: 0 done, 1 some records could not be made, 2 bad input, 130 interrupted, 141 when nobody reads the
+    output any more.
+    """
+    write_any_character()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("bench").setLevel(logging.INFO)
     command = f"python -m bench {shlex.join(argv)}"
     try:
         args = parser().parse_args(argv)
-        if args.command == "run":
-            return run_command(args, command)
-        if args.command == "study":
-            return study_command(args, command)
-        return report_command(args, argv) if args.command == "report" else compare_command(args)
+        code = _done(args, argv, command)
+        sys.stdout.flush()
+        return code
     except InputError as error:
-        sys.stderr.write(f"{plain_text(str(error))}\n")
+        say(str(error))
         return BAD_INPUT
-    except CriticError as error:
-        sys.stderr.write(f"{plain_text(str(error))}\n")
+    except BrokenPipeError:
+        discard_output()
+        return CLOSED
+    except (CriticError, OSError) as error:
+        say(words_of(error))
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. What is done is kept; the same command goes on from there.\n")

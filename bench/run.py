@@ -15,6 +15,7 @@ from bench.report import machine
 from bench.store import Store, read_manifest
 from bench.suites import Item, Suite, check_unique, load_suite
 from bench.worker import Job, Setup, Worker, tags
+from milr_core.critics.base import plain_text
 from milr_core.errors import InputError
 from milr_core.janus.catalog import local_folder
 from milr_core.janus.description import description_of
@@ -155,7 +156,7 @@ def execute(run: Run, executor: Executor) -> int:
                 if result.error:
                     failed += 1
                     store.fail((result.item.id, result.method, result.seed), result.error)
-                    progress.say(f"{result.item.id}, {result.method}, seed {result.seed}: {result.error}")
+                    progress.say(plain_text(f"{result.item.id}, {result.method}, seed {result.seed}: {result.error}"))
                 elif store.add(result.item, result.record, result.image, suite.layout):
                     progress.add(result.record)
     return failed

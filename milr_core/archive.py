@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 
 BUNDLE_FILE = re.compile(r"trajectory\.jsonl?|step-[0-9]{3,4}\.png|state-[0-9]{3,4}\.safetensors")
 MAX_ENTRIES = 20_100
@@ -19,6 +19,8 @@ MAX_ENTRIES = 20_100
 MAX_DIRECTORY_BYTES = 4 << 20
 MAX_NAME, MAX_DEPTH = 255, 8
 CHUNK = 1 << 20
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""The others unpack without a limit on how much at a time."""
 
 
 def pack(folder: Path, made: Mapping[str, bytes], names: Sequence[str]) -> bytes:
@@ -68,7 +70,7 @@ def _unpacked(file: Path, folder: Path, limit: int) -> None:
     except (
         OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error,
     ) as error:  # fmt: skip
-        raise InputError(f"{file} is not a zip that can be read: {error}.") from error
+        raise InputError(f"{file} is not a zip that can be read: {brief(error)}.") from error
 
 
 def _check_directory(file: Path) -> None:
@@ -106,6 +108,10 @@ def _chosen(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
     runs = [files for files in found.values() if any(name.startswith("trajectory.") for _, name in files)]
     if len(runs) != 1:
         raise InputError("The zip does not hold a run." if not runs else "The zip holds several runs: zip one.")
+    if not all(entry.compress_type in PACKINGS for entry, _ in runs[0]):
+        raise InputError(
+            "The zip is packed in an unusual way: zip the run again, with the usual compression (deflate)."
+        )
     names = [name for _, name in runs[0]]
     if len(set(names)) < len(names):
         raise InputError("The zip does not hold a run: a name is in it twice.")

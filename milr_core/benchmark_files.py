@@ -11,7 +11,7 @@ from typing import Any
 import pooch
 from requests import RequestException
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 
 GENEVAL = "https://raw.githubusercontent.com/djghosh13/geneval/main/prompts/"
 COMPBENCH = "https://raw.githubusercontent.com/Karine-Huang/T2I-CompBench/main/examples/dataset/"
@@ -90,6 +90,9 @@ def read_objects(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        read = json.loads(text)
+        if "\\u" in text:
+            json.dumps(read, ensure_ascii=False).encode()  # half a character could not be written again
+        return read
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not JSON: {error}.") from error
+        raise InputError(f"{where} is not JSON: {brief(error)}.") from error

@@ -18,3 +18,9 @@ class CriticError(RuntimeError):
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error
     """The caller asked the search to stop; the step under way is dropped."""
+
+
+def brief(error: Exception) -> str:
+    """What another library's error says, in one line of at most 300 characters: it may quote a file's own bytes."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return (line if len(line) <= 300 else f"{line[:298]} …").rstrip(".")

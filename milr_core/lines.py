@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 from milr_core.record import Header, StepRecord, checked
 
 LINES, OLD = "trajectory.jsonl", "trajectory.json"
@@ -71,4 +71,4 @@ def header_of(data: dict[str, Any], schema: int) -> Header:
 def no_bundle(folder: Path, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
-    return InputError(f"{folder} is no run bundle: its trajectory cannot be read ({error}).")
+    return InputError(f"{folder} is no run bundle: its trajectory cannot be read ({brief(error)}).")

@@ -186,6 +186,13 @@ def _finite(value: int | float) -> bool:
     return abs(value) < math.inf  # also of an integer that no float holds
 
 
+def _got(value: Any) -> str:
+    try:
+        return "nothing" if value is None else repr(value)[:40]
+    except ValueError:  # Python writes no more than 4300
+        return "a number of thousands of digits"
+
+
 def check(name: str, value: Any) -> Any:
     """`value` as the knob's type, or InputError saying what is allowed."""
     if name not in KNOBS:
@@ -193,14 +200,13 @@ def check(name: str, value: Any) -> Any:
     knob = KNOBS[name]
     if knob.choices:
         if value not in knob.choices:
-            raise InputError(f"{name} is one of {', '.join(knob.choices)}; got {repr(value)[:40]}.")
+            raise InputError(f"{name} is one of {', '.join(knob.choices)}; got {_got(value)}.")
         return value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not _finite(value) or (knob.kind is int and value != int(value)):
-        got = "nothing" if value is None else repr(value)[:40]
-        raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {got}.")
+        raise InputError(f"{name} is {'a whole' if knob.kind is int else 'a finite'} number; got {_got(value)}.")
     if value < knob.low or value > knob.high or (knob.above_low and value == knob.low):
-        raise InputError(f"{name} lies in {knob.range}; got {str(value)[:40]}.")
+        raise InputError(f"{name} lies in {knob.range}; got {_got(value)}.")
     return knob.kind(value)
 
 
@@ -226,8 +232,8 @@ def settings_from(values: Mapping[str, Any]) -> SearchSettings:
     for name, value in values.items():
         if name in RETIRED and value != RETIRED[name]:
             raise InputError(
-                f"The setting {name} (here {value!r}) was retired: it did not pay, and this version cannot go on with "
-                "it. Use version 0.2 for such a run."
+                f"The setting {name} (here {_got(value)}) was retired: it did not pay, and this version cannot go on "
+                "with it. Use version 0.2 for such a run."
             )
         if name not in KNOBS and name not in RETIRED:
             check(name, None)

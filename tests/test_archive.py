@@ -77,9 +77,10 @@ def test_a_zip_with_a_directory_of_64_bits_opens(files, tmp_path):
 
 
 def refused(file, tmp_path, says, limit=2 << 30):
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as caught:
         Trajectory.from_zip(file, tmp_path / "out", limit)
     assert not (tmp_path / "out").exists(), "nothing is left behind"
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,9 @@ def test_what_is_no_zip_is_refused(files, tmp_path):
     damaged[60:200] = b"\xff" * 140  # within the deflated data of the first file
     (tmp_path / "damaged.zip").write_bytes(damaged)
     refused(tmp_path / "damaged.zip", tmp_path, "not a zip")
+    at = whole.find(b"step-000.png") - 30  # its header then says that its name is as long as can be
+    (tmp_path / "long.zip").write_bytes(whole[: at + 26] + b"\xff\xff" + whole[at + 28 :])
+    assert len(refused(tmp_path / "long.zip", tmp_path, "not a zip")) < 1000
     name = whole.replace(b"step-000.png", b"step-\xff\xfe0.png")
     flagged = bytearray(name)
     at = 0
@@ -113,6 +117,18 @@ def test_what_is_no_zip_is_refused(files, tmp_path):
         at += 4
     (tmp_path / "name.zip").write_bytes(flagged)
     refused(tmp_path / "name.zip", tmp_path, "not a zip")
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_packed_in_another_way_is_refused(files, tmp_path, packing):
+    with zipfile.ZipFile(tmp_path / "run.zip", "w", packing) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    refused(tmp_path / "run.zip", tmp_path, "zip the run again")
+    whole = bytearray((tmp_path / "run.zip").read_bytes())
+    whole[60:200] = b"\xff" * 140  # LZMA has an error of its own for damaged data
+    (tmp_path / "run.zip").write_bytes(whole)
+    refused(tmp_path / "run.zip", tmp_path, "zip the run again")
 
 
 def test_bytes_are_counted_as_they_come_whatever_the_directory_says(files, tmp_path):

@@ -2,13 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import nbformat
 import pytest
 
+from examples import client
 from examples.record import Wanted, record
 from milr_core import Janus, Trajectory
 
@@ -70,3 +74,18 @@ def test_a_story_is_recorded_where_a_run_shows_it_and_else_left_out(
 def test_the_index_of_recorded_runs_names_files_that_are_there():
     index = json.loads((EXAMPLES / "index.json").read_text())
     assert {entry["file"] for entry in index} == {path.name for path in EXAMPLES.glob("*.zip")}
+
+
+def test_the_client_prints_the_sentence_of_a_server_that_refuses(capsys: pytest.CaptureFixture[str]):
+    def search_image(prompt: str, steps: int = 8, threshold: float = 0.9) -> Iterator[dict[str, Any]]:
+        raise gr.Error(f"I cannot draw '{prompt}'.", print_exception=False)
+        yield {}
+
+    with gr.Blocks() as page:
+        gr.api(search_image, api_name="search_image")
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    try:
+        assert client.main([url, "a flux capacitor"]) == 1
+    finally:
+        page.close()
+    assert capsys.readouterr().err == "I cannot draw 'a flux capacitor'.\n"

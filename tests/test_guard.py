@@ -111,3 +111,6 @@ def test_a_foreign_folder_is_named_in_one_line(tmp_path: Path, monkeypatch, caps
     assert app.main([]) == 2
     said = capsys.readouterr().err.strip()
     assert "GRADIO_TEMP_DIR" in said and str(tmp_path / "file") in said and "\n" not in said
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    runs_folder().write_text("")
+    assert app.main([]) == 2 and str(runs_folder()) in capsys.readouterr().err

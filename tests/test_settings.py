@@ -23,6 +23,12 @@ def test_bad_values_say_what_is_allowed(name, value, says):
     assert name in str(caught.value) and says in str(caught.value)
 
 
+def test_a_number_that_python_does_not_write_is_refused_in_words():
+    for name in ("steps", "lr", "baseline"):
+        with pytest.raises(InputError, match=f"{name} .*a number of thousands of digits"):
+            SearchSettings(**{name: 10**5000})
+
+
 def test_unknown_setting_is_named():
     with pytest.raises(InputError, match="learning_rate"):
         settings_from({"learning_rate": 0.1})

@@ -247,6 +247,7 @@ def test_a_call_waits_in_the_line_of_visitors_and_counts_its_searches(studio: St
         ({"critic": "nobody"}, "There is no critic 'nobody'"),
         ({"critic": ["oracle"]}, "critic is text; got"),
         ({"observer": {}}, "observer is text; got"),
+        ({"critic": "or\ud800acle"}, "critic holds half of a character"),
     ],
 )
 def test_the_endpoint_says_what_is_wrong(studio: Studio, given: dict, said: str):

@@ -68,6 +68,8 @@ def check_texts(**texts: Any) -> None:
         most = LONGEST_PROMPT if name == "prompt" else LONGEST_NAME
         if text and len(text) > most:
             raise InputError(f"{name} has {len(text)} characters, and {most} are taken.")
+        if text and any("\ud800" <= character <= "\udfff" for character in text):
+            raise InputError(f"{name} holds half of a character (a lone surrogate). Type it again.")
 
 
 class SharedState:

@@ -25,18 +25,18 @@ def claim_folder(env: MutableMapping[str, str]) -> Path:
     """
     if env.get("MILR_DATA"):
         env["GRADIO_TEMP_DIR"] = str(Path(env["MILR_DATA"]).resolve())
-    folder = Path(get_upload_folder())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f"probe-{secrets.token_hex(8)}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"Files for visitors cannot be written to {folder} ({error.strerror}): set MILR_DATA or GRADIO_TEMP_DIR to "
-            "a folder of your own."
-        ) from error
-    return folder
+    for folder in (Path(get_upload_folder()), runs_folder()):  # either may be another user's
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f"probe-{secrets.token_hex(8)}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InputError(
+                f"Files for visitors cannot be written to {folder} ({error.strerror}): set MILR_DATA or "
+                "GRADIO_TEMP_DIR to a folder of your own."
+            ) from error
+    return Path(get_upload_folder())
 
 
 class Storage:

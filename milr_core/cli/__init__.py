@@ -8,7 +8,7 @@ from transformers.utils import logging as transformers_logging
 
 from milr_core.cli import convert, critics, export, reason, score
 from milr_core.cli.arguments import Parser
-from milr_core.cli.output import discard_output, say, write_any_character
+from milr_core.cli.output import discard_output, say, words_of, write_any_character
 from milr_core.errors import CriticError, InputError
 
 BAD_INPUT, FAILED, CLOSED = 2, 1, 141  # as a shell reports a process that a closed pipe ended
@@ -31,10 +31,10 @@ def main(argv: list[str] | None = None) -> int:
     transformers_logging.set_verbosity_error()
     write_any_character()
     started = time.monotonic()
-    command = ""
+    keeps = False
     try:
         args = parser().parse_args(argv)
-        command = args.command
+        keeps = args.command == "reason" and bool(args.out or args.resume)
         code = args.run(args)
         sys.stdout.flush()
         return code
@@ -45,13 +45,10 @@ def main(argv: list[str] | None = None) -> int:
         discard_output()
         return CLOSED
     except (CriticError, OSError) as error:
-        problem = str(error)
-        if isinstance(error, OSError) and error.strerror:  # a full disk, a file-size limit
-            problem = f"{error.strerror}{f': {error.filename}' if error.filename else ''}."
         try:
             sys.stdout.flush()
         except OSError:  # standard output is where it happened
             discard_output()
-        kept = f" The steps so far are kept ({time.monotonic() - started:.0f} s)." if command == "reason" else ""
-        say(f"{problem}{kept}")
+        kept = f" The steps so far are kept ({time.monotonic() - started:.0f} s)." if keeps else ""
+        say(f"{words_of(error)}{kept}")
         return FAILED

@@ -31,6 +31,13 @@ def write_any_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def words_of(error: Exception) -> str:
+    """What an error is for a person; of the system's, such as a full disk, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}."
+    return str(error)
+
+
 def discard_output() -> None:
     """Nobody reads standard output any more, or it is full: what is left in its buffer goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -12,6 +12,7 @@ from milr_core.benchmark_files import read_text
 from milr_core.cli.arguments import add_critic_options
 from milr_core.cli.output import json_line
 from milr_core.critics import CRITICS, critic_class, critic_names, load_critic, options_for, read_options
+from milr_core.critics.base import plain_text
 from milr_core.critics.pictures import read_picture
 from milr_core.errors import InputError
 from milr_core.janus import load_model
@@ -52,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
         record = {"critic": critic.name, **asdict(score), "seconds": round(time.monotonic() - started, 4)}
         sys.stdout.write(json_line(record, sys.stdout))
         return 0
-    sys.stdout.write(f"{score.value:.3f}  {score.reason}\n")
+    sys.stdout.write(plain_text(f"{score.value:.3f}  {score.reason}") + "\n")
     for name, value in score.parts.items():
-        sys.stdout.write(f"{value:.3f}  {name}\n")
+        sys.stdout.write(plain_text(f"{value:.3f}  {name}") + "\n")
     return 0
 
 

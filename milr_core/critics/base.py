@@ -43,11 +43,13 @@ class Usage:
 
 NOTHING = Usage()
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 def plain_text(text: str) -> str:
-    """The text without control characters, which a terminal would obey; line breaks and tabs stay."""
+    """The text without control characters, which a terminal would obey, and without halves of characters (lone
+    surrogates), which no file can hold; line breaks and tabs stay.
+    """
     return _CONTROL.sub(" ", text)
 
 

@@ -31,7 +31,9 @@ KEPT = 500  # servers and models: strangers may name them
 
 @dataclass(frozen=True)
 class Dialect:
-    """length: the parameter that limits an answer. effort: reasoning_effort, where it is sent. body: `extra_body`."""
+    """length: the parameter that limits an answer. effort: reasoning_effort, where it is sent; empty once refused.
+    body: `extra_body`.
+    """
 
     form: str = FORMS[0]
     length: str | None = "max_completion_tokens"
@@ -53,7 +55,7 @@ class Dialect:
             helped = "reasoning" in said and self.effort is None
             changed = replace(changed, effort="none") if helped else replace(changed, temperature=False)
         elif self.effort and re.search(r"reasoning[_ .]?effort", said):
-            changed = replace(changed, effort=None)
+            changed = replace(changed, effort="")
         if self.form != FORMS[-1] and any(name in said for name in _OF_FORMS):
             changed = changed.plainer()
         if self.body and any(name.lower() in said for name in extra):

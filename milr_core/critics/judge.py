@@ -34,6 +34,7 @@ from milr_core.critics.transport import JudgeClient
 from milr_core.errors import CriticError, InputError
 
 NO_KEY = "none"  # said to endpoints that take none
+SECRET = 8  # characters that a key has at least: a server of one's own takes "x", or "ollama"
 ASKED_AGAIN = 1  # times, after an answer that is not the JSON asked for
 POLL_SECONDS = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds before the second try; and that an endpoint may ask for at most
@@ -314,8 +315,8 @@ class Judge:
         return f"'{shortened(self.judge)}' at {httpx2.URL(self.base_url).netloc.decode()}"
 
     def _clean(self, text: str) -> str:
-        """One line without the key, whoever put it there."""
-        return shortened(text if self.key == NO_KEY else text.replace(self.key, "[key]")).rstrip(".")
+        """One line without the key, whoever put it there; but one that is too short to be secret is in other words."""
+        return shortened(text.replace(self.key, "[key]") if len(self.key) >= SECRET else text).rstrip(".")
 
     def _said(self, error: Failed, sent: int) -> str:
         return failures.said(error, self._who, self._clean(error.words), sent, self.base_url, self.judge)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 
 SIXTEEN_BITS = 65535
 MOST_PIXELS = 64_000_000
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, OverflowError, struct.error, zlib.error)
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, OverflowError, NotImplementedError, struct.error, zlib.error)
 """What Pillow's readers raise for damaged files, text that unpacks to too much among it."""
 
 
@@ -29,7 +29,7 @@ def read_picture(path: Path) -> Image.Image:
     except InputError:
         raise
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is no image that can be read: {error}.") from error
+        raise InputError(f"{path} is no image that can be read: {brief(error)}.") from error
 
 
 def as_seen(image: Image.Image) -> Image.Image:

@@ -16,7 +16,10 @@ from milr_core.critics.base import plain_text
 SHOWN = 300  # characters of what a server says
 MOST_TOKENS = 10**9  # of an answer: more is no count
 MOST_STARTS = 200  # places in an answer at which JSON may begin
-_WORDS = ("message", "msg", "detail", "error", "errors", "error_description", "description", "reason", "title")
+_WORDS = (
+    "message", "msg", "detail", "error", "errors", "error_description", "error_msg", "error_message", "description",
+    "reason", "title", "status_msg", "fault", "faultstring", "base_resp", "innererror", "inner_error",
+)  # fmt: skip
 _INPUTS = ("prompt_tokens", "input_tokens", "prompt_eval_count", "promptTokens", "inputTokens")
 _OUTPUTS = ("completion_tokens", "output_tokens", "eval_count", "completionTokens", "outputTokens")
 
@@ -77,14 +80,12 @@ def read_reply(body: bytes) -> Reply:
     choice = choices[0] if isinstance(choices, list) and choices else alone
     error = record.get("error") or (isinstance(choice, dict) and choice.get("error"))
     if error or not isinstance(choice, dict):
-        if words := words_of(error or record):
-            code = error.get("code") if isinstance(error, dict) else None
-            status = code if isinstance(code, int) and 400 <= code < 600 else 200
-            raise Failed(status, words, str(code or ""))
+        if words := words_of(error or record) or (error and (words_of(record) or text)):
+            raise Failed(_status(error), words, _code(error))
         raise Unreadable(shortened(text))
-    message = choice.get("message")
+    message = choice.get("message") or choice.get("delta")
     message = message if isinstance(message, dict) else {}
-    texts = [_text(message.get(name)) for name in ("content", "reasoning_content", "reasoning")]
+    texts = [_text(message.get(name)) for name in ("content", "parsed", "reasoning_content", "reasoning")]
     texts[1:1] = [_text(choice.get("text")), *_called(message)]
     return Reply(
         tuple(text for text in texts if text),
@@ -94,8 +95,21 @@ def read_reply(body: bytes) -> Reply:
     )
 
 
+def _code(error: Any) -> str:
+    """The provider's own word for an error; empty where it has none."""
+    return str(error.get("code") or "") if isinstance(error, dict) else ""
+
+
+def _status(error: Any) -> int:
+    """What an error under status 200 says that its status is; 200 where it does not."""
+    said = (str(error.get(name)) for name in ("code", "status")) if isinstance(error, dict) else ()
+    return next((int(one) for one in said if re.fullmatch("[45][0-9][0-9]", one)), 200)
+
+
 def tokens_of(usage: Any) -> tuple[int, int]:
-    """Tokens in and out by whichever name a server has for them; what is no count is 0."""
+    """Tokens in and out by whichever name a server has for them; what is no count is 0. Where there is only a sum, what
+    is not known to have come in has gone out.
+    """
 
     def first(names: tuple[str, ...]) -> int:
         for name in names:
@@ -104,7 +118,8 @@ def tokens_of(usage: Any) -> tuple[int, int]:
                 return int(count)
         return 0
 
-    return first(_INPUTS), first(_OUTPUTS)
+    inputs = first(_INPUTS)
+    return inputs, first(_OUTPUTS) or max(0, first(("total_tokens",)) - inputs)
 
 
 def words_of(body: Any, depth: int = 4) -> str:
@@ -115,6 +130,7 @@ def words_of(body: Any, depth: int = 4) -> str:
         return "; ".join(filter(None, (words_of(one, depth - 1) for one in body[:3])))
     if not isinstance(body, dict) or not depth:
         return ""
+    body = {name.lower(): value for name, value in body.items()}
     words = next(filter(None, (words_of(body.get(name), depth - 1) for name in _WORDS)), "")
     place = body.get("loc") or body.get("param")
     if isinstance(place, list):
@@ -133,13 +149,12 @@ def words_of_error(body: bytes) -> tuple[str, str]:
     if record is None:
         return words_of_page(text), ""
     error = record.get("error", record) if isinstance(record, dict) else record
-    code = error.get("code") if isinstance(error, dict) else ""
-    return words_of(record) or text.strip(), str(code or "")
+    return words_of(record) or text.strip(), _code(error)
 
 
 def words_of_page(text: str) -> str:
     """A page's words without its markup; other text as it is."""
-    if not re.match(r"\s*<(!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
+    if not re.match(r"\s*<(!|\?|(html|head|body|title|center|div|p|h[1-6]|error)\b)", text, re.IGNORECASE):
         return text.strip()
     bare = re.sub(r"<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text[:20_000], flags=re.IGNORECASE | re.DOTALL)
     return "a web page: " + " ".join(html.unescape(bare).split())
@@ -163,7 +178,9 @@ def _streamed(text: str) -> dict[str, Any] | None:
     content, whole = [], None
     for line in re.split(r"[\r\n]+", text):
         record = _json(line.removeprefix("data:"))
-        if not isinstance(record, dict) or not record.keys() & {"choices", "message", "error"}:
+        if not isinstance(record, dict) or not (
+            record.keys() & {"choices", "error"} or isinstance(record.get("message"), dict)
+        ):
             continue
         choices = record.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
@@ -180,11 +197,13 @@ def _streamed(text: str) -> dict[str, Any] | None:
 
 
 def _text(content: Any) -> str:
-    """Join the text of a message's content: text, or a list of parts."""
+    """Join the text of a message's content: text, a list of parts, or the answer itself as an object."""
     if isinstance(content, list):
         return "".join(map(_text, content))
     if isinstance(content, dict):
-        return _text(content.get("text") or content.get("content"))
+        if not content or content.get("type") in ("thinking", "reasoning"):
+            return ""
+        return _text(content.get("text") or content.get("content") or content.get("value")) or json.dumps(content)
     return content if isinstance(content, str) else ""
 
 
@@ -206,16 +225,20 @@ def _spoken(text: str) -> str:
 
 
 def _within(record: Any, depth: int = 2) -> Iterator[Any]:
-    """The objects in an object, from the inside to itself: a form may lie in another (`{"answer": {…}}`)."""
+    """The objects in an object, from the inside to itself: a form may lie in another, or in a list or a text there
+    (`{"answer": {…}}`).
+    """
     for value in record.values() if depth else ():
-        if isinstance(value, dict):
-            yield from _within(value, depth - 1)
+        value = _json(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
+        for inner in value if isinstance(value, list) else (value,):
+            if isinstance(inner, dict):
+                yield from _within(inner, depth - 1)
     yield record
 
 
 def _objects(text: str) -> Iterator[Any]:
-    """Every JSON object in a text, outermost first and in order."""
-    decoder, start = json.JSONDecoder(), 0
+    """Every JSON object in a text, outermost first and in order. Line breaks within its texts may be as typed."""
+    decoder, start = json.JSONDecoder(strict=False), 0
     for _ in range(MOST_STARTS):
         start = text.find("{", start)
         if start < 0:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from transformers import JanusConfig, JanusForConditionalGeneration, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 from milr_core.janus import deepseek
 from milr_core.janus.catalog import DTYPES
 from milr_core.janus.weight_files import check_pointer
@@ -45,8 +45,17 @@ def parts_of(config: JanusConfig) -> tuple[LlamaConfig, JanusVisionConfig, Janus
 
 
 def shapes_of(config: JanusConfig) -> Mapping[str, tuple[int, ...]]:
-    """Every parameter's name and shape. Nothing is allocated."""
-    return _shapes(config.to_json_string(use_diff=False))
+    """Every parameter's name and shape. Nothing is allocated.
+
+    Raises:
+        InputError: no model can have this configuration.
+    """
+    try:
+        return _shapes(config.to_json_string(use_diff=False))
+    except Exception as error:  # sizes that do not fit each other, or are none: each layer has its own
+        raise InputError(
+            f"The config.json describes no Janus that can be: {type(error).__name__}: {brief(error)}."
+        ) from error
 
 
 @lru_cache(maxsize=8)
@@ -83,10 +92,10 @@ def read_config(path: Path, name: str) -> dict[str, Any]:
     """
     check_pointer(path)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
         kind = config.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"'{name}' has no readable config.json, so it is no checkpoint: {error}.") from error
+        raise InputError(f"'{name}' has no readable config.json, so it is no checkpoint: {brief(error)}.") from error
     if kind not in ("janus", deepseek.MODEL_TYPE):
         raise InputError(
             f"'{name}' is a checkpoint of type '{kind}', not 'janus'. MILR needs a Janus in transformers' format or "
@@ -103,8 +112,10 @@ def config_from(read: dict[str, Any], name: str) -> JanusConfig:
     """
     try:
         return deepseek.config_from(read) if read["model_type"] == deepseek.MODEL_TYPE else JanusConfig.from_dict(read)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"'{name}' has a config.json that describes no Janus: {error}.") from error
+    except Exception as error:  # transformers checks values with errors of its own
+        raise InputError(
+            f"'{name}' has a config.json that describes no Janus: {type(error).__name__}: {brief(error)}."
+        ) from error
 
 
 def config_in(folder: Path) -> JanusConfig:

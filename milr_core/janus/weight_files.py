@@ -45,7 +45,7 @@ def _indexed(index: Path) -> list[Path]:
     """The shards that an index names."""
     check_pointer(index)
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8-sig"))["weight_map"].values()))
         files = [index.parent / Path(name).name for name in names]  # beside the index, whatever it says
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{index} is damaged ({type(error).__name__}: {error}). Download it again.") from error

@@ -5,17 +5,19 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from milr_core.errors import InputError
+from milr_core.errors import InputError, brief
 from milr_core.janus.weight_files import NAMED, check_pointer, weight_files
 
 UNREAD = re.compile(r"inv_freq$|position_ids$|codebook_used$|attn_pool\.")
 """Tensors that some checkpoints hold and no Janus of transformers reads: tables it computes, parts that it lacks."""
+NO_TENSORS = "it holds other things than tensors by their names"
 FILE_BYTES = 1 << 30  # of weights in one file
 
 
@@ -69,14 +71,15 @@ def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
                     yield name, file.get_tensor(name)
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-            if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-                raise ValueError("it holds other things than tensors")
+            if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in tensors.items()):
+                raise ValueError(NO_TENSORS)
             yield from tensors.items()
     except InputError:
         raise
+    except UnpicklingError as error:  # torch's words tell how to unpickle it all the same
+        raise InputError(f"{path} is damaged ({NO_TENSORS}). Download it again.") from error
     except Exception as error:  # safetensors, torch, zipfile and pickle have one each
-        said = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(f"{path} is damaged ({said or type(error).__name__}). Download it again.") from error
+        raise InputError(f"{path} is damaged ({brief(error)}). Download it again.") from error
 
 
 def check_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]], packed: bool, tied: bool) -> None:
@@ -86,13 +89,19 @@ def check_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]], packed: b
     tied: its configuration says that the head is the embedding, so that the head may be left out.
 
     Raises:
-        InputError: a tensor is missing, has another shape, or there is one more; they are named.
+        InputError: a tensor is missing, has another shape or kind of number, or there is one more; they are named.
     """
-    found = {name: tuple(tensor.shape) for path in weight_files(folder) for name, tensor in read_tensors(path)}
+    found: dict[str, tuple[int, ...]] = {}
+    odd: list[str] = []
+    for name, tensor in (one for path in weight_files(folder) for one in read_tensors(path)):
+        found[name] = tuple(tensor.shape)
+        if name in shapes and not tensor.is_floating_point():
+            odd.append(f"{name} ({str(tensor.dtype).removeprefix('torch.')})")
     missing = [name for name in shapes if name not in found and not (tied and name == "lm_head.weight")]
     other = [f"{n} {found[n]}, not {shape}" for n, shape in shapes.items() if found.get(n, shape) != shape]
     more = [name for name in found if name not in shapes and not UNREAD.search(name)]
-    for fault, names in (("lacks", missing), *([] if packed else [("has in other shapes", other), ("has too", more)])):
+    faults = [("has in other shapes", other), ("has too", more), ("has as other than floating-point numbers", odd)]
+    for fault, names in (("lacks", missing), *([] if packed else faults)):
         if names:
             rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             raise InputError(

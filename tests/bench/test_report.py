@@ -1,7 +1,9 @@
 import json
+from pathlib import Path
 
 import plotly.graph_objects as go
 
+from bench.cli import main
 from bench.figures import write_static
 from bench.report import write_docs, write_report
 from bench.results import Results
@@ -47,6 +49,21 @@ def test_a_report_says_what_was_run_and_shows_costs_and_held_out_critics(tmp_pat
     assert cells[7:] == ["2.00", "10", "144", "2.00", "1.00"]
     assert (folder / "report.md").read_text() == text
     assert (folder / "figures/categories.html").exists() and (folder / "figures/plotly.min.js").exists()
+
+
+def test_a_report_on_a_terminal_commands_nothing_and_may_be_cut_off(tmp_path, record, capsys, monkeypatch):
+    rows = [row | {"category": "cats \x1b]0;x\x07"} for row in two_methods(record, [1.0] * 12, [0.6] * 12)]
+    folder = make_run(tmp_path / "a", record, rows)
+    assert main(["report", str(folder), "--no-static"]) == 0
+    said = capsys.readouterr().out
+    assert "cats" in said and not any(c in said for c in "\x1b\x07")
+    monkeypatch.setattr("sys.stdout", (tmp_path / "out").open("w", encoding="ascii", errors="backslashreplace"))
+    assert main(["report", str(folder), "--no-static"]) == 0
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(["report", str(folder), "--no-static"]) == 1
+        monkeypatch.undo()
+        assert "No space left on device" in capsys.readouterr().err
 
 
 def test_what_could_not_be_made_is_said_above_the_table(tmp_path, record):

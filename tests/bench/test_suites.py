@@ -123,6 +123,7 @@ REFUSED = {
     "none.csv": ("", "column named prompt; it has none"),
     "list.jsonl": ('["a cat"]\n', "no JSON object"),
     "number.jsonl": ('{"prompt": "a"}\n{"prompt": 3}\n', "Line 2 of .*no text named prompt"),
+    "half.jsonl": ('{"prompt": "a \\ud83d cat"}\n', "Line 1 of .* is not JSON"),
     "torn.jsonl": ('{"prompt": "a"}\n{"prompt": \n', "Line 2 of .* is not JSON"),
 }
 

@@ -83,6 +83,13 @@ READ = {
     "usage of 310 digits": saying(usage={"prompt_tokens": 10**310, "completion_tokens": -1}),
     "ollama": {"model": "m", "message": {"role": "assistant", "content": GOOD}, "done_reason": "stop", "eval_count": 3},
     "an object in it": saying({"content": json.dumps({"result": json.loads(GOOD)})}),
+    "a list in it": saying({"content": json.dumps({"answers": [json.loads(GOOD)]})}),
+    "a text in it": saying({"content": json.dumps({"name": "Alignment", "arguments": GOOD})}),
+    "a line break in a text": saying({"content": GOOD.replace("as asked", "as\n\tasked")}),
+    "an object for content": saying({"content": json.loads(GOOD)}),
+    "an object among parts": saying({"content": [{"type": "json", "json": json.loads(GOOD)}]}),
+    "parsed": saying({"content": None, "parsed": json.loads(GOOD)}),
+    "a delta that is whole": {"choices": [{"delta": {"content": GOOD}}]},
     "a list of one": saying({"content": f"[{GOOD}]"}),
     "text of text": saying({"content": json.dumps(GOOD)}),
     "a function": calling(tool_calls=[{"type": "function", "function": {"name": "Alignment", "arguments": GOOD}}]),
@@ -109,15 +116,16 @@ def test_an_answer_is_read_in_any_wrapping(endpoint, wrapping):
 
 def test_a_half_is_an_answer_and_an_element_named_twice_is_two(endpoint):
     twice = [{"asked": "dog", "shown": True}, {"asked": "dog", "shown": False}]
-    endpoint.replies = [json.dumps({"elements": twice, "reason": "\x1b]0;x\x07y", "alignment": 7.5})]
+    endpoint.replies = [json.dumps({"elements": twice, "reason": "\x1b]0;x\x07y\ud83d", "alignment": 7.5})]
     (score,) = ask(endpoint).score([RED], PROMPT)
     assert score.value == 0.75 and score.parts == {"dog": 1.0, "dog (2)": 0.0}
-    assert not any(c in score.reason + str(score.raw) for c in "\x1b\x07")
+    assert not any(c in score.reason + str(score.raw) for c in "\x1b\x07\ud83d")
 
 
 def test_usage_has_other_names():
     assert tokens_of({"input_tokens": 7, "output_tokens": 3}) == (7, 3)
     assert tokens_of({"prompt_tokens": 5.0, "completion_tokens": True}) == (5, 0)
+    assert tokens_of({"prompt_tokens": 10, "total_tokens": 15}) == (10, 5) and tokens_of({"total_tokens": 4}) == (0, 4)
     assert tokens_of(None) == tokens_of([]) == tokens_of({"prompt_tokens": float("nan")}) == (0, 0)
 
 
@@ -136,6 +144,14 @@ SAID = {
     "nothing at all": (raw(500, b""), "500.*does not say why", 2),
     "true for a number": (alignment(1).replace("1", "true"), "not the JSON asked for, twice. It said", 2),
     "not a number": (alignment(1).replace("1", "NaN"), "not the JSON asked for, twice. It said", 2),
+    "200 without words": ({"error": {"type": "overloaded_error"}}, "error after 1 try.*overloaded_error", 1),
+    "200 with a number": ({"error": 500, "message": "busy"}, "error after 1 try: busy", 1),
+    "200 with its status as text": ({"error": {"message": "busy", "code": "503"}}, r"after 2 tries \(503\): busy", 2),
+    "200 of a cloud": ({"base_resp": {"status_code": 1004, "status_msg": "login"}}, "error after 1 try: login", 1),
+    "a gateway's": (raw(401, {"fault": {"faultstring": "Invalid ApiKey"}}), "401.*Invalid ApiKey", 1),
+    "a heading": (raw(503, b"<h1>503 Service Unavailable</h1>", "text/html"), "page: 503 Service Una", 2),
+    "a commented page": (raw(502, b"<!-- x --><html>Bad gateway</html>", "text/html"), "page: Bad gateway", 2),
+    "an event without a choice": (raw(200, b'event: error\ndata: {"message": "full"}', "text/event-stream"), "full", 2),
     "no choices": ({"choices": None, "error": {"message": "upstream", "code": 502}}, r"\(502\): upstream", 2),
     "an error as a choice": ({"choices": [{"error": {"message": "cut off", "code": 500}}]}, "cut off", 2),
     "empty choices": (completion("") | {"choices": []}, "not the JSON asked for, twice. It said: '{", 2),
@@ -225,6 +241,14 @@ def test_a_value_that_is_too_large_is_not_taken_for_a_parameter_that_is_unknown(
     assert Dialect().without("something else", ()) is None
     assert Dialect(form="words").without("response_format", ()) is None
     assert Dialect().without("unknown field chat_template_kwargs", ("chat_template_kwargs",)) == Dialect(body=False)
+
+
+def test_an_effort_that_was_refused_is_not_tried_again():
+    dialect, said = Dialect(), "temperature is for a reasoning_effort of none, which this model does not have"
+    for effort, temperature in (("none", True), ("", True), ("", False)):
+        dialect = dialect.without("no reasoning_effort here" if dialect.effort else said, ())
+        assert (dialect.effort, dialect.temperature) == (effort, temperature)
+    assert dialect.without(said, ()) is None
 
 
 def test_a_server_that_ignores_the_form_is_asked_in_words(endpoint):

@@ -78,7 +78,18 @@ def damaged():
     return bytes(whole)
 
 
-@pytest.mark.parametrize("content", [bomb(), damaged(), b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"II*\0\xff\xff\xff\xff"])
+def unheard_of():
+    """A DDS of no format that there is."""
+    data = io.BytesIO()
+    PICTURE.save(data, "DDS")
+    whole = bytearray(data.getvalue())
+    whole[80:84] = bytes(4)
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "content", [bomb(), damaged(), unheard_of(), b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"II*\0\xff\xff\xff\xff"]
+)
 def test_what_is_no_picture_is_said_so(tmp_path, content, capsys):
     path = tmp_path / "x.png"
     path.write_bytes(content)

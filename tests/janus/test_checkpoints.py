@@ -1,6 +1,7 @@
 """A checkpoint is what its files say, or it is refused in one sentence; its weights have one hash."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def test_tensors_that_are_not_as_the_configuration_says_are_named(folder):
         ("model.vqmodel.decoder.conv_in.bias", None, "lacks model.vqmodel.decoder.conv_in.bias"),
         ("lm_head.weight", torch.zeros(3, 64), r"in other shapes lm_head.weight (3, 64), not ("),
         ("model.language_model.layers.9.mlp.up_proj.weight", torch.zeros(48, 64), "has too model.language_model"),
+        ("model.language_model.norm.weight", torch.ones(64, dtype=torch.int8), "norm.weight (int8)"),
         ("model.language_model.layers.0.self_attn.q_proj.bias", torch.zeros(64), "has too model.language_model"),
     ],
 )
@@ -62,6 +64,10 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
+def _cut_a_little(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "says"),
     [
@@ -71,7 +77,10 @@ def _cut(path: Path) -> None:
         ("model.safetensors", lambda path: path.write_bytes(b"\x00" * 64), "model.safetensors is damaged"),
         ("model.safetensors", Path.unlink, "holds no weights"),
         ("tokenizer.json", lambda path: path.write_text(POINTER), "git-lfs pointer"),
-        ("tokenizer.json", lambda path: path.write_text("{"), "download it again"),
+        ("tokenizer.json", lambda path: path.write_text("{"), "tokenizer.json is damaged"),
+        ("tokenizer_config.json", lambda path: path.write_bytes(b""), "tokenizer_config.json is damaged"),
+        ("processor_config.json", lambda path: path.write_text("[]"), "processor_config.json is damaged"),
+        ("generation_config.json", _cut_a_little, "generation_config.json is damaged"),
         ("config.json", lambda path: path.write_text(POINTER), "git-lfs pointer"),
         ("config.json", lambda path: path.write_text("[]"), "no readable config.json"),
         ("milr.json", lambda path: path.write_text("{"), "milr.json cannot be read as JSON"),
@@ -137,6 +146,61 @@ def test_pickled_weights_have_a_hash_of_their_own(folder, tmp_path, shards):
     save_file({"x": torch.zeros(1)}, folder / "adapter.safetensors")
     torch.save({"x": torch.zeros(1)}, folder / "optimizer.bin")
     assert weights_hash(folder) == hashes[0], "files that nobody loads do not enter"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden_size", 63),
+        ("num_attention_heads", 0),
+        ("hidden_act", "nope"),
+        ("rms_norm_eps", "x"),
+        ("vocab_size", -1),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused(folder, name, value):
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"][name] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    assert "describes no Janus" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "says"),
+    [
+        ("config.json", "image_token_id", "image_token_id of 99999 in its config.json, and of 8 in its tokenizer"),
+        ("generation_config.json", "pad_token_id", "no pad token: its files say 99999"),
+    ],
+)
+def test_tokens_that_files_number_differently_are_refused(folder, file, name, says):
+    said = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(said | {name: 99999}))
+    assert says in refused(folder)
+
+
+class Command:
+    """What runs a command where it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+@pytest.mark.parametrize("held", [{"x": Command()}, {0: torch.zeros(1)}, {"state": {"x": torch.zeros(1)}}, []])
+def test_pickled_weights_are_tensors_by_name_and_nothing_else(folder, tmp_path, monkeypatch, held):
+    monkeypatch.chdir(tmp_path)
+    (folder / "model.safetensors").unlink()
+    torch.save(held, folder / "pytorch_model.bin")
+    said = refused(folder)
+    assert "pytorch_model.bin is damaged" in said and "weights_only" not in said
+    assert not (tmp_path / "ran").exists()
+
+
+def test_json_files_with_a_byte_order_mark_are_read(folder, tiny):
+    for path in folder.glob("*.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    model = load_model(str(folder), "cpu")
+    assert torch.equal(model.hf.lm_head.weight, tiny.hf.lm_head.weight) and model.recommended == tiny.recommended
+    assert model.folder == folder and model.weights_hash == tiny.weights_hash
 
 
 def test_a_shard_that_is_not_there_is_named(folder):
