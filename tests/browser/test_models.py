@@ -1,11 +1,15 @@
 """Another model, chosen by one visitor for all of them."""
 
+import json
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.visits import NOTICE, STATUS, Visit, button, prepared, run
 
 pytestmark = pytest.mark.browser
+RECOMMENDED = json.loads((Path(__file__).parents[2] / "assets/janus-icons/milr.json").read_text())["recommended"]
 READY = "Model {}: ready, on cpu, float32"
 
 
@@ -43,4 +47,4 @@ def test_a_model_is_loaded_for_everybody_and_runs_of_another_are_not_continued(v
         expect(mine.locator(".runs button")).to_have_count(2)
     finally:
         load(mine, "janus-icons", "Janus-Icons")
-    expect(theirs.locator("#knob-text_ratio input[type=number]")).to_have_value("0.5")
+    expect(theirs.locator("#knob-text_ratio input[type=number]")).to_have_value(str(RECOMMENDED["text_ratio"]))
