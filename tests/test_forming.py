@@ -6,8 +6,9 @@ import pytest
 
 from milr_core import SearchControl, forming
 from milr_core.control import Forming
-from milr_core.engine import Job, LocalEngine, run
+from milr_core.engine import Job, run
 from milr_core.forming import PLAIN
+from milr_core.local_engine import LocalEngine
 from tests.test_search import PROMPT, SETTINGS, key
 from tests.ui_helpers import Studio
 from ui.session import Run, Session
