@@ -327,7 +327,11 @@ def test_halves_of_characters_that_a_judge_sends_are_written_as_marks(steps, tin
     bundle = Trajectory.create(tmp_path / "run", tiny, "redness", PROMPT)
     bundle.append(state)
     record = Trajectory.open(bundle.folder).record(0)
-    assert isinstance(record, StepRecord) and record.reason.split() == ["a", "b"] and record.raw == {"said": "?", "nan": "NaN"}
+    assert (
+        isinstance(record, StepRecord)
+        and record.reason.split() == ["a", "b"]
+        and record.raw == {"said": "?", "nan": "NaN"}
+    )
 
 
 def test_boxes_of_a_score_are_kept_within_the_image(tiny, redness, tmp_path):
