@@ -98,7 +98,7 @@ def plan(asked: str | None, space: bool, zero: bool) -> Plan:
 def load(models: Models, planned: Plan, limits: Limits) -> None:
     """Load what is planned, with the page open already."""
     models.opened.wait(UNSEEN_SECONDS)
-    models.load(models.shown(planned.first))
+    begin(models, planned.first)
     models.wait()
     if models.loaded:
         print(f"{models.loaded} is loaded.", flush=True)
@@ -112,7 +112,15 @@ def follow(models: Models, planned: Plan, limits: Limits) -> None:
     models.offer(limits.models or fitting())
     if planned.then and (not planned.where_it_fits or roomy(planned.then)):
         models.offer([planned.then])
-        models.load(models.shown(planned.then))
+        begin(models, planned.then)
+
+
+def begin(models: Models, name: str) -> None:
+    """Begin to load a model, unless a visitor was faster with another."""
+    try:
+        models.load(models.shown(name))
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
 
 
 def check_critic(name: str) -> None:

@@ -245,7 +245,7 @@ def main(argv: Sequence[str]) -> int:
     write_any_character()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("bench").setLevel(logging.INFO)
-    command = f"python -m bench {shlex.join(argv)}"
+    command = f"python -m bench {shlex.join(argv)}".replace(f"{Path.cwd()}/", "")  # it is published, this folder is not
     try:
         args = parser().parse_args(argv)
         code = _done(args, argv, command)

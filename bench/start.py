@@ -64,6 +64,7 @@ def _children() -> float:
 
 
 def free_port() -> int:
+    """Find a port at which nobody listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]

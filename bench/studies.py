@@ -18,7 +18,7 @@ RESAMPLED = ("best-of-n-resampled-0.5", "best-of-n-resampled-0.7", "best-of-n-re
 DISTINCT = "best-of-n-distinct"
 SEARCHES = ("joint", "text", "image")
 BEYOND = ("coordinate", "mixture")
-"""Searches beside the paper's, what wins last."""
+"""Searches beside the paper's."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ STUDIES: dict[str, Study] = {
         "The paper's comparison on its kinds of prompts",
         (
             *("base", "step0", FULL, REFERENCE, *RESAMPLED[:2], "joint", "alt", "t2v", "text", "image"),
-            *(BEYOND[0], BEYOND[-1], f"{RESAMPLED[1]}@self", "joint@self"),
+            *(*BEYOND, f"{RESAMPLED[1]}@self", "joint@self"),
         ),
         show_paper,
         suite="paper",

@@ -18,7 +18,7 @@ from transformers import (
 )
 from transformers.models.janus.image_processing_pil_janus import JanusImageProcessorPil
 
-from milr_core import Critic, Janus, Score, load_model
+from milr_core import Critic, Janus, Score, load_model, local_engine
 from tests.ui_helpers import Studio
 from ui.engines.local import LocalEngine
 from ui.redraw_pace import Pace
@@ -93,6 +93,13 @@ class Redness(Critic):
 @pytest.fixture
 def redness() -> Redness:
     return Redness()
+
+
+@pytest.fixture
+def engine(tiny: Janus, redness: Redness) -> local_engine.LocalEngine:
+    made = local_engine.LocalEngine(tiny)
+    made.judges.shared["redness"] = redness
+    return made
 
 
 EVERY_STEP = partial(Pace, every=0, share=math.inf)

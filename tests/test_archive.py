@@ -19,7 +19,7 @@ SHIPPED = sorted((ROOT / "examples").glob("*.zip"))
 
 @pytest.fixture(scope="module")
 def files():
-    """Of the old run."""
+    """Give the files of the old run."""
     with zipfile.ZipFile(OLD) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -62,7 +62,7 @@ def test_a_run_that_was_zipped_again_opens(files, tmp_path, how):
 
 
 def test_a_zip_with_a_directory_of_64_bits_opens(files, tmp_path):
-    """As services write them that begin to send before they know how much it is."""
+    """Services write such zips that begin to send before they know how much it is."""
     whole = zipped(tmp_path / "run.zip", files).read_bytes()
     at = whole.rfind(b"PK\5\6")
     entries, size, start = struct.unpack("<HII", whole[at + 10 : at + 20])

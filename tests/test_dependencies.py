@@ -29,7 +29,7 @@ ZERO_TORCH = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}
 
 
 def lines(name: str) -> list[str]:
-    """Of a requirements file: without comments and hashes."""
+    """Read the lines of a requirements file, without comments and hashes."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     found = (re.split(r"#| --hash", line)[0].strip() for line in text.splitlines())
     return [line for line in found if line]

@@ -106,7 +106,7 @@ def test_packages_are_installed_by_hash_and_the_base_can_be_named_by_digest():
 
 
 def command(instruction: str) -> list[str]:
-    """Of CMD or HEALTHCHECK, in this Python."""
+    """Read the command of CMD or HEALTHCHECK, for this Python."""
     (value,) = values(instruction)
     arguments = json.loads(value[value.index("[") :])
     assert arguments[0] == "python"

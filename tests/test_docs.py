@@ -100,7 +100,7 @@ def runner(words: list[str]) -> tuple[Callable[[list[str]], object], list[str]]:
 
 
 def parser_of(module: str) -> argparse.ArgumentParser | None:
-    """Of the modules that let it be asked; serve's needs Ray."""
+    """Find the parser of a module that lets it be asked; serve's needs Ray."""
     parsers = {
         "milr_core": cli.parser,
         "bench": bench_cli.parser,
@@ -110,7 +110,7 @@ def parser_of(module: str) -> argparse.ArgumentParser | None:
 
 
 def check_flags(words: list[str]) -> None:
-    """Of a command that is not run: its parser takes it, or, where there is none to ask, what it names is there."""
+    """Check a command that is not run: its parser takes it, or, where there is none to ask, what it names is there."""
     ours = {"milr": "milr_core", "milr-bench": "bench"}
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), words
@@ -176,7 +176,7 @@ def test_nothing_is_excused_that_no_page_says():
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them of headings."""
+    """Make the anchors that GitHub makes of headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -9,16 +9,7 @@ import pytest
 
 from milr_core import InputError, SearchControl, State, Step, best_of_n, reason
 from milr_core.engine import Job, run
-from milr_core.local_engine import LocalEngine
 from tests.test_search import PROMPT, SETTINGS, key
-
-
-@pytest.fixture
-def engine(tiny, redness):
-    made = LocalEngine(tiny)
-    made.judges.shared["redness"] = redness
-    return made
-
 
 JOB = Job(PROMPT, SETTINGS, "redness")
 

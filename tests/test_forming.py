@@ -6,22 +6,12 @@ import pytest
 
 from milr_core import SearchControl, forming
 from milr_core.control import Forming
-from milr_core.engine import Job, run
+from milr_core.engine import run
 from milr_core.forming import PLAIN
-from milr_core.local_engine import LocalEngine
-from tests.test_search import PROMPT, SETTINGS, key
+from tests.test_engine import JOB
+from tests.test_search import key
 from tests.ui_helpers import Studio
 from ui.session import Run, Session
-
-
-@pytest.fixture
-def engine(tiny, redness):
-    made = LocalEngine(tiny)
-    made.judges.shared["redness"] = redness
-    return made
-
-
-JOB = Job(PROMPT, SETTINGS, "redness")
 
 
 def watched(engine, job=JOB):

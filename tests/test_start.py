@@ -163,6 +163,16 @@ def test_a_model_that_cannot_be_loaded_is_told_in_the_page_and_to_who_waits(tiny
     assert session.phase == FINISHED
 
 
+def test_a_visitor_who_loads_a_model_first_is_not_in_the_way(
+    tiny_folder: Path, held: Held, capsys: pytest.CaptureFixture
+):
+    _, models = opened(tiny_folder, held)
+    app.begin(models, str(tiny_folder))
+    assert "One model is loaded at a time: wait for it." in capsys.readouterr().err
+    in_place(models, held)
+    assert models.loaded == tiny_folder.name
+
+
 def test_a_broken_checkpoint_leaves_the_page_and_the_operator_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):

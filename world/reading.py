@@ -173,9 +173,10 @@ def take_lead(words: str, notes: list[str]) -> tuple[str, str]:
     while match := _LEAD.match(words):
         verbs += [match[1]] if match[1] else []
         words = words[match.end() :].lstrip(", ")
-    if (match := _OF.match(words)) and match[2] not in _KNOWN and (meant := correct(match[2], _MEDIA)):
-        notes.append(f"read '{match[2]}' as '{meant}'")
-        words = f"{match[1]}{meant}{words[match.end() :]}"
+    typed = None if _MEDIUM.match(words) else _OF.match(words)
+    if typed and typed[2] not in _KNOWN and (meant := correct(typed[2], _MEDIA)):
+        notes.append(f"read '{typed[2]}' as '{meant}'")
+        words = f"{typed[1]}{meant}{words[typed.end() :]}"
     medium = ""
     if match := _MEDIUM.match(words):
         looks = match[1].split()

@@ -28,7 +28,7 @@ PROMPTS = ["two red dogs", "a blue car above a red dog", "three green cats"]
 
 @pytest.fixture
 def arguments(tiny_folder, tmp_path):
-    """Of `python -m bench run`, without --out."""
+    """Give the arguments of `python -m bench run`, without --out."""
     (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS))
     return [
         "run", "--suite", str(tmp_path / "prompts.txt"), "--methods", METHODS, "--model", str(tiny_folder), "--device",

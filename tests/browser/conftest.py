@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.start import free_port
 from tests.conftest import write_tiny_janus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,12 +28,6 @@ FLAGS = [
 START_SECONDS = 300
 SHOTS = ROOT / "runs" / "browser"
 """Where every test leaves a picture of each of its pages."""
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

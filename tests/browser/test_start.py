@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from bench.start import free_port
 from milr_core import InputError
 from milr_core.janus import Progress
-from tests.browser.conftest import free_port
 from tests.browser.visits import NOTICE, STATUS, TILES, button
 from ui.engines.local import LocalEngine, make_local
 from ui.engines.models import Models

@@ -252,7 +252,7 @@ def test_the_longest_name_of_whole_words_wins(phrase, names, expected):
 
 
 def phrase_of_authors(logits, ids, tokenizer, threshold=0.25):
-    """As the authors' package makes a phrase: the tokens above the threshold, without the ends and the dots."""
+    """Make a phrase as the authors' package does: the tokens above the threshold, without the ends and the dots."""
     chosen = (logits.sigmoid() > threshold).clone()
     chosen[0], chosen[255:] = False, False
     return tokenizer.decode([ids[i] for i in chosen.nonzero(as_tuple=True)[0].tolist()]).replace(".", "").strip()

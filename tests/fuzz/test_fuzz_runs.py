@@ -63,7 +63,7 @@ def test_links(text):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, bytes]:
-    """Of a run in the form that is written today."""
+    """Give the files of a run in the form that is written today."""
     folder = tmp_path_factory.mktemp("whole")
     Trajectory.from_zip(OLD, folder / "run").to_zip(folder / "run.zip", states=False)
     with zipfile.ZipFile(folder / "run.zip") as archive:

@@ -58,7 +58,7 @@ def _quarters(cell: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _sheet() -> tuple[np.ndarray, np.ndarray]:
-    """Of all things in all tints: (T, 1024) maps of unit norm, (nouns, tints, 3, BINS) histograms."""
+    """Compute of all things in all tints (T, 1024) maps of unit norm, (nouns, tints, 3, BINS) histograms."""
     tiles = [[_softened(tile(noun, tint)) for tint in TINTS] for noun in NOUNS]
     maps = np.concatenate([_unit(_maps(np.stack(row))) for row in tiles])
     return maps, np.stack([_histograms(np.stack(row)) for row in tiles])

@@ -168,12 +168,11 @@ class Comparison:
 
     def yours_made(self, engine: Engine, row: Row) -> Iterator[Step]:
         """Step 0, or the step that the visitor has chosen; what cannot be done is said, and chosen anew."""
-        if not row.run.steps:
+        if self.move is None:
             yield from self.attempts(engine, row)
             return
-        job = self.move.of(row.run.job) if self.move else row.run.job
         try:
-            yield from steps_of(engine, job, self.control, row.run.state(row.run.newest))
+            yield from steps_of(engine, self.move.of(row.run.job), self.control, row.run.state(row.run.newest))
         except InputError as error:
             self.message = str(error)
 
