@@ -25,7 +25,9 @@ def test_reload_and_back_give_a_finished_run_back_and_another_browser_nothing(vi
     page.goto("about:blank")
     page.go_back()
     expect(page.locator(TILES)).to_have_count(4)
-    expect(visit().locator(STATUS)).to_contain_text("Ready")
+    other = visit()
+    expect(other.locator(STATUS)).to_contain_text("A recorded run, nothing is computed")
+    expect(other.locator(".runs button")).to_have_count(0)
 
 
 def test_a_running_search_survives_three_drops_and_a_reload(visit: Visit):

@@ -146,7 +146,9 @@ class Controls:
         live = [self.knobs[name] for name in LIVE]
         beside = list(self.page.beside(Session()))
         every = {"trigger_mode": "multiple"}
-        gr.on([k.change for k in live], self.slide, [session, *live], beside, **every, **TYPED)
+        # What a hand does alone: a page that is loaded again sets its fields one by one, and must not steer a search.
+        moved = [k.input for k in live] + [k.release for k in live if isinstance(k, gr.Slider)]  # ↺ is a release
+        gr.on(moved, self.slide, [session, *live], beside, **every, **TYPED)
         self.pace.input(self.choose_pace, [session, self.pace], None, **AT_ONCE)
         presets = [self.preset, self.page.notice, *self.knobs.values()]
         self.preset.input(self.choose_preset, [session, self.preset], presets, **AT_ONCE)
