@@ -1,7 +1,7 @@
 """Files of a run: the bundle, the trajectory as an animation, its settings as text; and a link to start it again."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -115,15 +115,18 @@ class Export:
                 label=name, buttons=["copy"], interactive=False, lines=4, max_lines=24, elem_classes="code"
             )
 
-    def wire(self, session: gr.State, controls: Controls, opened: Callable[..., gr.events.Dependency]) -> None:
-        """opened: takes what is to happen when a page is opened."""
+    @property
+    def linked(self) -> list[gr.components.Component]:
+        """What an address sets."""
+        controls = self.controls
+        chosen = [controls.critic, controls.observer, controls.pace]
+        return [self.prompt, *chosen, *controls.knobs.values(), self.page.notice]
+
+    def wire(self, session: gr.State, controls: Controls) -> None:
         self.controls = controls
         shown = [self.files, self.json, self.command, self.python, self.link, self.page.notice]
         waiting = {"show_progress": "full", "show_progress_on": self.files}
         self.prepare.click(self.press_prepare, session, shown, **AT_ONCE | waiting)
-        chosen = [controls.critic, controls.observer, controls.pace]
-        linked = [self.prompt, *chosen, *controls.knobs.values(), self.page.notice]
-        opened(self.restore, session, linked, **AT_ONCE).then(**controls.expecting)
 
     def press_prepare(self, request: gr.Request, session: Session) -> Answer:
         """Files, texts and link for the run shown."""
@@ -176,4 +179,4 @@ class Export:
         fields = {"prompt": self.prompt, "critic": controls.critic, "observer": controls.observer}
         fields |= {"pace": controls.pace, **controls.knobs}
         given = {name: value for name, value in found.items() if name in fields and value not in (None, "")}
-        return {fields[name]: restored(name, value) for name, value in given.items()} or gr.skip()
+        return {fields[name]: restored(name, value) for name, value in given.items()}

@@ -106,10 +106,8 @@ class RecordedRuns:
             )
             self.take = gr.Button("Use this run's settings", size="sm", elem_classes="chip", elem_id="take")
 
-    def wire(self, session: gr.State, prompt: gr.Textbox, opened: Callable[..., gr.events.Dependency]) -> None:
-        """opened: takes what is to happen when a page is opened."""
+    def wire(self, session: gr.State, prompt: gr.Textbox) -> None:
         self.prompt = prompt
-        opened(self.arrive, session, self.page.everything, **AT_ONCE)
         filled = [prompt, *self.controls.knobs.values()]
         everything = self.page.everything
         self.open.upload(self.open_file, [session, self.open], [*everything, *filled], **ONE_AT_A_TIME)
@@ -141,7 +139,7 @@ class RecordedRuns:
         """The run that the page's address names, where the server still has it."""
         name = request.query_params.get("run", "") if request.request else ""
         if not name or session.runs:
-            return gr.skip()
+            return {}
         run = linked(name, self.shared.folder(session))
         if run is None:
             session.notice = "This server has that run no longer; its prompt and settings stand in the controls."

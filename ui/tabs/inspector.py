@@ -1,7 +1,5 @@
 """The Inspector tab: a prompt, the controls of a search, and every step of it."""
 
-from collections.abc import Callable
-
 import gradio as gr
 
 from ui.engines.models import Models
@@ -81,20 +79,25 @@ class Inspector:
 
     def wire(self, session: gr.State, arrived: gr.events.Dependency) -> None:
         """arrived: what happens first when a page is opened."""
-        opened: Callable[..., gr.events.Dependency] = arrived.then
-        if self.picker:
-            opened = self.picker.wire(session, opened).then
-        page = self.page
+        page, controls = self.page, self.controls
         ended = self.search.wire(session, self.prompt, self.controls, self.chips)
-        self.controls.wire(session, ended)
-        self.export.wire(session, self.controls, opened)
-        self.recorded.wire(session, self.prompt, opened)
+        controls.wire(session, ended)
+        self.export.wire(session, controls)
+        self.recorded.wire(session, self.prompt)
+        follows = self.picker.wire(session) if self.picker else []
+        opened = list(dict.fromkeys([*page.everything, *follows, *self.export.linked]))
+        arrived.then(self.open, session, opened, **AT_ONCE).then(**controls.expecting)
         page.stepper.step(self.look, session, page.of_the_step, **LATEST, **AT_ONCE)
         page.runs.choose(self.choose, session, page.everything, **AT_ONCE)
         gr.on(
             [self.against.change, self.against_step.change], self.look_against,
             [session, self.against, self.against_step], [self.against_step, *page.of_the_step], **TYPED,
         )  # fmt: skip
+
+    def open(self, request: gr.Request, session: Session) -> Answer:
+        """A page is opened: what the model recommends, and before it what the address says."""
+        answer = self.picker.arrive(session) if self.picker else {}
+        return answer | self.export.restore(request, session) | self.recorded.arrive(request, session) or gr.skip()
 
     def look(self, session: Session, event: gr.EventData) -> Answer:
         """The step slider moved: the panels of that step."""
