@@ -11,15 +11,17 @@ from PIL import Image
 
 import app
 from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, reason
+from milr_core.engine import Job, Options, singles
 from milr_core.settings import KNOBS
 from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, read, request, whole
-from ui.engines.base import Job, Options, paid, singles
+from ui.engines.base import paid
 from ui.engines.local import LocalEngine
 from ui.layout import build_demo
 from ui.panels.chips import chosen
 from ui.panels.controls import GROUPS, LABELS, LIVE, OWN, random_seed
 from ui.panels.scripted import picture_url
-from ui.session import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run, Session
+from ui.run import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run
+from ui.session import Session
 
 
 def undisturbed(studio: Studio, settings: SearchSettings = SETTINGS) -> list[Step]:

@@ -19,7 +19,8 @@ from ui.api import build_api, build_tool
 from ui.limits import Limits
 from ui.panels.recorded_runs import SHIPPED, linked, shipped
 from ui.panels.scripted import runs_folder
-from ui.session import REPLAYED, Session
+from ui.run import REPLAYED
+from ui.session import Session
 
 
 class Headers(gr.Request):

@@ -27,7 +27,7 @@ from ui.panels.settings_table import changes, settings
 from ui.panels.stage import other_step, picture
 from ui.panels.status import estimate, in_force, status
 from ui.panels.stepper import stepper
-from ui.session import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
+from ui.run import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
 from ui.tabs.about import METHOD, NAME
 from ui.tabs.about import about as told_about
 from ui.tabs.comparison import Row

@@ -15,8 +15,8 @@ from tests.ui_helpers import PROMPT, SETTINGS, Studio, read, request, whole
 from ui.limits import Limits
 from ui.panels.run_buttons import RunButtons
 from ui.redraw_pace import Pace
-from ui.run import AT_HAND
-from ui.session import FINISHED, PAUSED, RUNNING, Run, Session
+from ui.run import AT_HAND, FINISHED, PAUSED, RUNNING, Run
+from ui.session import Session
 from ui.shared_state import visitor
 from ui.storage import Storage, claim_folder
 from ui.waiting_list import Turn, WaitingList

@@ -11,7 +11,8 @@ from milr_core.settings import KNOBS
 from ui.engines.base import Engine
 from ui.engines.models import Models
 from ui.page import Page
-from ui.session import Run, Session
+from ui.run import Run
+from ui.session import Session
 from ui.shared_state import SharedState
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector

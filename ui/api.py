@@ -10,8 +10,9 @@ from gradio.data_classes import FileData
 
 from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
+from milr_core.engine import Job, run
 from milr_core.export.recipe import setting
-from ui.engines.base import TOLD, Job, run
+from ui.engines.base import TOLD
 from ui.shared_state import SharedState, check_texts
 from ui.waiting_list import Turn
 

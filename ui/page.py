@@ -21,7 +21,8 @@ from ui.panels.settings_table import build_settings, settings
 from ui.panels.stage import build_stage, forming, other_step, picture
 from ui.panels.status import SLIDERS, build_status, in_force, notice, status
 from ui.panels.stepper import build_stepper, stepper
-from ui.session import FAILED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run, Session
+from ui.run import FAILED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run
+from ui.session import Session
 
 
 class Page:

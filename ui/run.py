@@ -9,8 +9,8 @@ from typing import Any
 from milr_core import Cost, InputError, Score, SearchControl, SearchSettings, State, Step, Trajectory
 from milr_core.control import Forming
 from milr_core.diagnostics import Flag, flags
+from milr_core.engine import Job, Options
 from milr_core.record import MadeBy
-from ui.engines.base import Job, Options
 
 IDLE, WAITING, RUNNING, PAUSED = "idle", "waiting", "running", "paused"
 STOPPED, FAILED, FINISHED, REPLAYED = "stopped", "failed", "finished", "replayed"

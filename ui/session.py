@@ -10,25 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import SearchControl
-from ui.run import (
-    FAILED,
-    FINISHED,
-    HELD,
-    IDLE,
-    PAUSED,
-    REPLAYED,
-    RUNNING,
-    STOPPED,
-    WAITING,
-    Outline,
-    Run,
-)
+from ui.run import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Run
 from ui.waiting_list import Turn
-
-__all__ = [
-    "FAILED", "FINISHED", "HELD", "IDLE", "NO_OBSERVER", "PACES", "PAUSED", "REPLAYED", "RUNNING", "STOPPED",
-    "WAITING", "Outline", "Run", "Session",
-]  # fmt: skip
 
 NO_OBSERVER = "none"
 """What stands in the field of a held-out critic where nobody watches."""

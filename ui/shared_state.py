@@ -16,12 +16,14 @@ import gradio as gr
 import milr_core
 from milr_core import InputError, SearchSettings, Step
 from milr_core.critics import critic_class
+from milr_core.engine import Job, Options, singles
 from milr_core.export.recipe import setting
 from milr_core.settings import KNOBS
-from ui.engines.base import TOLD, Engine, Job, Options, paid, singles
+from ui.engines.base import TOLD, Engine, paid
 from ui.limits import LONGEST_NAME, LONGEST_PROMPT, Limits
 from ui.redraw_pace import Pace
-from ui.session import FAST, NO_OBSERVER, Run, Session
+from ui.run import Run
+from ui.session import FAST, NO_OBSERVER, Session
 from ui.storage import Storage
 from ui.waiting_list import Turn, WaitingList
 

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from milr_core import CriticError, InputError
 from milr_core.critics import is_remote
 from milr_core.engine import Engine as StepEngine
-from milr_core.engine import Job, Options, options_for, run, singles
+from milr_core.engine import Job, singles
 
 if TYPE_CHECKING:
     from milr_core import Janus
-
-__all__ = [
-    "TOLD", "Engine", "EngineError", "Job", "ModelFacts", "Options", "options_for", "paid", "run", "singles",
-]  # fmt: skip
 
 SMALL = 200_000_000
 """Bytes of weights up to which a model is small."""

@@ -10,13 +10,15 @@ import gradio as gr
 
 from milr_core import InputError, SearchSettings
 from milr_core.critics import CRITICS
+from milr_core.engine import singles
 from milr_core.export.recipe import setting
 from milr_core.settings import KNOBS, PRESETS, Knob, recommended_settings
-from ui.engines.base import paid, singles
+from ui.engines.base import paid
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
 from ui.page import Page
 from ui.panels.status import SLIDERS, estimate, notice
-from ui.session import NO_OBSERVER, PACES, PAUSED, RUNNING, WAITING, Session
+from ui.run import PAUSED, RUNNING, WAITING
+from ui.session import NO_OBSERVER, PACES, Session
 from ui.shared_state import SharedState
 
 LABELS = {

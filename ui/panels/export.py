@@ -11,15 +11,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Trajectory
 from milr_core.critics import parse
+from milr_core.engine import options_for
 from milr_core.export import to_html
 from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
-from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
 from ui.page import Page
 from ui.panels.controls import Controls, restored
 from ui.panels.status import notice
-from ui.session import NO_OBSERVER, PACES, Outline, Run, Session
+from ui.run import Outline, Run
+from ui.session import NO_OBSERVER, PACES, Session
 from ui.shared_state import SharedState
 
 PACE_OF = dict(zip(("fast", "second", "wait"), PACES, strict=True))

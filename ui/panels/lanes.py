@@ -9,7 +9,7 @@ import gradio as gr
 from milr_core.settings import KNOBS
 from ui.panels.scripted import scripted
 from ui.panels.words import number
-from ui.session import Run
+from ui.run import Run
 
 TEMPLATE = """<p class="scrub" hidden><label>Images spent
 <input type="range" min="1" max="1" value="1" step="1"></label> <output></output></p><div class="lanes"></div>"""

@@ -16,7 +16,7 @@ import plotly
 from milr_core import SearchSettings
 from ui.panels.scripted import FILES, LABELLED, scripted
 from ui.panels.settings_table import changes
-from ui.session import Outline
+from ui.run import Outline
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 

@@ -20,7 +20,8 @@ from ui.limits import LARGEST_RUN
 from ui.page import Page
 from ui.panels.controls import Controls, restored
 from ui.panels.scripted import runs_folder
-from ui.session import REPLAYED, Run, Session
+from ui.run import REPLAYED, Run
+from ui.session import Session
 from ui.shared_state import SharedState
 
 SHIPPED = Path(__file__).resolve().parents[2] / "examples"

@@ -17,27 +17,15 @@ from typing import Any
 import gradio as gr
 
 from milr_core import InputError
+from milr_core.engine import run as steps_of
 from ui.engines.base import TOLD
-from ui.engines.base import run as steps_of
 from ui.events import ASKS, AT_ONCE, LATEST, WATCHES, Answer
 from ui.page import Page
 from ui.panels.chips import Chips
 from ui.panels.controls import Controls, random_seed
 from ui.panels.status import status
-from ui.session import (
-    FAILED,
-    FINISHED,
-    HELD,
-    IDLE,
-    PAUSED,
-    RUNNING,
-    SECOND,
-    STEPWISE,
-    STOPPED,
-    WAITING,
-    Run,
-    Session,
-)  # fmt: skip
+from ui.run import FAILED, FINISHED, HELD, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run
+from ui.session import SECOND, STEPWISE, Session
 from ui.shared_state import SharedState, broke_off
 
 LOOK_SECONDS = 0.05

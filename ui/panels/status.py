@@ -10,7 +10,7 @@ from milr_core import SearchSettings, Step
 from milr_core.settings import size
 from ui.panels.scripted import script
 from ui.panels.words import best_value, counted, number, seconds, since
-from ui.session import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
+from ui.run import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
 
 SLIDERS = ("text_ratio", "image_ratio", "lr")
 """Live settings in sight at all times, each with the value in force beside it."""

@@ -19,7 +19,8 @@ from ui.panels.run_buttons import LOOK_SECONDS
 from ui.panels.runs import about
 from ui.panels.scripted import picture_url
 from ui.panels.status import build_status, estimate, notice, status
-from ui.session import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Session
+from ui.run import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING
+from ui.session import Session
 from ui.shared_state import SharedState, broke_off
 from ui.tabs.comparison import METHODS, RACE, Comparison, Move
 from ui.tabs.inspector import Inspector
