@@ -169,7 +169,7 @@ def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(s
     studio.picker.tick(waiting)
     studio.shared.engine.judges.shared["redness"] = studio.shared.engine.judges.critic("oracle")
     assert isinstance(studio.press("press_run", waiting)["ticket"], int)
-    assert waiting.shown.model["id"] == "tiny-other"
+    assert waiting.shown.model.id == "tiny-other"
 
 
 # What a deployment allows

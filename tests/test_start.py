@@ -103,7 +103,7 @@ def test_a_search_waits_for_the_engine_says_so_and_then_runs(tiny_folder: Path, 
     assert f'<b>{tiny_folder.name}</b>: <span role="status">Loading' in arrived["header"] and models.opened.is_set()
     pressed = studio.press("press_run", session, SETTINGS)
     assert pressed["status"] == "Loading the engine: this begins as soon as it is there." and session.phase == WAITING
-    assert studio.search.tick(session) == pressed["status"] and pressed["leave"]["visible"]
+    assert studio.read(studio.search.tick(session))["status"] == pressed["status"] and pressed["leave"]["visible"]
     assert not session.turn.begun
     in_place(models, held)
     assert session.turn.begun, "it is its turn"

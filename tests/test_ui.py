@@ -304,7 +304,7 @@ def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
     answer = studio.press("press_run", second, prompt="a blue car")
     said = answer["status"]
     assert "ahead of yours" in said and "About" in said
-    assert "ahead of yours" in studio.search.tick(second)
+    assert "ahead of yours" in studio.read(studio.search.tick(second))["status"]
     list(mine)
     theirs = list(studio.drive(answer, second))
     assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue car"

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
+from gradio.events import api
 
 from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
@@ -31,8 +32,8 @@ def add_endpoints(shared: SharedState) -> None:
     the picture."""
     steps = build_api(shared)
     steps.__name__ = "search_image_steps"
-    gr.api(steps, api_name="search_image", concurrency_limit=None)
-    gr.api(build_tool(shared), api_name="search_image_picture", concurrency_limit=None)
+    api(steps, api_name="search_image", concurrency_limit=None)
+    api(build_tool(shared), api_name="search_image_picture", concurrency_limit=None)
 
 
 def build_api(shared: SharedState) -> Callable[..., AsyncIterator[dict[str, Any]]]:
@@ -126,7 +127,7 @@ def build_tool(shared: SharedState) -> Callable[..., Any]:
 def _checked(shared: SharedState, prompt: str, critic: str, observer: str, given: dict[str, Any]) -> Job:
     """The job that is asked for. Raises as `Engine.check` does, and InputError for what is not allowed here."""
     check_texts(prompt=prompt, critic=critic, observer=observer)
-    values = {name: None if name in OWN and not value else setting(name, value) for name, value in given.items()}
+    values: dict[str, Any] = {name: setting(name, value) for name, value in given.items() if value or name not in OWN}
     if values["steps"] > MOST_STEPS:
         raise InputError(f"One call makes {MOST_STEPS} steps at most; got {values['steps']}.")
     shared.check_steps(values["steps"])
@@ -138,7 +139,8 @@ async def _search(shared: SharedState, job: Job, caller: str) -> AsyncIterator[d
     """The steps of a job, made in a turn of the line like those of a visitor."""
     engine, control, steps = shared.engine, SearchControl(), []
     folder, problem = shared.storage.room(), []
-    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt, job.settings, job.observers)
+    asked = job.critic, job.prompt, job.settings, job.observers
+    bundle = Trajectory.create(folder / "run", engine.facts.made_by, *asked)
 
     def work() -> Iterator[None]:
         try:

@@ -28,7 +28,7 @@ TYPED: dict[str, Any] = AT_ONCE | {"preprocess": False}
 """Of fields that someone may be typing in. The handlers say what is wrong with a value: gradio would answer that the
 first digit of 0.25 is out of range with an error on every panel that waits for the answer."""
 
-LATEST = {"trigger_mode": "always_last"}
+LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 """Of events that come faster than they are answered: only the last one counts."""
 
 Answer = dict[Any, Any]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import gradio as gr
+from gradio.themes import Default
 
 from ui.api import add_endpoints
 from ui.engines.base import SMALL, Engine
@@ -29,7 +30,7 @@ STYLE = [ROOM / "layout.css", *sorted(ROOM.glob("panels/*.css")), *sorted(ROOM.g
 
 def launch_options() -> dict:
     """What belongs to `launch` and not to the page: theme and style."""
-    theme = gr.themes.Default(
+    theme = Default(
         primary_hue="indigo",
         secondary_hue="indigo",
         neutral_hue="slate",

@@ -21,7 +21,7 @@ from ui.panels.settings_table import build_settings, settings
 from ui.panels.stage import build_stage, forming, other_step, picture
 from ui.panels.status import SLIDERS, build_status, in_force, notice, status
 from ui.panels.stepper import build_stepper, stepper
-from ui.run import FAILED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run
+from ui.run import FAILED, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run
 from ui.session import Session
 
 
@@ -38,7 +38,7 @@ class Page:
         self.stage, self.reasoning, self.score = build_stage(), build_reasoning(), build_score()
         self.flags, self.settings = build_flags(), build_settings()
         self.stepper, self.gallery, self.plot, self.runs = build_stepper(), build_gallery(), build_plot(), build_runs()
-        self.status = build_status(status(IDLE, [], None), "status", padding=False)
+        self.status = build_status(status(IDLE, [], None), "status", padding=False, render=False)
         self.notice = gr.HTML("", elem_id="notice", padding=False, render=False)
         self.instead = build_instead()
         self.in_force = {name: gr.HTML("", elem_id=f"in-force-{name}", render=False) for name in SLIDERS}
@@ -118,7 +118,7 @@ class Page:
             self.reasoning: reasoning(step, before if other != at else None),
             self.score: score(step, run.best, run.critic),
             self.flags: flagged(run.steps[at].flags),
-            self.settings: settings(run.steps, step, run.prompt, run.critic, run.model["id"]),
+            self.settings: settings(run.steps, step, run.prompt, run.critic, run.model.id),
         }
 
     def beside(self, session: Session) -> Answer:
@@ -131,11 +131,9 @@ class Page:
 
     def pressed(self, session: Session) -> Answer:
         """Which buttons there are, which of them may be pressed, and whether the clock runs."""
-        busy = session.busy
-        waiting = session.search is not None and session.search.phase == WAITING
-        running = session.search is not None and session.search.phase == RUNNING
-        held = not busy and session.phase in HELD
-        forkable = not busy and session.shown is not None and session.shown.newest >= 0
+        busy, held = session.busy, session.held is not None
+        phase = session.search.phase if session.search else IDLE
+        waiting, running = phase == WAITING, phase == RUNNING
         return {
             self.run: gr.update(interactive=not busy),
             self.dice: gr.update(interactive=not busy),
@@ -144,7 +142,7 @@ class Page:
             self.one_step: gr.update(interactive=not busy and session.phase != REPLAYED),
             self.stop: gr.update(visible=not waiting, interactive=running or session.phase in (PAUSED, FAILED)),
             self.leave: gr.update(visible=waiting),
-            self.fork: gr.update(interactive=forkable),
+            self.fork: gr.update(interactive=not busy and session.looked_at >= 0),
             self.clock: gr.update(active=waiting),
         }
 

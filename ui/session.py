@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import SearchControl
-from ui.run import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Run
+from ui.run import FINISHED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Run
 from ui.waiting_list import Turn
 
 NO_OBSERVER = "none"
@@ -82,6 +82,12 @@ class Session:
     def search(self) -> Run | None:
         """The run that waits or computes, if it is one and no comparison."""
         return self.active if self.busy and isinstance(self.active, Run) else None
+
+    @property
+    def held(self) -> Run | None:
+        """The run looked at, where it can be resumed and nothing else computes."""
+        run = self.shown
+        return run if run and run.phase in HELD and not self.busy else None
 
     @property
     def looked_at(self) -> int:

@@ -178,12 +178,12 @@ class SharedState:
         engine = self.engine
         if not engine.facts.weights_hash:  # not known yet, or never: then it says itself why
             return engine
-        if not run.model["weights_hash"] and not run.steps:
+        if not run.model.weights_hash and not run.steps:
             job = engine.check(replace(run.job, settings=run.settings))
             run.model, run.prompt, run.settings = engine.facts.made_by, job.prompt, job.settings
-        if run.model["weights_hash"] != engine.facts.weights_hash:
+        if run.model.weights_hash != engine.facts.weights_hash:
             raise InputError(
-                f"This run was made by {run.model['id']} with other weights than {engine.facts.name} has here, so it "
+                f"This run was made by {run.model.id} with other weights than {engine.facts.name} has here, so it "
                 "can be looked at but not continued."
             )
         return engine

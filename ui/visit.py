@@ -7,6 +7,7 @@ the browser keeps the visit's secret key, and what it asks for at first is the v
 import time
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ui.events import ASKS, AT_ONCE, Answer
 from ui.page import Page
@@ -28,7 +29,7 @@ class Visit:
         self.back = gr.State(0)
         self.timer = gr.Timer(HEARD_SECONDS)
 
-    def wire(self, demo: gr.Blocks, page: Page, inspector: Inspector, compare: Compare) -> gr.events.Dependency:
+    def wire(self, demo: gr.Blocks, page: Page, inspector: Inspector, compare: Compare) -> Dependency:
         """What happens first when a page is opened."""
         self.page, self.inspector, self.compare = page, inspector, compare
         shown = [

@@ -3,10 +3,13 @@
 import asyncio
 import math
 import random
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
+from gradio.events import Dependency
 
 from milr_core import InputError, SearchSettings
 from milr_core.critics import CRITICS
@@ -51,18 +54,20 @@ LARGEST_SEED = 2**31 - 1
 
 OWN = "the model's own"
 
+KnobControl = gr.Dropdown | gr.Number | gr.Slider
 
-def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
+
+def knob_control(name: str, knob: Knob, value: Any) -> KnobControl:
     """A dropdown, a number field or a slider, whatever the knob's type and range ask for."""
     info = knob.help + ("" if knob.live else " Fixed once a run has begun.")
     common: dict[str, Any] = {"label": knob.label, "info": info, "value": value, "elem_id": f"knob-{name}"}
     common |= {"render": False} | ({"label": LABELS[name], "info": None} if name in LABELS else {})
     if knob.choices:
         return gr.Dropdown(list(knob.choices), **common)
-    high = max(COMFORTABLE.get(name, knob.high), value)
+    high = min(max(COMFORTABLE.get(name, knob.high), value), knob.high)
     if not math.isfinite(high) or high > 1000:
         return gr.Number(precision=0, **common)
-    low = knob.low + knob.step if knob.above_low else knob.low
+    low = knob.low + (knob.step or 0) if knob.above_low else knob.low
     return gr.Slider(low, high, step=knob.step, precision=0 if knob.kind is int else None, **common)
 
 
@@ -75,11 +80,11 @@ class Controls:
     def __init__(self, shared: SharedState, page: Page, critic: str, seed: int = 0):
         self.shared, self.page, self._first_critic = shared, page, critic
         values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict() | {"seed": seed}
-        self.knobs = {name: knob_control(name, knob, values[name]) for name, knob in KNOBS.items() if name != "seed"}
+        values["steps"] = min(values["steps"], shared.limits.steps_at_most)
+        knobs = KNOBS | {"steps": replace(KNOBS["steps"], high=shared.limits.steps_at_most)}
+        self.knobs = {name: knob_control(name, knob, values[name]) for name, knob in knobs.items() if name != "seed"}
         self.seed = gr.Number(seed, label="Seed", precision=0, min_width=90, elem_id="knob-seed", render=False)
         self.knobs["seed"] = self.seed
-        most, steps = shared.limits.steps_at_most, self.knobs["steps"]
-        steps.maximum, steps.value = min(steps.maximum, most), min(steps.value, most)
         self.pace = gr.Dropdown(
             list(PACES), value=shared.first_pace, label="Watch", min_width=150, elem_id="pace", render=False
         )
@@ -134,23 +139,22 @@ class Controls:
             self.judge = gr.Textbox("", label="Judge model", info="Empty: the critic's own default.")
 
     @property
-    def weighed(self) -> list[gr.components.Component]:
+    def weighed(self) -> list[KnobControl]:
         """What the estimate of a run depends on."""
         return [self.knobs["steps"], self.critic, self.observer]
 
     @property
-    def asked(self) -> list[gr.components.Component]:
+    def asked(self) -> list[Component]:
         """All but the prompt, in the order in which handlers take them."""
         return [self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]
 
-    def wire(self, session: gr.State, ended: gr.events.Dependency) -> None:
+    def wire(self, session: gr.State, ended: Dependency) -> None:
         """ended: what happens when a search has, whose steps tell how long the next ones take."""
         live = [self.knobs[name] for name in LIVE]
         beside = list(self.page.beside(Session()))
-        every = {"trigger_mode": "multiple"}
         # What a hand does alone: a page that is loaded again sets its fields one by one, and must not steer a search.
         moved = [k.input for k in live] + [k.release for k in live if isinstance(k, gr.Slider)]  # ↺ is a release
-        gr.on(moved, self.slide, [session, *live], beside, **every, **TYPED)
+        gr.on(moved, self.slide, [session, *live], beside, trigger_mode="multiple", **TYPED)
         self.pace.input(self.choose_pace, [session, self.pace], None, **AT_ONCE)
         presets = [self.preset, self.page.notice, *self.knobs.values()]
         self.preset.input(self.choose_preset, [session, self.preset], presets, **AT_ONCE)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import gradio as gr
+from gradio.events import Dependency
 from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Trajectory
@@ -23,7 +24,7 @@ from ui.run import Outline, Run
 from ui.session import NO_OBSERVER, PACES, Session
 from ui.shared_state import SharedState
 
-PACE_OF = dict(zip(("fast", "second", "wait"), PACES, strict=True))
+PACE_OF: dict[str, str] = dict(zip(("fast", "second", "wait"), PACES, strict=True))
 """As a link names them."""
 
 SIDE, BAR = 384, 30
@@ -70,10 +71,10 @@ def zipped(made: Trajectory, folder: Path) -> list[Path]:
 def written(run: Run, made: Recipe, folder: Path, link: str = "") -> tuple[list[Path], str]:
     """The files of a run in a new folder, and what there is to say about the bundle. link: said in the page to send."""
     (folder / "settings.json").write_text(as_json(made), encoding="utf-8")
-    (folder / "run.html").write_text(to_html(run.bundle, link=link), encoding="utf-8")
+    (folder / "run.html").write_text(to_html(run.trajectory, link=link), encoding="utf-8")
     files = [folder / "run.html", folder / "settings.json", animation(run.steps, folder / "trajectory.webp")]
     said = ""
-    zips = zipped(run.bundle, folder)
+    zips = zipped(run.trajectory, folder)
     if len(zips) > 1:
         said = (
             f"{zips[0].name} has {zips[0].stat().st_size >> 20} MiB, and this page opens {LARGEST_FILE >> 20} at most. "
@@ -87,7 +88,7 @@ def recipe(run: Run) -> Recipe:
     observers = list(run.steps[-1].observed)
     judge = {"judge": run.options["judge"]} if "judge" in run.options else {}
     options = {name: given for name in (run.critic, *observers) if (given := options_for(name, judge))}
-    return Recipe(run.prompt, run.model["id"], run.critic, run.steps, observers, options)
+    return Recipe(run.prompt, run.model.id, run.critic, run.steps, observers, options)
 
 
 class Export:
@@ -116,7 +117,7 @@ class Export:
                 label=name, buttons=["copy"], interactive=False, lines=4, max_lines=24, elem_classes="code"
             )
 
-    def wire(self, session: gr.State, controls: Controls, opened: Callable[..., gr.events.Dependency]) -> None:
+    def wire(self, session: gr.State, controls: Controls, opened: Callable[..., Dependency]) -> None:
         """opened: takes what is to happen when a page is opened."""
         self.controls = controls
         shown = [self.files, self.json, self.command, self.python, self.link, self.page.notice]
@@ -150,7 +151,7 @@ class Export:
     def _shared(self, run: Run) -> str:
         """The name of a copy that a link opens: whoever has it learns nothing of the visit's other runs."""
         room = self.shared.storage.room()
-        shutil.copytree(run.bundle.folder, room / "bundle")
+        shutil.copytree(run.trajectory.folder, room / "bundle")
         return room.name
 
     def restore(self, request: gr.Request, session: Session) -> Answer:

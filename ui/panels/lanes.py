@@ -19,7 +19,7 @@ Lane = tuple[str, str, Run, bool]
 
 
 def build_lanes(**more: Any) -> gr.HTML:
-    return scripted(__file__, TEMPLATE, [], padding=False, **more)
+    return scripted(__file__, TEMPLATE, [], padding=False, render=True, **more)
 
 
 def lanes(shown: Sequence[Lane], address: Callable[[str], str]) -> list[dict[str, Any]]:

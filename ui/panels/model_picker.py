@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from milr_core import InputError
 from milr_core.settings import recommended_settings
@@ -64,7 +65,7 @@ class ModelPicker:
             self.load = gr.Button("Load", size="sm", elem_id="load-model")
             self.refused = gr.HTML("", elem_id="model-notice", padding=False)
 
-    def wire(self, session: gr.State, opened: Callable[..., gr.events.Dependency]) -> gr.events.Dependency:
+    def wire(self, session: gr.State, opened: Callable[..., Dependency]) -> Dependency:
         """What happens when a page is opened, for which `opened` takes it."""
         follows = [
             self.header,

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 from PIL import Image
 
 from milr_core import InputError, Trajectory
+from milr_core.record import MadeBy
 from milr_core.settings import KNOBS, check
 from ui.events import AT_ONCE, ONE_AT_A_TIME, Answer
 from ui.limits import LARGEST_RUN
@@ -47,7 +49,7 @@ def run_of(bundle: Trajectory, folder: Path, origin: str = "recorded") -> Run:
     if not len(bundle):
         raise InputError("The run bundle has 0 steps: there is nothing to see in it.")
     settings = bundle.step(len(bundle) - 1).settings
-    made_by = {name: value[:200] for name, value in bundle.model.model_dump().items()}
+    made_by = MadeBy(id=bundle.model.id[:200], weights_hash=bundle.model.weights_hash[:200])
     run = Run(
         bundle.prompt, settings, folder, made_by, bundle.critic[:200], origin=origin, phase=REPLAYED, bundle=bundle
     )
@@ -107,7 +109,7 @@ class RecordedRuns:
             )
             self.take = gr.Button("Use this run's settings", size="sm", elem_classes="chip", elem_id="take")
 
-    def wire(self, session: gr.State, prompt: gr.Textbox, opened: Callable[..., gr.events.Dependency]) -> None:
+    def wire(self, session: gr.State, prompt: gr.Textbox, opened: Callable[..., Dependency]) -> None:
         """opened: takes what is to happen when a page is opened."""
         self.prompt = prompt
         opened(self.arrive, session, self.page.everything, **AT_ONCE)
@@ -161,10 +163,11 @@ class RecordedRuns:
 
         def open_shipped(session: Session) -> Answer:
             answer = self.open_file(session, str(SHIPPED / about["file"]))
-            if session.notice:
+            run = session.shown
+            if session.notice or run is None:
                 return answer
-            session.shown.origin = about["title"]
-            session.look_at(max((step.index for step in session.shown.steps if step.flags), default=session.shown.best))
+            run.origin = about["title"]
+            session.look_at(max((step.index for step in run.steps if step.flags), default=run.best))
             return self.page.whole(session)
 
         return open_shipped

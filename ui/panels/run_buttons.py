@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from milr_core import InputError
 from milr_core.engine import run as steps_of
@@ -24,7 +25,7 @@ from ui.page import Page
 from ui.panels.chips import Chips
 from ui.panels.controls import Controls, random_seed
 from ui.panels.status import status
-from ui.run import FAILED, FINISHED, HELD, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run
+from ui.run import FAILED, FINISHED, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run
 from ui.session import SECOND, STEPWISE, Session
 from ui.shared_state import SharedState, broke_off
 
@@ -42,7 +43,7 @@ class RunButtons:
         self.shared, self.page = shared, page
         self.ticket, self.phase = gr.State(0), gr.State(IDLE)
 
-    def wire(self, session: gr.State, prompt: gr.Textbox, controls: Controls, chips: Chips) -> gr.events.Dependency:
+    def wire(self, session: gr.State, prompt: gr.Textbox, controls: Controls, chips: Chips) -> Dependency:
         """What happens when a search has ended or is held."""
         page, asked = self.page, [session, prompt, *controls.asked]
         shown = [self.phase, *page.of_the_run]
@@ -85,30 +86,30 @@ class RunButtons:
 
     def press_step(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """One step of the paused search, or step 0 of a new one."""
-        if session.phase in (PAUSED, FAILED) and session.shown.steps and not session.busy:
-            return self._queue(request, session, session.shown, single=True)
+        run = session.held
+        if run and run.phase != STOPPED and run.steps:
+            return self._queue(request, session, run, single=True)
         return self._begin(request, session, True, controls)
 
     def press_resume(self, request: gr.Request, session: Session) -> Answer:
-        if session.busy or session.phase not in HELD:
-            return gr.skip()
-        return self._queue(request, session, session.shown, single=False)
+        return self._queue(request, session, session.held) if session.held else gr.skip()
 
     def press_fork(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """Go on from the step looked at, under the settings of the controls, as a run of its own."""
-        if session.busy or session.looked_at < 0:
+        source = session.shown
+        if session.busy or source is None or session.looked_at < 0:
             return gr.skip()
         try:
-            fork = self._forked(session, *controls[1:])
+            fork = self._forked(session, source, *controls[1:])
         except TOLD as error:
             return self.page.refuse(session, error)
         session.searches += 1
         session.begin(fork)
-        return self._queue(request, session, fork, single=False)
+        return self._queue(request, session, fork)
 
-    def _forked(self, session: Session, *controls: Any) -> Run:
+    def _forked(self, session: Session, source: Run, *controls: Any) -> Run:
         """Raises as `SharedState.admit` and `asked` do, and InputError for a fork that leaves nothing to search."""
-        source, at = session.shown, session.looked_at
+        at = session.looked_at
         self.shared.admit(session)
         self.shared.engine_for(source)
         job = self.shared.asked(source.prompt, *controls)
@@ -139,7 +140,7 @@ class RunButtons:
         session.begin(run)
         return self._queue(request, session, run, single)
 
-    def _queue(self, request: gr.Request, session: Session, run: Run, single: bool) -> Answer:
+    def _queue(self, request: gr.Request, session: Session, run: Run, single: bool = False) -> Answer:
         self.shared.register(session)
         try:
             ticket = self.shared.queue(request, session, run, lambda ticket: self.compute(ticket, session), single)
@@ -156,8 +157,8 @@ class RunButtons:
     def press_stop(self, session: Session) -> Answer:
         if session.search and session.search.phase == RUNNING:
             session.hold("stop")
-        elif not session.busy and session.phase == PAUSED:
-            session.shown.phase = STOPPED
+        elif session.held and session.held.phase == PAUSED:
+            session.held.phase = STOPPED
             return self.page.whole(session)
         return gr.skip()
 
@@ -167,11 +168,11 @@ class RunButtons:
             self.shared.leave(session)
         return self.page.whole(session)
 
-    def tick(self, session: Session) -> str:
+    def tick(self, session: Session) -> Answer:
         """While waiting: the place in the line, again."""
         if session.phase != WAITING:
             return gr.skip()
-        return status(WAITING, [], None, *self.shared.place(session))
+        return {self.page.status: status(WAITING, [], None, *self.shared.place(session))}
 
     def compute(self, ticket: int, session: Session) -> Iterator[None]:
         """Make steps until the search ends, is held, or its ticket is revoked; in a turn of the line."""

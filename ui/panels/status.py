@@ -18,7 +18,7 @@ SLIDERS = ("text_ratio", "image_ratio", "lr")
 
 def build_status(value: str, elem_id: str, **more: Any) -> gr.HTML:
     """A status line, which its script says to screen readers."""
-    return gr.HTML(value, elem_id=elem_id, js_on_load=script(__file__), render=False, **more)
+    return gr.HTML(value, elem_id=elem_id, js_on_load=script(__file__), **more)
 
 
 def status(

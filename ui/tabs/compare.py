@@ -39,16 +39,16 @@ class Compare:
         with gr.Row(elem_id="compare-buttons"):
             self.compare = gr.Button("Start the race", variant="primary", elem_id="compare")
             self.cancel = gr.Button("Cancel", interactive=False, elem_id="cancel")
-        self.status = build_status(progress(IDLE, [], 0, ""), "compare-status").render()
+        self.status = build_status(progress(IDLE, [], 0, ""), "compare-status")
         self.clock = gr.Timer(2, active=False)
         self.notice = gr.HTML("", elem_id="compare-notice")
-        self.hand = build_hand().render()
-        self.lanes = build_lanes().render()
+        self.hand = build_hand()
+        self.lanes = build_lanes()
         with gr.Accordion("Figures of each method", open=True, elem_id="figures"):
-            self.table = build_table().render()
+            self.table = build_table()
         self.differing = gr.HTML("", elem_classes="differing")
         with gr.Accordion("Your runs in the Inspector, side by side", open=False, elem_id="your-runs"):
-            self.runs = build_lanes(elem_id="runs-lanes").render()
+            self.runs = build_lanes(elem_id="runs-lanes")
             self.runs_differing = gr.HTML("", elem_classes="differing")
         self.ticket, self.turn = gr.State(0), gr.State(0)
         self.of_the_tab = list(self.shown(Session()))

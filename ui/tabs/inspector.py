@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ui.engines.models import Models
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
@@ -79,9 +80,9 @@ class Inspector:
         with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
             page.settings.render()
 
-    def wire(self, session: gr.State, arrived: gr.events.Dependency) -> None:
+    def wire(self, session: gr.State, arrived: Dependency) -> None:
         """arrived: what happens first when a page is opened."""
-        opened: Callable[..., gr.events.Dependency] = arrived.then
+        opened: Callable[..., Dependency] = arrived.then
         if self.picker:
             opened = self.picker.wire(session, opened).then
         page = self.page
