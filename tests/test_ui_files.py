@@ -223,10 +223,8 @@ def test_a_call_waits_in_the_line_of_visitors_and_counts_its_searches(studio: St
             await asyncio.sleep(0.01)
         studio.press("press_run", session)
         shared.took(1.0)
-        assert (
-            shared.ahead(session) == 1
-            and "ahead of yours. About 3.0 s" in studio.read(studio.search.tick(session))["status"]
-        )
+        assert shared.place(session).ahead == 1
+        assert "ahead of yours. About 3.0 s" in studio.read(studio.search.tick(session))["status"]
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

@@ -33,6 +33,7 @@ from ui.tabs.about import METHOD, NAME
 from ui.tabs.about import about as told_about
 from ui.tabs.comparison import Row
 from ui.tabs.results import MISSING, findings, results
+from ui.waiting_list import Place
 
 
 class Says(Critic):
@@ -129,7 +130,7 @@ def test_status_says_where_the_search_is(steps: list[Step]):
     assert "all steps are done" in status(FINISHED, steps, planned)
     assert "passed the threshold 0.1" in status(FINISHED, steps, replace(planned, threshold=0.1))
     assert "Paused: step 2" in status(PAUSED, steps[:3], planned)
-    assert "2 searches" in status(WAITING, [], planned, 2)
+    assert "2 searches" in status(WAITING, [], planned, Place(2))
     assert "Failed at step 0" in status(FAILED, [], planned)
     assert "Failed after step 2" in status(FAILED, steps[:3], planned)
 

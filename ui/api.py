@@ -14,14 +14,12 @@ from milr_core.diagnostics import flags
 from milr_core.engine import Job, run
 from milr_core.export.recipe import setting
 from ui.engines.base import TOLD
+from ui.redraw_pace import LOOK_SECONDS
 from ui.shared_state import SharedState, check_texts
 from ui.waiting_list import Turn
 
 MOST_STEPS = 64
 """Of one call: nobody can stop it but its caller."""
-
-LOOK_SECONDS = 0.05
-"""Between two looks at the search that a call waits for."""
 
 OWN = ("text_ratio", "image_ratio", "lr", "guidance")
 """Settings of which 0 means the model's own."""

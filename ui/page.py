@@ -23,6 +23,7 @@ from ui.panels.status import SLIDERS, build_status, in_force, notice, status
 from ui.panels.stepper import build_stepper, stepper
 from ui.run import FAILED, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run
 from ui.session import Session
+from ui.waiting_list import NOWHERE, Place
 
 
 class Page:
@@ -65,16 +66,11 @@ class Page:
         """List the buttons in the row under the prompt."""
         return [self.run, self.dice, self.pause, self.resume, self.one_step, self.stop, self.leave]
 
-    def whole(
-        self, session: Session, ahead: int | None = None, wait: float | None = None, loading: bool = False
-    ) -> Answer:
-        """Everything. ahead: how many wait or compute before this session, for `wait` seconds, if that is known.
-        loading: whether all wait for the engine."""
-        return self.shown(session, ahead, wait, loading) | self.pressed(session)
+    def whole(self, session: Session, place: Place = NOWHERE) -> Answer:
+        """Everything."""
+        return self.shown(session, place) | self.pressed(session)
 
-    def shown(
-        self, session: Session, ahead: int | None = None, wait: float | None = None, loading: bool = False
-    ) -> Answer:
+    def shown(self, session: Session, place: Place = NOWHERE) -> Answer:
         """What steps are seen by."""
         run = session.shown
         steps, planned, number = (list(run.steps), run.planned, run.number) if run else ([], None, 0)
@@ -93,7 +89,7 @@ class Page:
             self.gallery: {"run": number, "tiles": tiles(steps, picture_url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),
-            self.status: status(session.phase, steps, planned, ahead, wait, loading, seen(run)) + elsewhere(session),
+            self.status: status(session.phase, steps, planned, place, seen(run)) + elsewhere(session),
             **self.beside(session),
         }
 

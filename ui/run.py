@@ -109,6 +109,11 @@ class Run:
         return self.planned.steps - self.newest
 
     @property
+    def seen(self) -> tuple[Any, ...]:
+        """What a page that watches looks for changes of; the phase first."""
+        return self.phase, len(self.steps), self.forming
+
+    @property
     def title(self) -> str:
         return f"run {self.number}"
 

@@ -50,7 +50,7 @@ class Visit:
 
     def welcome(self, session: Session) -> Answer:
         """All that the visit holds; the ticket of what computes, so that it is watched again."""
-        answer = self.page.whole(session, *self.shared.place(session)) | self.compare.shown(session)
+        answer = self.page.whole(session, self.shared.place(session)) | self.compare.shown(session)
         answer |= {self.inspector.controls.pace: session.pace}
         watched = self.inspector.search.ticket if session.search else self.compare.ticket
         return answer | ({watched: session.ticket} if session.busy else {})

@@ -8,7 +8,6 @@ An answer outside the queue can reach the browser after a later one of `watch`, 
 only what belongs to its own control.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -24,13 +23,11 @@ from ui.events import ASKS, AT_ONCE, LATEST, WATCHES, Answer
 from ui.page import Page
 from ui.panels.chips import Chips
 from ui.panels.controls import Controls, random_seed
-from ui.panels.status import status
+from ui.panels.status import waiting
+from ui.redraw_pace import LOOK_SECONDS
 from ui.run import FAILED, FINISHED, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run
 from ui.session import SECOND, STEPWISE, Session
 from ui.shared_state import SharedState, broke_off
-
-LOOK_SECONDS = 0.05
-"""Between two looks of a page at the search that it shows."""
 
 STEP_SECONDS = 1.0
 """At one step a second."""
@@ -141,12 +138,11 @@ class RunButtons:
         return self._queue(request, session, run, single)
 
     def _queue(self, request: gr.Request, session: Session, run: Run, single: bool = False) -> Answer:
-        self.shared.register(session)
         try:
-            ticket = self.shared.queue(request, session, run, lambda ticket: self.compute(ticket, session), single)
+            ticket = self.shared.queue(request, session, run, self.compute, single)
         except InputError as error:
             return self.page.refuse(session, error)
-        return {self.ticket: ticket, **self.page.whole(session, *self.shared.place(session))}
+        return {self.ticket: ticket, **self.page.whole(session, self.shared.place(session))}
 
     def press_pause(self, session: Session) -> Answer:
         """The search ends after the token it is at; `drive` then shows the page."""
@@ -172,7 +168,7 @@ class RunButtons:
         """While waiting: the place in the line, again."""
         if session.phase != WAITING:
             return gr.skip()
-        return {self.page.status: status(WAITING, [], None, *self.shared.place(session))}
+        return {self.page.status: waiting(self.shared.place(session))}
 
     def compute(self, ticket: int, session: Session) -> Iterator[None]:
         """Make steps until the search ends, is held, or its ticket is revoked; in a turn of the line."""
@@ -218,21 +214,13 @@ class RunButtons:
             time.sleep(LOOK_SECONDS)
 
     async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
-        """What is shown of a search while it waits and computes, at a pace. It computes nothing, so a page that goes
-        away takes nothing along."""
-        run, pace, before = session.active, self.shared.pace(), None
-        while session.ticket == ticket and run is not None and session.active is run:
-            seen = run.phase, len(run.steps), run.forming
-            if seen != before and (pace.due or before is None or before[0] != run.phase):
-                with pace.update():
-                    yield await asyncio.to_thread(self._shown, session)
-                before = seen
-            await asyncio.sleep(LOOK_SECONDS)
-        yield await asyncio.to_thread(self._shown, session)
+        """What is shown of a search, as `SharedState.watch` says."""
+        async for answer in self.shared.watch(ticket, session, self._shown):
+            yield answer
 
     def _shown(self, session: Session) -> Answer:
         phase = session.active.phase if session.active else session.phase
-        return {self.phase: phase, **self.page.shown(session, *self.shared.place(session))}
+        return {self.phase: phase, **self.page.shown(session, self.shared.place(session))}
 
 
 def phase_after(session: Session, run: Run, failed: bool) -> str:

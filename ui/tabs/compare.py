@@ -1,7 +1,6 @@
 """The Compare tab, a race of methods: its controls and handlers, `compute`, which fills the lanes, and `watch`, which
 shows them."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -15,10 +14,9 @@ from ui.page import Page
 from ui.panels.compare_table import build_table, progress, quoted, table
 from ui.panels.hand import build_hand, hand
 from ui.panels.lanes import build_lanes, differing, lanes
-from ui.panels.run_buttons import LOOK_SECONDS
 from ui.panels.runs import about
 from ui.panels.scripted import picture_url
-from ui.panels.status import build_status, estimate, notice, status
+from ui.panels.status import build_status, estimate, notice, waiting
 from ui.run import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING
 from ui.session import Session
 from ui.shared_state import SharedState, broke_off
@@ -103,8 +101,7 @@ class Compare:
             return progress(IDLE, [], 0, "")
         if made.phase == PAUSED and made.awaited:
             return "Your move: the other lanes are done. Cancel ends yours."
-        waiting = status(WAITING, [], None, *self.shared.place(session))
-        return progress(made.phase, made.rows, len(made.methods), waiting)
+        return progress(made.phase, made.rows, len(made.methods), waiting(self.shared.place(session)))
 
     def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
         """Say of what and what a comparison takes at most: step 0 once, then each method that goes on from it."""
@@ -121,14 +118,9 @@ class Compare:
         if not methods:
             return self.shown(session, "Choose at least one method.")
         try:
-            template = self.shared.begun(session, *controls)
+            made = Comparison(self.shared.begun(session, *controls), [name for name in METHODS if name in methods])
+            ticket = self.shared.queue(request, session, made, self.compute)
         except TOLD as error:
-            return self.shown(session, str(error))
-        self.shared.register(session)
-        made = Comparison(template, [name for name in METHODS if name in methods])
-        try:
-            ticket = self.shared.queue(request, session, made, lambda ticket: self.compute(ticket, session))
-        except InputError as error:
             return self.shown(session, str(error))
         session.comparison = made
         return {self.ticket: ticket, **self.shown(session)}
@@ -144,11 +136,10 @@ class Compare:
                 raise InputError("A search of yours is running or waiting: stop it first.")
             if not made.choose(move):
                 return gr.skip()  # what watches shows it
-            ticket = self.shared.queue(request, session, made, lambda ticket: self.compute(ticket, session))
+            ticket = self.shared.queue(request, session, made, self.compute)
         except InputError as error:
             made.move, made.message = None, str(error)
             return self.shown(session)
-        self.shared.register(session)
         return {self.ticket: ticket, **self.shown(session)}
 
     def press_cancel(self, session: Session) -> Answer:
@@ -201,12 +192,9 @@ class Compare:
     async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
         """What the tab shows while a comparison waits and computes. Whose turn it is comes first: its change brings
         the Inspector up to date."""
-        made, pace, before = session.active, self.shared.pace(), None
-        while session.ticket == ticket and made is not None and session.active is made:
-            seen = made.phase, len(made.rows), len(made.steps), made.awaited, made.message
-            if seen != before and (pace.due or before is None or before[0] != made.phase):
-                with pace.update():
-                    yield {self.turn: ticket, **await asyncio.to_thread(self.shown, session)}
-                before = seen
-            await asyncio.sleep(LOOK_SECONDS)
-        yield {self.turn: 0, **await asyncio.to_thread(self.shown, session)}
+        async for answer in self.shared.watch(ticket, session, self._watched):
+            yield answer
+
+    def _watched(self, session: Session) -> Answer:
+        computes = session.active is not None and session.active is session.comparison
+        return {self.turn: session.ticket if computes else 0, **self.shown(session)}

@@ -133,6 +133,11 @@ class Comparison:
         """Steps to come at most."""
         return len(self.methods) * (self.template.planned.steps + 1) - len(self.steps)
 
+    @property
+    def seen(self) -> tuple[Any, ...]:
+        """As of `Run`."""
+        return self.phase, len(self.rows), len(self.steps), self.awaited, self.message
+
     def opened(self, method: str) -> Row | None:
         """The row of a method, unless it is the one under way."""
         there = (row for row in self.rows if row.done or self.phase != RUNNING)
