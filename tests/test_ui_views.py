@@ -342,9 +342,9 @@ def test_lanes_and_the_settings_that_differ(steps: list[Step]):
     two = replace(one, settings=replace(SETTINGS, lr=0.25), steps=outlines(steps[:1]))
     made = lanes([("joint", "both", one, True), ("<you>", "by hand", two, False)], str)
     assert made[0]["images"] == URLS and made[0]["best"] == [0, 1, 1, 1] and made[1]["scores"] == [0.25]
-    table = differing([("joint", one), ("<you>", two)])
+    table = differing([("joint", "both", one, True), ("<you>", "by hand", two, False)])
     assert "Learning rate" in table and "0.25" in table and "λt" not in table and "<you>" not in table
-    assert differing([("joint", one), ("again", one)]) == ""
+    assert differing([("joint", "both", one, True), ("again", "both", one, True)]) == ""
 
 
 def recipe(steps: list[Step], **more) -> Recipe:

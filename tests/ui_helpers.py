@@ -39,8 +39,6 @@ class Studio:
             self.page = Page()
             self.inspector = Inspector(self.shared, self.page, "oracle", models, (self.header, self.about))
             self.compare = Compare(self.shared, self.page)
-            self.inspector.export.controls = self.inspector.controls
-            self.inspector.recorded.prompt = self.inspector.prompt
             self.compare.tabs = gr.Tabs()
         self.search, self.controls = self.inspector.search, self.inspector.controls
         self.export, self.recorded, self.picker = self.inspector.export, self.inspector.recorded, self.inspector.picker

@@ -13,14 +13,13 @@ from ui.page import Page
 from ui.panels.model_picker import header
 from ui.panels.recorded_runs import OPENING, recorded
 from ui.session import FAST, SECOND, Session
-from ui.shared_state import SharedState
+from ui.shared_state import DEFAULT_LIMITS, SharedState
 from ui.tabs.about import about
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
 from ui.tabs.results import build_results
 from ui.visit import Visit
 
-DEFAULT_LIMITS = Limits()
 QUEUE_SECONDS = 0.02
 """Between two looks of gradio's queue for something to do. Its own are a millisecond and ten, which take 7% of a core
 from an idle page."""

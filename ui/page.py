@@ -74,18 +74,12 @@ class Page:
         """What steps are seen by."""
         run = session.shown
         steps, planned, number = (list(run.steps), run.planned, run.number) if run else ([], None, 0)
+        opening = run is not None and run is session.opening
         others = [(other.number, list(other.steps)) for other in session.runs if other is not run and other.steps]
         figure = reward_figure(steps, planned, others, run.title if run and others else "score")
         return {
             **self.step(session),
-            self.stepper: stepper(
-                number,
-                steps,
-                planned,
-                session.looked_at,
-                session.pinned is None,
-                run is not None and run is session.opening,
-            ),
+            self.stepper: stepper(number, steps, planned, session.looked_at, session.pinned is None, opening),
             self.gallery: {"run": number, "tiles": tiles(steps, picture_url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),

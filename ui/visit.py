@@ -32,13 +32,8 @@ class Visit:
     def wire(self, demo: gr.Blocks, page: Page, inspector: Inspector, compare: Compare) -> Dependency:
         """What happens first when a page is opened."""
         self.page, self.inspector, self.compare = page, inspector, compare
-        shown = [
-            inspector.search.ticket,
-            compare.ticket,
-            inspector.controls.pace,
-            *page.everything,
-            *compare.of_the_tab,
-        ]
+        tickets = [inspector.search.ticket, compare.ticket]
+        shown = [*tickets, inspector.controls.pace, *page.everything, *compare.of_the_tab]
         self.back.change(self.welcome, self.session, shown, **ASKS)
         self.timer.tick(self.hear, self.session, None, **AT_ONCE)
         return demo.load(self.arrive, [self.key, self.session], [self.session, self.key, self.back], **ASKS)

@@ -19,6 +19,7 @@ from milr_core.settings import KNOBS, PRESETS, Knob, recommended_settings
 from ui.engines.base import paid
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
 from ui.page import Page
+from ui.panels.chips import Chip
 from ui.panels.status import SLIDERS, estimate, notice
 from ui.run import PAUSED, RUNNING, WAITING
 from ui.session import NO_OBSERVER, PACES, Session
@@ -72,19 +73,24 @@ def knob_control(name: str, knob: Knob, value: Any) -> KnobControl:
 
 
 class Controls:
-    """The controls, made at once and rendered where the tab says: `seed` and `pace` beside Run, `live`, `more`.
+    """The controls, made at once and rendered where the tab says: `prompt`, `seed` and `pace` at Run, `live`, `more`.
 
-    knobs: by name, in the order of KNOBS. key, url, judge: what a critic behind an API asks for, in the group `paid`.
+    first: the example that stands in them at first. knobs: by name, in the order of KNOBS. key, url, judge: what a
+    critic behind an API asks for, in the group `paid`.
     """
 
-    def __init__(self, shared: SharedState, page: Page, critic: str, seed: int = 0):
+    def __init__(self, shared: SharedState, page: Page, critic: str, first: Chip):
         self.shared, self.page, self._first_critic = shared, page, critic
-        values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict() | {"seed": seed}
+        values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict()
         values["steps"] = min(values["steps"], shared.limits.steps_at_most)
         knobs = KNOBS | {"steps": replace(KNOBS["steps"], high=shared.limits.steps_at_most)}
         self.knobs = {name: knob_control(name, knob, values[name]) for name, knob in knobs.items() if name != "seed"}
-        self.seed = gr.Number(seed, label="Seed", precision=0, min_width=90, elem_id="knob-seed", render=False)
+        self.seed = gr.Number(first.seed, label="Seed", precision=0, min_width=90, elem_id="knob-seed", render=False)
         self.knobs["seed"] = self.seed
+        self.prompt = gr.Textbox(
+            label="Prompt", placeholder="What to draw, for example: two red apples", value=first.prompt, max_lines=3,
+            elem_id="prompt", render=False,
+        )  # fmt: skip
         self.pace = gr.Dropdown(
             list(PACES), value=shared.first_pace, label="Watch", min_width=150, elem_id="pace", render=False
         )
@@ -145,8 +151,25 @@ class Controls:
 
     @property
     def asked(self) -> list[Component]:
-        """All but the prompt, in the order in which handlers take them."""
-        return [self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]
+        """What a search is begun with, in the order of `FIELDS`."""
+        return [self.prompt, self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]
+
+    @property
+    def made_with(self) -> list[Component]:
+        """What a picture, or a run, says that it was made with."""
+        return [self.prompt, *self.knobs.values()]
+
+    @property
+    def from_link(self) -> list[Component]:
+        """What a link sets; whom a judge is asked at, and with which key, is nobody else's to say."""
+        return [*self.made_with, self.critic, self.observer, self.pace]
+
+    def fill(self, values: dict[str, Any]) -> Answer:
+        """Values by name into what a link sets; others, and empty ones, are passed over."""
+        named = {"prompt": self.prompt, "critic": self.critic, "observer": self.observer, "pace": self.pace}
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        fields = named | self.knobs
+        return {fields[name]: restored(name, value) for name, value in given.items() if name in fields}
 
     def wire(self, session: gr.State, ended: Dependency) -> None:
         """ended: what happens when a search has, whose steps tell how long the next ones take."""

@@ -18,7 +18,7 @@ from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
 from ui.page import Page
-from ui.panels.controls import Controls, restored
+from ui.panels.controls import Controls
 from ui.panels.status import notice
 from ui.run import Outline, Run
 from ui.session import NO_OBSERVER, PACES, Session
@@ -94,8 +94,8 @@ def recipe(run: Run) -> Recipe:
 class Export:
     """The panel, and the link that the page was opened with."""
 
-    def __init__(self, shared: SharedState, page: Page, prompt: gr.Textbox):
-        self.shared, self.page, self.prompt = shared, page, prompt
+    def __init__(self, shared: SharedState, page: Page, controls: Controls):
+        self.shared, self.page, self.controls = shared, page, controls
         with gr.Accordion("Export this run", open=False, elem_id="export"):
             self.prepare = gr.Button("Prepare files, settings and link", size="sm", elem_id="prepare")
             self.files = gr.File(
@@ -117,15 +117,13 @@ class Export:
                 label=name, buttons=["copy"], interactive=False, lines=4, max_lines=24, elem_classes="code"
             )
 
-    def wire(self, session: gr.State, controls: Controls, opened: Callable[..., Dependency]) -> None:
+    def wire(self, session: gr.State, opened: Callable[..., Dependency]) -> None:
         """opened: takes what is to happen when a page is opened."""
-        self.controls = controls
         shown = [self.files, self.json, self.command, self.python, self.link, self.page.notice]
         waiting = {"show_progress": "full", "show_progress_on": self.files}
         self.prepare.click(self.press_prepare, session, shown, **AT_ONCE | waiting)
-        chosen = [controls.critic, controls.observer, controls.pace]
-        linked = [self.prompt, *chosen, *controls.knobs.values(), self.page.notice]
-        opened(self.restore, session, linked, **AT_ONCE).then(**controls.expecting)
+        restored = opened(self.restore, session, [*self.controls.from_link, self.page.notice], **AT_ONCE)
+        restored.then(**self.controls.expecting)
 
     def press_prepare(self, request: gr.Request, session: Session) -> Answer:
         """Files, texts and link for the run shown."""
@@ -159,7 +157,7 @@ class Export:
         run with this address."""
         link = str(request.request.url.query) if request.request else ""
         if session.asked and link == session.link:
-            return self._filled(session.asked)
+            return self.controls.fill(session.asked)
         session.link = link
         try:
             found: dict[str, Any] = from_query(link)
@@ -171,11 +169,4 @@ class Export:
             return {self.page.notice: notice(f"{error} The link was not used.")}
         if pace := PACE_OF.get(dict(parse_qsl(link)).get("pace", "")):
             session.pace = found["pace"] = pace
-        return self._filled(found)
-
-    def _filled(self, found: dict[str, Any]) -> Answer:
-        controls = self.controls
-        fields = {"prompt": self.prompt, "critic": controls.critic, "observer": controls.observer}
-        fields |= {"pace": controls.pace, **controls.knobs}
-        given = {name: value for name, value in found.items() if name in fields and value not in (None, "")}
-        return {fields[name]: restored(name, value) for name, value in given.items()} or gr.skip()
+        return self.controls.fill(found) or gr.skip()

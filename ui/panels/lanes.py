@@ -38,15 +38,15 @@ def lanes(shown: Sequence[Lane], address: Callable[[str], str]) -> list[dict[str
     ]
 
 
-def differing(shown: Sequence[tuple[str, Run]]) -> str:
+def differing(shown: Sequence[Lane]) -> str:
     """A table of the settings in which runs differ; nothing where they do not."""
-    names = [name for name in KNOBS if len({getattr(run.planned, name) for _, run in shown}) > 1]
+    names = [name for name in KNOBS if len({getattr(run.planned, name) for _, _, run, _ in shown}) > 1]
     if not names:
         return ""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in shown)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name, *_ in shown)
     rows = (
         f'<tr><th scope="row">{escape(KNOBS[name].label)}</th>'
-        + "".join(f"<td>{escape(number(getattr(run.planned, name)))}</td>" for _, run in shown)
+        + "".join(f"<td>{escape(number(getattr(run.planned, name)))}</td>" for _, _, run, _ in shown)
         + "</tr>"
         for name in names
     )

@@ -67,15 +67,8 @@ class ModelPicker:
 
     def wire(self, session: gr.State, opened: Callable[..., Dependency]) -> Dependency:
         """What happens when a page is opened, for which `opened` takes it."""
-        follows = [
-            self.header,
-            self.about,
-            self.accordion,
-            self.model,
-            self.load,
-            self.refused,
-            *self.controls.knobs.values(),
-        ]
+        own = [self.header, self.about, self.accordion, self.model, self.load, self.refused]
+        follows = [*own, *self.controls.knobs.values()]
         # The clock asks for one number, and all the outputs are touched only where it is another one.
         version = gr.Number(self.models.version, visible=False)
         gr.Timer(SECONDS).tick(lambda: self.models.version, None, version, **AT_ONCE)

@@ -20,7 +20,7 @@ from milr_core.settings import KNOBS, check
 from ui.events import AT_ONCE, ONE_AT_A_TIME, Answer
 from ui.limits import LARGEST_RUN
 from ui.page import Page
-from ui.panels.controls import Controls, restored
+from ui.panels.controls import Controls
 from ui.panels.scripted import runs_folder
 from ui.run import REPLAYED, Run
 from ui.session import Session
@@ -109,12 +109,10 @@ class RecordedRuns:
             )
             self.take = gr.Button("Use this run's settings", size="sm", elem_classes="chip", elem_id="take")
 
-    def wire(self, session: gr.State, prompt: gr.Textbox, opened: Callable[..., Dependency]) -> None:
+    def wire(self, session: gr.State, opened: Callable[..., Dependency]) -> None:
         """opened: takes what is to happen when a page is opened."""
-        self.prompt = prompt
-        opened(self.arrive, session, self.page.everything, **AT_ONCE)
-        filled = [prompt, *self.controls.knobs.values()]
-        everything = self.page.everything
+        filled, everything = self.controls.made_with, self.page.everything
+        opened(self.arrive, session, everything, **AT_ONCE)
         self.open.upload(self.open_file, [session, self.open], [*everything, *filled], **ONE_AT_A_TIME)
         self.take.click(self.take_over, session, filled, **AT_ONCE)
         for button, about in self.examples:
@@ -128,7 +126,7 @@ class RecordedRuns:
             try:
                 self.shared.storage.check()
                 if Path(file).suffix.lower() == ".png":
-                    filled = self._filled(stamped(file))
+                    filled = self.controls.fill(stamped(file))
                     session.notice = "Prompt and settings of that picture stand in the controls: Run draws it again."
                 else:
                     self.look_at(session, recorded(file, folder))
@@ -175,8 +173,4 @@ class RecordedRuns:
     def take_over(self, session: Session) -> Answer:
         """Prompt and settings of the run shown, into the controls."""
         run = session.shown
-        return self._filled({"prompt": run.prompt, **run.planned.as_dict()}) if run else gr.skip()
-
-    def _filled(self, said: dict[str, Any]) -> Answer:
-        fields = {"prompt": self.prompt, **self.controls.knobs}
-        return {fields[name]: restored(name, value) for name, value in said.items()}
+        return self.controls.fill({"prompt": run.prompt, **run.planned.as_dict()}) if run else gr.skip()

@@ -40,9 +40,9 @@ class RunButtons:
         self.shared, self.page = shared, page
         self.ticket, self.phase = gr.State(0), gr.State(IDLE)
 
-    def wire(self, session: gr.State, prompt: gr.Textbox, controls: Controls, chips: Chips) -> Dependency:
+    def wire(self, session: gr.State, controls: Controls, chips: Chips) -> Dependency:
         """What happens when a search has ended or is held."""
-        page, asked = self.page, [session, prompt, *controls.asked]
+        page, prompt, asked = self.page, controls.prompt, [session, *controls.asked]
         shown = [self.phase, *page.of_the_run]
         watch = self.ticket.change(self.watch, [self.ticket, session], shown, **WATCHES)
         self.phase.change(page.pressed, session, page.of_the_phase, **LATEST, **AT_ONCE)

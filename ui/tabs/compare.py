@@ -53,14 +53,13 @@ class Compare:
 
     def wire(self, session: gr.State, inspector: Inspector, tab: gr.Tab, tabs: gr.Tabs) -> None:
         self.tabs, page = tabs, self.page
-        prompt, controls = inspector.prompt, inspector.controls
-        shown = self.of_the_tab
+        controls, shown = inspector.controls, self.of_the_tab
         self.ticket.change(self.watch, [self.ticket, session], [self.turn, *shown], **WATCHES)
         self.turn.change(page.whole, session, page.everything, **LATEST, **AT_ONCE)
         self.clock.tick(self.said, session, self.status, **AT_ONCE)
-        asked = [session, self.methods, prompt, *controls.asked]
+        asked = [session, self.methods, *controls.asked]
         self.compare.click(self.press_compare, asked, [self.ticket, *shown], **ASKS)
-        weighed = [self.methods, prompt, *controls.weighed]
+        weighed = [self.methods, controls.prompt, *controls.weighed]
         gr.on([tab.select, self.methods.change], self.expect, weighed, self.estimate, **LATEST, **TYPED)
         tab.select(self.side_by_side, session, [self.runs, self.runs_differing], **AT_ONCE)
         self.hand.move(self.press_move, session, [self.ticket, *shown], **ASKS)
@@ -72,11 +71,12 @@ class Compare:
         made = session.comparison
         busy = made is not None and session.active is made
         rows, phase = (made.rows, made.phase) if made else ([], IDLE)
+        racing = [(row.method, METHODS[row.method], row.run, row.done) for row in rows]
         return {
             self.hand: hand(made),
-            self.lanes: lanes([(r.method, METHODS[r.method], r.run, r.done) for r in rows], picture_url),
+            self.lanes: lanes(racing, picture_url),
             self.table: table(rows, picture_url, phase == RUNNING),
-            self.differing: differing([(r.method, r.run) for r in rows]),
+            self.differing: differing(racing),
             self.status: self.said(session),
             self.notice: notice(message or (made.message if made and not made.awaited else "")),
             self.compare: gr.update(interactive=not busy),
@@ -86,13 +86,8 @@ class Compare:
 
     def side_by_side(self, session: Session) -> Answer:
         """The visit's runs, which one slider scrubs together, and in which settings they differ."""
-        runs = [run for run in session.runs if run.steps]
-        return {
-            self.runs: lanes(
-                [(run.title, about(run), run, run.phase in (FINISHED, REPLAYED)) for run in runs], picture_url
-            ),
-            self.runs_differing: differing([(run.title, run) for run in runs]),
-        }
+        runs = [(run.title, about(run), run, run.phase in (FINISHED, REPLAYED)) for run in session.runs if run.steps]
+        return {self.runs: lanes(runs, picture_url), self.runs_differing: differing(runs)}
 
     def said(self, session: Session) -> str:
         """The status line of the tab."""

@@ -30,12 +30,12 @@ class Inspector:
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="ask"):
                 self.chips = Chips()
-                self.controls = Controls(shared, page, critic, self.chips.first.seed)
+                self.controls = Controls(shared, page, critic, self.chips.first)
                 self._ask()
                 self.controls.live()
             with gr.Column(elem_id="results"):
                 self._panels()
-                self.export = Export(shared, page, self.prompt)
+                self.export = Export(shared, page, self.controls)
             with gr.Column(elem_id="settings-column"):
                 self.recorded = RecordedRuns(shared, page, self.controls)
                 self.controls.more()
@@ -43,13 +43,7 @@ class Inspector:
         self.search = RunButtons(shared, page)
 
     def _ask(self) -> None:
-        self.prompt = gr.Textbox(
-            label="Prompt",
-            placeholder="What to draw, for example: two red apples",
-            value=self.chips.first.prompt,
-            max_lines=3,
-            elem_id="prompt",
-        )
+        self.controls.prompt.render()
         with gr.Row(elem_id="buttons"):
             for button in self.page.buttons:
                 button.render()
@@ -86,10 +80,10 @@ class Inspector:
         if self.picker:
             opened = self.picker.wire(session, opened).then
         page = self.page
-        ended = self.search.wire(session, self.prompt, self.controls, self.chips)
+        ended = self.search.wire(session, self.controls, self.chips)
         self.controls.wire(session, ended)
-        self.export.wire(session, self.controls, opened)
-        self.recorded.wire(session, self.prompt, opened)
+        self.export.wire(session, opened)
+        self.recorded.wire(session, opened)
         page.stepper.step(self.look, session, page.of_the_step, **LATEST, **AT_ONCE)
         page.runs.choose(self.choose, session, page.everything, **AT_ONCE)
         gr.on(
