@@ -154,14 +154,12 @@ async def _search(shared: SharedState, job: Job, caller: str) -> AsyncIterator[d
     shared.line.join(turn)
     try:
         told = 0
-        while shared.line.holds(turn):
+        while shared.line.holds(turn) or told < len(steps):
             if told < len(steps):
                 told += 1
                 yield _told(steps[:told])
             else:
                 await asyncio.sleep(LOOK_SECONDS)
-        for count in range(told + 1, len(steps) + 1):
-            yield _told(steps[:count])
         if problem:
             raise problem[0]
         image = bundle.image_path(steps[-1].best)

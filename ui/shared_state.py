@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = Limits()
 
+Compute = Callable[[int, Session], Iterator[None]]
+"""Makes the steps of what a ticket was handed out for, one at each `next`."""
+
 RECENT = 0.3
 """Weight of the newest step in the mean of seconds a step."""
 
@@ -193,12 +196,7 @@ class SharedState:
     # Turns
 
     def queue(
-        self,
-        request: gr.Request | None,
-        session: Session,
-        what: Any,
-        compute: Callable[[int, Session], Iterator[None]],
-        single: bool = False,
+        self, request: gr.Request | None, session: Session, what: Any, compute: Compute, single: bool = False
     ) -> int:
         """A ticket for a run or a comparison, which waits in the line from now on.
 

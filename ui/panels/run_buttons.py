@@ -145,7 +145,7 @@ class RunButtons:
         return {self.ticket: ticket, **self.page.whole(session, self.shared.place(session))}
 
     def press_pause(self, session: Session) -> Answer:
-        """The search ends after the token it is at; `drive` then shows the page."""
+        """The search ends after the token it is at; `watch` then shows the page."""
         if session.search and session.search.phase == RUNNING:
             session.hold("pause")
         return gr.skip()

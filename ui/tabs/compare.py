@@ -161,8 +161,8 @@ class Compare:
         return {self.tabs: gr.Tabs(selected="inspector"), **self.page.whole(session)}
 
     def compute(self, ticket: int, session: Session) -> Iterator[None]:
-        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked; in a
-        turn of the line."""
+        """Make the lanes' steps in turn until all are done, or it is cancelled, or its ticket is revoked; in a turn of
+        the line."""
         made = session.active
         if session.ticket != ticket or not isinstance(made, Comparison):
             return
