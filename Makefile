@@ -19,7 +19,7 @@ demo: $(VENV)/.runtime
 test: unit browser
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 browser: $(VENV)/.dev
 	sh tests/browser/install_chromium.sh $(BIN)/playwright

@@ -43,6 +43,7 @@ NOT_RUN = {
     "python -m bench run * --limit 100 *": MINUTES,
     "python -m bench study *": MINUTES,
     "python -m bench speed *": MINUTES,
+    "python -m bench start *": MINUTES,
     "python -m bench card*": MINUTES,
     "python -m bench gpu *": "tests/bench/test_gpu.py runs it at tiny size",
     "python -m pip *": OUTSIDE,

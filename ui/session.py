@@ -33,7 +33,7 @@ class Session:
     prompts to try.
     keep: runs at most; beyond them the oldest goes. searches: started so far. touched: when anything was computed,
     last; heard: when a page of it was. asked: what the controls said when a run was begun last, by name.
-    moves: of live sliders.
+    moves: of live sliders; unsettled: whether the last is not in force yet.
     link: the query of the address that it was opened with, once that was used. model: hash of the weights that the
     page's controls are set for, where it follows them. model_problem: why the model that it asked for was not
     loaded. models_version: of `Models`, as the page shows it.
@@ -65,6 +65,7 @@ class Session:
     asked: dict[str, Any] = field(default_factory=dict)
     link: str = ""
     moves: int = 0
+    unsettled: bool = False
     model: str = ""
     model_problem: str = ""
     models_version: int = -1

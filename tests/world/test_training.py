@@ -116,9 +116,9 @@ def test_the_tokenizer_learns_and_resumes_exactly(
     half: str, words: Vocabulary, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    whole = train_tokenizer(half, words, small_vq(words), tmp_path / "a", 6, 1, "cpu")
-    train_tokenizer(half, words, small_vq(words), tmp_path / "b", 6, 1, "cpu", stop_after=3)
-    resumed = train_tokenizer(half, words, small_vq(words), tmp_path / "b", 6, 1, "cpu")
+    whole = train_tokenizer(half, words, small_vq(words), tmp_path / "a", 2, 1, "cpu")
+    train_tokenizer(half, words, small_vq(words), tmp_path / "b", 2, 1, "cpu", stop_after=1)
+    resumed = train_tokenizer(half, words, small_vq(words), tmp_path / "b", 2, 1, "cpu")
     for (name, a), (_, b) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
         assert torch.equal(a, b), name
     begun = small_vq(words).state_dict()
@@ -130,7 +130,7 @@ def test_the_tokenizer_learns_and_resumes_exactly(
 
 
 def test_idle_blocks_add_nothing_to_the_checkpoints_own_decoder_and_encoder(words: Vocabulary, tmp_path: Path) -> None:
-    vq = train_tokenizer("decoder", words, small_vq(words), tmp_path, 3, 1, "cpu")
+    vq = train_tokenizer("decoder", words, small_vq(words), tmp_path, 2, 1, "cpu")
     vq = train_tokenizer("encoder", words, vq, tmp_path, 1, 1, "cpu")
     pixels = torch.rand(1, 3, 192, 192) * 2 - 1
     codes = F.normalize(torch.randn(1, 96, 6, 6), dim=1)
@@ -143,9 +143,9 @@ def test_idle_blocks_add_nothing_to_the_checkpoints_own_decoder_and_encoder(word
 def test_language_learns_resumes_exactly_and_assembles(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     words = Vocabulary(SMALL_NOUNS[:7])
-    whole = train_language(words, tmp_path / "a", 4, 4, "cpu")
-    train_language(words, tmp_path / "b", 4, 4, "cpu", stop_after=2)
-    resumed = train_language(words, tmp_path / "b", 4, 4, "cpu")
+    whole = train_language(words, tmp_path / "a", 2, 2, "cpu")
+    train_language(words, tmp_path / "b", 2, 2, "cpu", stop_after=1)
+    resumed = train_language(words, tmp_path / "b", 2, 2, "cpu")
     for (name, a), (_, b) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
         assert torch.equal(a, b), name
     with pytest.raises(InputError, match="decoder, encoder"):

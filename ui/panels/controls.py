@@ -134,7 +134,7 @@ class Controls:
                 "the score is being exploited. Fixed once a run has begun.",
             )  # fmt: skip
             self.about = gr.HTML(described(critic), elem_id="about-critics", padding=False)
-        with gr.Group(visible=False, elem_id="paid") as self.paid:
+        with gr.Column(visible=False, elem_id="paid") as self.paid:
             self.key = gr.Textbox(
                 "", label="API key", type="password", elem_id="api-key",
                 info="Used for this visit's calls only; never stored, logged or exported.",
@@ -178,6 +178,7 @@ class Controls:
         # What a hand does alone: a page that is loaded again sets its fields one by one, and must not steer a search.
         moved = [k.input for k in live] + [k.release for k in live if isinstance(k, gr.Slider)]  # ↺ is a release
         gr.on(moved, self.slide, [session, *live], beside, trigger_mode="multiple", **TYPED)
+        gr.on([k.change for k in live], self.mend, [session, *live], beside, trigger_mode="multiple", **TYPED)
         self.pace.input(self.choose_pace, [session, self.pace], None, **AT_ONCE)
         presets = [self.preset, self.page.notice, *self.knobs.values()]
         self.preset.input(self.choose_preset, [session, self.preset], presets, **AT_ONCE)
@@ -201,10 +202,14 @@ class Controls:
 
     async def slide(self, session: Session, *values: Any) -> Answer:
         """A slider moved: its value counts once it rests."""
-        session.moves += 1
+        session.moves, session.unsettled = session.moves + 1, True
         mine = session.moves
         await asyncio.sleep(REST_SECONDS)
         return self.move_slider(session, *values) if session.moves == mine else gr.skip()
+
+    async def mend(self, session: Session, *values: Any) -> Answer:
+        """A field that is left takes the nearest value that is allowed, and says so as a change only."""
+        return await self.slide(session, *values) if session.unsettled else gr.skip()
 
     @staticmethod
     def choose_pace(session: Session, pace: str) -> None:
@@ -216,7 +221,7 @@ class Controls:
 
         A value below what is allowed is one that is being typed (0, for 0.25): the field mends it when it is left.
         """
-        run = session.search or session.shown
+        run, session.unsettled = session.search or session.shown, False
         if run is not None and run.phase in (WAITING, RUNNING, PAUSED):
             try:
                 asked = zip(LIVE, values, strict=True)
@@ -225,7 +230,7 @@ class Controls:
                 run.change(**{n: v for n, v in wanted.items() if v != getattr(run.planned, n)})
                 session.notice = ""
             except InputError as error:
-                session.notice = str(error)
+                session.notice, session.unsettled = str(error), True
         return self.page.beside(session)
 
     def choose_preset(self, session: Session, name: str) -> Answer:

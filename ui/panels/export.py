@@ -1,13 +1,13 @@
 """Files of a run: the bundle, the trajectory as an animation, its settings as text; and a link to start it again."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import gradio as gr
-from gradio.events import Dependency
+from gradio.components import Component
 from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Trajectory
@@ -117,13 +117,15 @@ class Export:
                 label=name, buttons=["copy"], interactive=False, lines=4, max_lines=24, elem_classes="code"
             )
 
-    def wire(self, session: gr.State, opened: Callable[..., Dependency]) -> None:
-        """opened: takes what is to happen when a page is opened."""
+    @property
+    def linked(self) -> list[Component]:
+        """What an address sets."""
+        return [*self.controls.from_link, self.page.notice]
+
+    def wire(self, session: gr.State) -> None:
         shown = [self.files, self.json, self.command, self.python, self.link, self.page.notice]
         waiting = {"show_progress": "full", "show_progress_on": self.files}
         self.prepare.click(self.press_prepare, session, shown, **AT_ONCE | waiting)
-        restored = opened(self.restore, session, [*self.controls.from_link, self.page.notice], **AT_ONCE)
-        restored.then(**self.controls.expecting)
 
     def press_prepare(self, request: gr.Request, session: Session) -> Answer:
         """Files, texts and link for the run shown."""
@@ -169,4 +171,4 @@ class Export:
             return {self.page.notice: notice(f"{error} The link was not used.")}
         if pace := PACE_OF.get(dict(parse_qsl(link)).get("pace", "")):
             session.pace = found["pace"] = pace
-        return self.controls.fill(found) or gr.skip()
+        return self.controls.fill(found)

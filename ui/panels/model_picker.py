@@ -1,11 +1,10 @@
 """Which model is loaded for everybody, how far the loading of another one is, and the choice of one."""
 
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
+from gradio.components import Component
 
 from milr_core import InputError
 from milr_core.settings import recommended_settings
@@ -18,7 +17,7 @@ from ui.session import Session
 from ui.shared_state import SharedState
 from ui.tabs.about import NAME, about, licence, links
 
-SECONDS = 2.0
+SECONDS, REST_SECONDS = 2.0, 10.0
 """How often a page looks whether the model has changed."""
 
 
@@ -64,19 +63,20 @@ class ModelPicker:
             self.needs = gr.HTML("", elem_id="model-needs", padding=False)
             self.load = gr.Button("Load", size="sm", elem_id="load-model")
             self.refused = gr.HTML("", elem_id="model-notice", padding=False)
+        self.clock = gr.Timer(SECONDS)
 
-    def wire(self, session: gr.State, opened: Callable[..., Dependency]) -> Dependency:
-        """What happens when a page is opened, for which `opened` takes it."""
-        own = [self.header, self.about, self.accordion, self.model, self.load, self.refused]
+    def wire(self, session: gr.State) -> list[Component]:
+        """What follows the model, when a page is opened too."""
+        own = [self.header, self.about, self.accordion, self.clock, self.model, self.load, self.refused]
         follows = [*own, *self.controls.knobs.values()]
         # The clock asks for one number, and all the outputs are touched only where it is another one.
         version = gr.Number(self.models.version, visible=False)
-        gr.Timer(SECONDS).tick(lambda: self.models.version, None, version, **AT_ONCE)
+        self.clock.tick(lambda: self.models.version, None, version, **AT_ONCE)
         version.change(self.tick, session, follows, **AT_ONCE)
         self.model.change(self.look, [session, self.model], [self.needs, self.refused], **AT_ONCE)
         pressed = self.load.click(self.press_load, [session, self.model], [self.needs, self.refused], **AT_ONCE)
         pressed.then(self.tick, session, follows, **AT_ONCE)
-        return opened(self.arrive, session, follows, **AT_ONCE)
+        return follows
 
     def arrive(self, session: Session) -> Answer:
         """The page was made for the model that was loaded first: bring it up to date."""
@@ -97,6 +97,7 @@ class ModelPicker:
             self.header: header(facts, self.models),
             self.about: about(facts.can_draw),
             self.accordion: gr.update(visible=len(self.models.choices) > 1 or bool(self.models.problem)),
+            self.clock: gr.update(value=REST_SECONDS if idle and self.models.loaded else SECONDS),
             self.load: gr.update(interactive=idle),
             self.refused: notice(session.model_problem),
         }

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 from PIL import Image
 
 from milr_core import InputError, Trajectory
@@ -109,10 +108,8 @@ class RecordedRuns:
             )
             self.take = gr.Button("Use this run's settings", size="sm", elem_classes="chip", elem_id="take")
 
-    def wire(self, session: gr.State, opened: Callable[..., Dependency]) -> None:
-        """opened: takes what is to happen when a page is opened."""
+    def wire(self, session: gr.State) -> None:
         filled, everything = self.controls.made_with, self.page.everything
-        opened(self.arrive, session, everything, **AT_ONCE)
         self.open.upload(self.open_file, [session, self.open], [*everything, *filled], **ONE_AT_A_TIME)
         self.take.click(self.take_over, session, filled, **AT_ONCE)
         for button, about in self.examples:
@@ -142,7 +139,7 @@ class RecordedRuns:
         """The run that the page's address names, where the server still has it."""
         name = request.query_params.get("run", "") if request.request else ""
         if not name or session.runs:
-            return gr.skip()
+            return {}
         run = linked(name, self.shared.folder(session))
         if run is None:
             session.notice = "This server has that run no longer; its prompt and settings stand in the controls."

@@ -1,7 +1,5 @@
 """The Inspector tab: a prompt, the controls of a search, and every step of it."""
 
-from collections.abc import Callable
-
 import gradio as gr
 from gradio.events import Dependency
 
@@ -76,20 +74,25 @@ class Inspector:
 
     def wire(self, session: gr.State, arrived: Dependency) -> None:
         """arrived: what happens first when a page is opened."""
-        opened: Callable[..., Dependency] = arrived.then
-        if self.picker:
-            opened = self.picker.wire(session, opened).then
-        page = self.page
-        ended = self.search.wire(session, self.controls, self.chips)
-        self.controls.wire(session, ended)
-        self.export.wire(session, opened)
-        self.recorded.wire(session, opened)
+        page, controls = self.page, self.controls
+        ended = self.search.wire(session, controls, self.chips)
+        controls.wire(session, ended)
+        self.export.wire(session)
+        self.recorded.wire(session)
+        follows = self.picker.wire(session) if self.picker else []
+        opened = list(dict.fromkeys([*page.everything, *follows, *self.export.linked]))
+        arrived.then(self.open, session, opened, **AT_ONCE).then(**controls.expecting)
         page.stepper.step(self.look, session, page.of_the_step, **LATEST, **AT_ONCE)
         page.runs.choose(self.choose, session, page.everything, **AT_ONCE)
         gr.on(
             [self.against.change, self.against_step.change], self.look_against,
             [session, self.against, self.against_step], [self.against_step, *page.of_the_step], **TYPED,
         )  # fmt: skip
+
+    def open(self, request: gr.Request, session: Session) -> Answer:
+        """A page is opened: what the model recommends, and before it what the address says."""
+        answer = self.picker.arrive(session) if self.picker else {}
+        return answer | self.export.restore(request, session) | self.recorded.arrive(request, session) or gr.skip()
 
     def look(self, session: Session, event: gr.EventData) -> Answer:
         """The step slider moved: the panels of that step."""
