@@ -136,7 +136,7 @@ def test_the_line_is_left_full_and_shared():
     mine, second, others = turn("a"), turn("a"), turn("b")
     for each in (mine, second, others):
         line.join(each)
-    assert begun == [mine] and [line.ahead(each) for each in (mine, second, others)] == [0, 1, 2]
+    assert begun == [mine] and [len(line.before(each)) for each in (mine, second, others)] == [0, 1, 2]
     with pytest.raises(InputError, match="2 searches of yours are waiting or running"):
         line.join(turn("a"))
     line.join(turn(""))
@@ -146,7 +146,7 @@ def test_the_line_is_left_full_and_shared():
     assert line.holds(mine), "what computes ends first"
     line.leave(second)
     line.end(mine)
-    assert begun == [mine, others] and line.ahead(others) == 0
+    assert begun == [mine, others] and not line.before(others)
 
 
 def test_a_turn_that_raises_leaves_the_line(caplog: pytest.LogCaptureFixture):

@@ -116,10 +116,6 @@ class WaitingList:
         with self._lock:
             return self._turns[: self._turns.index(turn)] if turn in self._turns else []
 
-    def ahead(self, turn: Turn | None) -> int:
-        """How many there are."""
-        return len(self.before(turn))
-
     def holds(self, turn: Turn) -> bool:
         """Whether a turn waits or computes."""
         return turn in self._turns
