@@ -58,7 +58,7 @@ METHODS: dict[str, Kind] = {
     "image": Kind("MILR, image only", {"strategy": "image"}),
     "joint-random": Kind("MILR, joint, random image positions", {"strategy": "joint", "positions": "random"}),
     "coordinate": Kind("One text token at a time", PRESETS["coordinate"]),
-    "mixture": Kind("One text token at a time and texts anew in turn", PRESETS["mixture"]),
+    "mixture": Kind("One text token at a time, texts anew where that is in vain", PRESETS["mixture"]),
     "image-random": Kind("MILR, image only, random positions", {"strategy": "image", "positions": "random"}),
 }
 

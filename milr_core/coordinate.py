@@ -4,7 +4,8 @@ MILR moves every latent of a prefix a little: most tokens stay, and those that c
 little about any of them. Here a rollout asks of one token whether it matters: its latent crosses the boundary to
 another token (exact line search), the text after it is decoded anew, and the search goes on from the best text so far.
 
-With `anew` every second text is sampled instead, which finds what no single move leads to.
+With `anew` texts are sampled once several moves in a row were in vain, which finds what no single move leads to; the
+first that is better is moved in its turn.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ FAMILIAR = 0.8
 """Share of its weight that a position loses for every one tried before that had the same tokens to choose from."""
 BEYOND = 1.01
 """How far past the boundary, in distances to it."""
+PATIENCE = 4
+"""Moves in vain, one after another, before texts are sampled."""
 TEMPERATURE = 0.7
 """Of a text that is sampled."""
 
@@ -95,7 +98,7 @@ def move_one(
 
 class Coordinate:
     """Asks one question of the best text so far. Remembers that state, the positions that were tried in vain, and how
-    many texts it has asked for.
+    many moves in a row were.
     """
 
     method = SEARCH
@@ -108,24 +111,23 @@ class Coordinate:
 
     def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
         tried, best = remembered(state.memory, "tried"), state.kept or state
+        vain = sum(remembered(state.memory, "vain"))
         if state.index == state.best:  # better than before: ask the next question of this text
             tried = tried if state.drawn.text_tokens == best.drawn.text_tokens else []
-            best = state
+            best, vain = state, 0
         kept = replace(best, kept=None, probabilities=None)
         base = replace(kept, index=state.index, values=state.values, random=state.random, spent=state.spent)
         moves = self.moving(s.strategy, state.index + 1, s.steps)
         latents = {"text": base.latents["text"]} if "text" in base.latents and s.strategy != "image" else {}
-        turn = sum(remembered(state.memory, "turn"))
-        memory: dict[str, Any] = {"tried": list(tried)}
-        memory |= {"turn": [turn + ("text" in moves)]} if self.anew else {}
+        memory: dict[str, Any] = {"tried": list(tried), "vain": [vain]}
         norms: dict[str, tuple[float, float]] = {}
         temperature = 0.0
-        if "text" in moves and self.anew and turn % 2:
+        if "text" in moves and self.anew and vain >= PATIENCE:
             latents.pop("text", None)
             temperature = TEMPERATURE
         elif "text" in moves:
             latents["text"], norms["text"] = move_one(model, base, s, tried)
-            memory["tried"] = [*tried, int(latents["text"].positions[-1])]
+            memory = {"tried": [*tried, int(latents["text"].positions[-1])], "vain": [vain + 1]}
         if s.strategy != "text":
             latents["image"], moved = self.image_latents("image" in moves, model, base, s)
             norms |= {"image": moved} if moved else {}

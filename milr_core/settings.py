@@ -76,7 +76,7 @@ KNOBS: dict[str, Knob] = {
     "text_update": Knob(
         "Text moves",
         "All optimised latents a little, by Adam (the paper); or one at a time, along its gradient until its token "
-        "changes, from the best text so far (coordinate), every second text sampled anew instead (mixture).",
+        "changes, from the best text so far (coordinate), texts sampled anew where that is in vain (mixture).",
         str,
         TEXT_UPDATES,
         live=False,

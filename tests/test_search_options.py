@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from milr_core import InputError, SearchSettings, Trajectory, best_of_n, plain, preset, reason, start
-from milr_core.coordinate import across, next_position
+from milr_core.coordinate import PATIENCE, across, next_position
 from milr_core.janus.decode import keep_going
 from milr_core.janus.workspace import Workspace
 from milr_core.settings import KNOBS, PAPER, PRESETS, recommended_settings
@@ -62,6 +62,20 @@ def test_text_sampled_anew_for_every_image(tiny, redness):
     assert len(set(distinct)) == 6
     with pytest.raises(InputError, match="one at a time"):
         best_of_n(tiny, redness, PROMPT, 3, SETTINGS, text_temperature=1.0, batch=2)
+
+
+def test_texts_are_sampled_once_moves_were_in_vain_until_one_is_better(tiny, redness):
+    options = {"text_update": "mixture", "strategy": "text", "text_ratio": 1.0, "steps": 16, "threshold": 1.0}
+    steps, sampled, vain = run(tiny, redness, **options), [], 0
+    for before, step in zip(steps, steps[1:], strict=False):
+        vain = 0 if before.index == before.best else vain
+        sampled.append(vain >= PATIENCE)
+        assert len(step.text_positions) == 0 if sampled[-1] else len(step.text_positions) > 0
+        vain += not sampled[-1]
+    assert True in sampled and sampled.index(False) == 0
+    moved = run(tiny, redness, **options | {"text_update": "coordinate"})
+    first = sampled.index(True)
+    assert [s.text for s in moved[: first + 1]] == [s.text for s in steps[: first + 1]]
 
 
 def test_the_plain_prompt_is_drawn_without_a_text(tiny, redness):

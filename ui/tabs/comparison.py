@@ -25,7 +25,7 @@ METHODS = {
     "alt": "MILR, text and image in turn",
     "t2v": "MILR, text first, then image",
     "coordinate": "beside the paper: one text token at a time",
-    "mixture": "beside the paper: a token, or a text anew, in turn",
+    "mixture": "beside the paper: one text token at a time, texts anew where that is in vain",
     "best-of-n": "independent images of the same text",
     YOU: "you say what each step moves",
 }
