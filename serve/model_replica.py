@@ -9,7 +9,8 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from milr_core import SearchControl, State, load_model
-from ui.engines.base import Job, ModelFacts, Options
+from milr_core.engine import Job, Options
+from ui.engines.base import ModelFacts
 from ui.engines.local import LocalEngine
 
 KEPT = 8

@@ -8,8 +8,9 @@ from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledErr
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from milr_core import SearchControl, State
+from milr_core.engine import Job
 from milr_core.errors import Stopped
-from ui.engines.base import EngineError, Job, ModelFacts
+from ui.engines.base import EngineError, ModelFacts
 
 POLL = 0.05
 """Seconds between two looks at whether a stop was asked for, while a step is made."""

@@ -19,7 +19,8 @@ from ui.engines.local import LocalEngine
 from ui.limits import Limits
 from ui.panels import export
 from ui.panels.export import FRAMES, filmed, recipe
-from ui.session import Run, Session
+from ui.run import Run
+from ui.session import Session
 
 PROMPT = "two red dogs left of a blue car"
 SETTINGS = SearchSettings(

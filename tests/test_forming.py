@@ -11,7 +11,8 @@ from milr_core.forming import PLAIN
 from tests.test_engine import JOB
 from tests.test_search import key
 from tests.ui_helpers import Studio
-from ui.session import Run, Session
+from ui.run import Run
+from ui.session import Session
 
 
 def watched(engine, job=JOB):

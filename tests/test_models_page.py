@@ -12,19 +12,20 @@ import torch
 
 import app
 from milr_core import Critic, InputError, Loading, SearchControl
+from milr_core.engine import Job, run
 from milr_core.settings import KNOBS
 from tests.conftest import write_tiny_janus
 from tests.ui_helpers import PROMPT, SETTINGS, Studio
 from ui.api import build_api
 from ui.engines import local as local_engines
-from ui.engines.base import Job, run
 from ui.engines.local import LocalEngine, make_local
 from ui.engines.models import EMBEDDED, JANUS_PRO, Models, needs
 from ui.layout import build_demo
 from ui.limits import Limits
 from ui.panels.controls import LIVE
 from ui.panels.model_picker import header
-from ui.session import FAILED, FINISHED, Session
+from ui.run import FAILED, FINISHED
+from ui.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,7 @@ def test_no_model_is_changed_under_a_search_and_no_search_goes_on_with_another(s
     studio.picker.tick(waiting)
     studio.shared.engine.judges.shared["redness"] = studio.shared.engine.judges.critic("oracle")
     assert isinstance(studio.press("press_run", waiting)["ticket"], int)
-    assert waiting.shown.model["id"] == "tiny-other"
+    assert waiting.shown.model.id == "tiny-other"
 
 
 # What a deployment allows

@@ -12,7 +12,8 @@ from milr_core.record import MadeBy
 from tests.conftest import Redness
 from tests.ui_helpers import PROMPT, Studio
 from ui.engines.unloaded import announced
-from ui.session import REPLAYED, Session
+from ui.run import REPLAYED
+from ui.session import Session
 
 OLD = Path(__file__).parent / "old" / "janus-shapes.zip"
 GONE = "janus-shapes is gone: janus-icons took its place"

@@ -11,7 +11,8 @@ from milr_core.export.recipe import as_command, as_python
 from tests.test_search import key
 from tests.ui_helpers import PROMPT, SETTINGS, Studio, event, request
 from ui.panels.export import recipe
-from ui.session import FINISHED, PAUSED, RUNNING, Session
+from ui.run import FINISHED, PAUSED, RUNNING
+from ui.session import Session
 from ui.tabs.comparison import YOU, Move
 
 QUICK = replace(SETTINGS, steps=3)

@@ -12,16 +12,18 @@ import pytest
 import app
 import milr_core
 from milr_core import Critic, InputError
+from milr_core.engine import Job
 from milr_core.janus import Progress
 from tests.conftest import write_tiny_janus
 from tests.ui_helpers import PROMPT, SETTINGS, Studio, request
 from ui.api import build_api
-from ui.engines.base import EngineError, Job
+from ui.engines.base import EngineError
 from ui.engines.local import LocalEngine, make_local
 from ui.engines.models import Models
 from ui.engines.unloaded import Unloaded, announced
 from ui.limits import Limits
-from ui.session import FAILED, FINISHED, WAITING, Session
+from ui.run import FAILED, FINISHED, WAITING
+from ui.session import Session
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "scipy", "onnxruntime", "accelerate", "sklearn", "matplotlib")
@@ -101,7 +103,7 @@ def test_a_search_waits_for_the_engine_says_so_and_then_runs(tiny_folder: Path, 
     assert f'<b>{tiny_folder.name}</b>: <span role="status">Loading' in arrived["header"] and models.opened.is_set()
     pressed = studio.press("press_run", session, SETTINGS)
     assert pressed["status"] == "Loading the engine: this begins as soon as it is there." and session.phase == WAITING
-    assert studio.search.tick(session) == pressed["status"] and pressed["leave"]["visible"]
+    assert studio.read(studio.search.tick(session))["status"] == pressed["status"] and pressed["leave"]["visible"]
     assert not session.turn.begun
     in_place(models, held)
     assert session.turn.begun, "it is its turn"

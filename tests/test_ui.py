@@ -11,15 +11,17 @@ from PIL import Image
 
 import app
 from milr_core import Critic, CriticError, Janus, Score, SearchSettings, Step, reason
+from milr_core.engine import Job, Options, singles
 from milr_core.settings import KNOBS
 from tests.ui_helpers import PROMPT, SETTINGS, Studio, controls, event, read, request, whole
-from ui.engines.base import Job, Options, paid, singles
+from ui.engines.base import paid
 from ui.engines.local import LocalEngine
 from ui.layout import build_demo
 from ui.panels.chips import chosen
 from ui.panels.controls import GROUPS, LABELS, LIVE, OWN, random_seed
 from ui.panels.scripted import picture_url
-from ui.session import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run, Session
+from ui.run import FAILED, FINISHED, PAUSED, STOPPED, WAITING, Run
+from ui.session import Session
 
 
 def undisturbed(studio: Studio, settings: SearchSettings = SETTINGS) -> list[Step]:
@@ -302,7 +304,7 @@ def test_visitors_wait_in_line_and_see_only_their_own(studio: Studio):
     answer = studio.press("press_run", second, prompt="a blue car")
     said = answer["status"]
     assert "ahead of yours" in said and "About" in said
-    assert "ahead of yours" in studio.search.tick(second)
+    assert "ahead of yours" in studio.read(studio.search.tick(second))["status"]
     list(mine)
     theirs = list(studio.drive(answer, second))
     assert first.shown.prompt == PROMPT and second.shown.prompt == "a blue car"

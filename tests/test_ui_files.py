@@ -14,12 +14,14 @@ import pytest
 from PIL import Image
 
 from milr_core import Trajectory
+from milr_core.record import MadeBy
 from tests.ui_helpers import PROMPT, SETTINGS, Studio, read, request, whole
 from ui.api import build_api, build_tool
 from ui.limits import Limits
 from ui.panels.recorded_runs import SHIPPED, linked, shipped
 from ui.panels.scripted import runs_folder
-from ui.session import REPLAYED, Session
+from ui.run import REPLAYED
+from ui.session import Session
 
 
 class Headers(gr.Request):
@@ -112,7 +114,7 @@ def test_an_exported_run_replays_and_goes_on_as_the_run_did(exported: tuple[Sess
 def test_a_run_of_other_weights_is_looked_at_but_not_continued(exported: tuple[Session, list], studio: Studio):
     session = Session()
     opened(studio, session, exported[1][0][0])
-    session.shown.model["weights_hash"] = "0"
+    session.shown.model = MadeBy(id="janus-icons", weights_hash="0")
     studio.look(session, 1)
     answer = studio.press("press_fork", session)
     assert "other weights" in answer["notice"] and len(session.runs) == 1
@@ -221,7 +223,8 @@ def test_a_call_waits_in_the_line_of_visitors_and_counts_its_searches(studio: St
             await asyncio.sleep(0.01)
         studio.press("press_run", session)
         shared.took(1.0)
-        assert shared.ahead(session) == 1 and "ahead of yours. About 3.0 s" in studio.search.tick(session)
+        assert shared.place(session).ahead == 1
+        assert "ahead of yours. About 3.0 s" in studio.read(studio.search.tick(session))["status"]
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

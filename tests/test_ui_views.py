@@ -14,6 +14,7 @@ from milr_core.critics.base import IGNORED, MISSED, Box
 from milr_core.diagnostics import flags
 from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
 from milr_core.probabilities import inspected
+from milr_core.record import MadeBy
 from tests.ui_helpers import PROMPT, SETTINGS
 from ui.panels.compare_table import progress, table
 from ui.panels.flags import MEANING, flagged
@@ -27,11 +28,12 @@ from ui.panels.settings_table import changes, settings
 from ui.panels.stage import other_step, picture
 from ui.panels.status import estimate, in_force, status
 from ui.panels.stepper import stepper
-from ui.session import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
+from ui.run import FAILED, FINISHED, PAUSED, REPLAYED, RUNNING, WAITING, Outline, Run
 from ui.tabs.about import METHOD, NAME
 from ui.tabs.about import about as told_about
 from ui.tabs.comparison import Row
 from ui.tabs.results import MISSING, findings, results
+from ui.waiting_list import Place
 
 
 class Says(Critic):
@@ -53,6 +55,7 @@ def steps(tiny: Janus) -> list[Step]:
     return [inspected(tiny, step.state).step for step in made]
 
 
+MODEL = MadeBy(id="m", weights_hash="")
 URLS = ["a.png", "b.png", "c.png", "d.png"]
 
 
@@ -127,7 +130,7 @@ def test_status_says_where_the_search_is(steps: list[Step]):
     assert "all steps are done" in status(FINISHED, steps, planned)
     assert "passed the threshold 0.1" in status(FINISHED, steps, replace(planned, threshold=0.1))
     assert "Paused: step 2" in status(PAUSED, steps[:3], planned)
-    assert "2 searches" in status(WAITING, [], planned, 2)
+    assert "2 searches" in status(WAITING, [], planned, Place(2))
     assert "Failed at step 0" in status(FAILED, [], planned)
     assert "Failed after step 2" in status(FAILED, steps[:3], planned)
 
@@ -241,9 +244,7 @@ def test_stepper_and_runs(steps: list[Step]):
     made = stepper(3, outlines(steps), SETTINGS, -1)
     scores = [0.25, 0.5, 0.5, 0.125]
     assert made == {"run": 3, "scores": scores, "best": 1, "planned": 4, "index": 0, "follow": True, "play": False}
-    run = Run(
-        PROMPT, SETTINGS, Path("x"), {"id": "m", "weights_hash": ""}, number=2, steps=outlines(steps), origin="recorded"
-    )
+    run = Run(PROMPT, SETTINGS, Path("x"), MODEL, number=2, steps=outlines(steps), origin="recorded")
     assert runs([run], None) == [
         {"number": 2, "shown": False, "about": f"“{PROMPT}” · joint · best 0.50 · recorded", "prompt": PROMPT}
     ]
@@ -251,7 +252,7 @@ def test_stepper_and_runs(steps: list[Step]):
 
 def test_a_run_is_called_what_it_is(steps: list[Step]):
     def called(phase: str = "finished", settings=SETTINGS, **more) -> str:
-        run = Run(PROMPT, settings, Path("x"), {"id": "m"}, phase=phase, **{"steps": outlines(steps)} | more)
+        run = Run(PROMPT, settings, Path("x"), MODEL, phase=phase, **{"steps": outlines(steps)} | more)
         return about(run).removeprefix(f"“{PROMPT}” · ")
 
     drawn = outlines([replace(step, method="best-of-n") for step in steps])
@@ -262,7 +263,7 @@ def test_a_run_is_called_what_it_is(steps: list[Step]):
 
 def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
     def row(method: str, made: list[Step]) -> Row:
-        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=outlines(made))
+        run = Run(PROMPT, SETTINGS, Path("x"), MODEL, "oracle", steps=outlines(made))
         return Row(method, run, done=True)
 
     html = table([row("step 0", steps[:1]), row("joint", steps)], lambda path: f"file={path}")
@@ -276,7 +277,7 @@ def test_comparison_table_names_the_best_and_counts_costs(steps: list[Step]):
 
 def test_a_row_that_broke_off_says_so_and_wins_nothing(steps: list[Step]):
     def row(method: str, made: list[Step], done: bool) -> Row:
-        run = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, "oracle", steps=outlines(made))
+        run = Run(PROMPT, SETTINGS, Path("x"), MODEL, "oracle", steps=outlines(made))
         return Row(method, run, done)
 
     rows = [row("step 0", steps[:1], True), row("text", steps[:1], True), row("joint", steps, False)]
@@ -337,13 +338,13 @@ def test_about_names_the_paper_its_authors_and_every_licence(monkeypatch: pytest
 
 
 def test_lanes_and_the_settings_that_differ(steps: list[Step]):
-    one = Run(PROMPT, SETTINGS, Path("x"), {"id": "m"}, steps=outlines(steps))
+    one = Run(PROMPT, SETTINGS, Path("x"), MODEL, steps=outlines(steps))
     two = replace(one, settings=replace(SETTINGS, lr=0.25), steps=outlines(steps[:1]))
     made = lanes([("joint", "both", one, True), ("<you>", "by hand", two, False)], str)
     assert made[0]["images"] == URLS and made[0]["best"] == [0, 1, 1, 1] and made[1]["scores"] == [0.25]
-    table = differing([("joint", one), ("<you>", two)])
+    table = differing([("joint", "both", one, True), ("<you>", "by hand", two, False)])
     assert "Learning rate" in table and "0.25" in table and "λt" not in table and "<you>" not in table
-    assert differing([("joint", one), ("again", one)]) == ""
+    assert differing([("joint", "both", one, True), ("again", "both", one, True)]) == ""
 
 
 def recipe(steps: list[Step], **more) -> Recipe:

@@ -15,8 +15,8 @@ from tests.ui_helpers import PROMPT, SETTINGS, Studio, read, request, whole
 from ui.limits import Limits
 from ui.panels.run_buttons import RunButtons
 from ui.redraw_pace import Pace
-from ui.run import AT_HAND
-from ui.session import FINISHED, PAUSED, RUNNING, Run, Session
+from ui.run import AT_HAND, FINISHED, PAUSED, RUNNING, Run
+from ui.session import Session
 from ui.shared_state import visitor
 from ui.storage import Storage, claim_folder
 from ui.waiting_list import Turn, WaitingList
@@ -136,7 +136,7 @@ def test_the_line_is_left_full_and_shared():
     mine, second, others = turn("a"), turn("a"), turn("b")
     for each in (mine, second, others):
         line.join(each)
-    assert begun == [mine] and [line.ahead(each) for each in (mine, second, others)] == [0, 1, 2]
+    assert begun == [mine] and [len(line.before(each)) for each in (mine, second, others)] == [0, 1, 2]
     with pytest.raises(InputError, match="2 searches of yours are waiting or running"):
         line.join(turn("a"))
     line.join(turn(""))
@@ -146,7 +146,7 @@ def test_the_line_is_left_full_and_shared():
     assert line.holds(mine), "what computes ends first"
     line.leave(second)
     line.end(mine)
-    assert begun == [mine, others] and line.ahead(others) == 0
+    assert begun == [mine, others] and not line.before(others)
 
 
 def test_a_turn_that_raises_leaves_the_line(caplog: pytest.LogCaptureFixture):

@@ -16,9 +16,10 @@ from PIL import Image
 import ui.engines.space
 import ui.engines.zero
 from milr_core import Critic, CriticError, Janus, Score, SearchControl, Step, memory_needed
+from milr_core.engine import Job, Options, run
 from tests.lending import Lending
 from tests.ui_helpers import PROMPT, SETTINGS, Studio, read, whole
-from ui.engines.base import EngineError, Job, Options, run
+from ui.engines.base import EngineError
 from ui.engines.local import LocalEngine
 from ui.engines.models import EMBEDDED
 from ui.engines.zero import (
@@ -33,7 +34,8 @@ from ui.engines.zero import (
 )
 from ui.layout import build_demo
 from ui.panels.status import estimate
-from ui.session import FAILED, FINISHED, STOPPED, Session
+from ui.run import FAILED, FINISHED, STOPPED
+from ui.session import Session
 
 JOB = Job(PROMPT, SETTINGS, "redness")
 BEST_OF_FOUR = replace(JOB, settings=replace(SETTINGS, steps=3), method="best-of-n")

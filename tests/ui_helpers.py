@@ -11,7 +11,8 @@ from milr_core.settings import KNOBS
 from ui.engines.base import Engine
 from ui.engines.models import Models
 from ui.page import Page
-from ui.session import Run, Session
+from ui.run import Run
+from ui.session import Session
 from ui.shared_state import SharedState
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
@@ -38,8 +39,6 @@ class Studio:
             self.page = Page()
             self.inspector = Inspector(self.shared, self.page, "oracle", models, (self.header, self.about))
             self.compare = Compare(self.shared, self.page)
-            self.inspector.export.controls = self.inspector.controls
-            self.inspector.recorded.prompt = self.inspector.prompt
             self.compare.tabs = gr.Tabs()
         self.search, self.controls = self.inspector.search, self.inspector.controls
         self.export, self.recorded, self.picker = self.inspector.export, self.inspector.recorded, self.inspector.picker

@@ -1,4 +1,4 @@
-"""The page: layout composes, handlers run searches, views turn steps into what is shown, session is one visitor's.
+"""The page: layout composes the tabs out of panels, which turn steps into what is shown; session is one visitor's.
 
-Nothing is imported here: a replica of the model needs `ui.engine`, and Gradio is most of what it would wait for.
+Nothing is imported here: a replica of the model needs `ui.engines`, and Gradio is most of what it would wait for.
 """

@@ -7,19 +7,19 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
+from gradio.events import api
 
 from milr_core import InputError, SearchControl, SearchSettings, Trajectory
 from milr_core.diagnostics import flags
+from milr_core.engine import Job, run
 from milr_core.export.recipe import setting
-from ui.engines.base import TOLD, Job, run
+from ui.engines.base import TOLD
+from ui.redraw_pace import LOOK_SECONDS
 from ui.shared_state import SharedState, check_texts
 from ui.waiting_list import Turn
 
 MOST_STEPS = 64
 """Of one call: nobody can stop it but its caller."""
-
-LOOK_SECONDS = 0.05
-"""Between two looks at the search that a call waits for."""
 
 OWN = ("text_ratio", "image_ratio", "lr", "guidance")
 """Settings of which 0 means the model's own."""
@@ -30,8 +30,8 @@ def add_endpoints(shared: SharedState) -> None:
     the picture."""
     steps = build_api(shared)
     steps.__name__ = "search_image_steps"
-    gr.api(steps, api_name="search_image", concurrency_limit=None)
-    gr.api(build_tool(shared), api_name="search_image_picture", concurrency_limit=None)
+    api(steps, api_name="search_image", concurrency_limit=None)
+    api(build_tool(shared), api_name="search_image_picture", concurrency_limit=None)
 
 
 def build_api(shared: SharedState) -> Callable[..., AsyncIterator[dict[str, Any]]]:
@@ -125,7 +125,7 @@ def build_tool(shared: SharedState) -> Callable[..., Any]:
 def _checked(shared: SharedState, prompt: str, critic: str, observer: str, given: dict[str, Any]) -> Job:
     """The job that is asked for. Raises as `Engine.check` does, and InputError for what is not allowed here."""
     check_texts(prompt=prompt, critic=critic, observer=observer)
-    values = {name: None if name in OWN and not value else setting(name, value) for name, value in given.items()}
+    values: dict[str, Any] = {name: setting(name, value) for name, value in given.items() if value or name not in OWN}
     if values["steps"] > MOST_STEPS:
         raise InputError(f"One call makes {MOST_STEPS} steps at most; got {values['steps']}.")
     shared.check_steps(values["steps"])
@@ -137,7 +137,8 @@ async def _search(shared: SharedState, job: Job, caller: str) -> AsyncIterator[d
     """The steps of a job, made in a turn of the line like those of a visitor."""
     engine, control, steps = shared.engine, SearchControl(), []
     folder, problem = shared.storage.room(), []
-    bundle = Trajectory.create(folder / "run", engine.facts, job.critic, job.prompt, job.settings, job.observers)
+    asked = job.critic, job.prompt, job.settings, job.observers
+    bundle = Trajectory.create(folder / "run", engine.facts.made_by, *asked)
 
     def work() -> Iterator[None]:
         try:
@@ -153,14 +154,12 @@ async def _search(shared: SharedState, job: Job, caller: str) -> AsyncIterator[d
     shared.line.join(turn)
     try:
         told = 0
-        while shared.line.holds(turn):
+        while shared.line.holds(turn) or told < len(steps):
             if told < len(steps):
                 told += 1
                 yield _told(steps[:told])
             else:
                 await asyncio.sleep(LOOK_SECONDS)
-        for count in range(told + 1, len(steps) + 1):
-            yield _told(steps[:count])
         if problem:
             raise problem[0]
         image = bundle.image_path(steps[-1].best)

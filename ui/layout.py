@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import gradio as gr
+from gradio.themes import Default
 
 from ui.api import add_endpoints
 from ui.engines.base import SMALL, Engine
@@ -12,14 +13,13 @@ from ui.page import Page
 from ui.panels.model_picker import header
 from ui.panels.recorded_runs import OPENING, recorded
 from ui.session import FAST, SECOND, Session
-from ui.shared_state import SharedState
+from ui.shared_state import DEFAULT_LIMITS, SharedState
 from ui.tabs.about import about
 from ui.tabs.compare import Compare
 from ui.tabs.inspector import Inspector
 from ui.tabs.results import build_results
 from ui.visit import Visit
 
-DEFAULT_LIMITS = Limits()
 QUEUE_SECONDS = 0.02
 """Between two looks of gradio's queue for something to do. Its own are a millisecond and ten, which take 7% of a core
 from an idle page."""
@@ -29,7 +29,7 @@ STYLE = [ROOM / "layout.css", *sorted(ROOM.glob("panels/*.css")), *sorted(ROOM.g
 
 def launch_options() -> dict:
     """What belongs to `launch` and not to the page: theme and style."""
-    theme = gr.themes.Default(
+    theme = Default(
         primary_hue="indigo",
         secondary_hue="indigo",
         neutral_hue="slate",

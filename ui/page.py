@@ -21,7 +21,9 @@ from ui.panels.settings_table import build_settings, settings
 from ui.panels.stage import build_stage, forming, other_step, picture
 from ui.panels.status import SLIDERS, build_status, in_force, notice, status
 from ui.panels.stepper import build_stepper, stepper
-from ui.session import FAILED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run, Session
+from ui.run import FAILED, IDLE, PAUSED, REPLAYED, RUNNING, WAITING, Run
+from ui.session import Session
+from ui.waiting_list import NOWHERE, Place
 
 
 class Page:
@@ -37,7 +39,7 @@ class Page:
         self.stage, self.reasoning, self.score = build_stage(), build_reasoning(), build_score()
         self.flags, self.settings = build_flags(), build_settings()
         self.stepper, self.gallery, self.plot, self.runs = build_stepper(), build_gallery(), build_plot(), build_runs()
-        self.status = build_status(status(IDLE, [], None), "status", padding=False)
+        self.status = build_status(status(IDLE, [], None), "status", padding=False, render=False)
         self.notice = gr.HTML("", elem_id="notice", padding=False, render=False)
         self.instead = build_instead()
         self.in_force = {name: gr.HTML("", elem_id=f"in-force-{name}", render=False) for name in SLIDERS}
@@ -64,35 +66,24 @@ class Page:
         """List the buttons in the row under the prompt."""
         return [self.run, self.dice, self.pause, self.resume, self.one_step, self.stop, self.leave]
 
-    def whole(
-        self, session: Session, ahead: int | None = None, wait: float | None = None, loading: bool = False
-    ) -> Answer:
-        """Everything. ahead: how many wait or compute before this session, for `wait` seconds, if that is known.
-        loading: whether all wait for the engine."""
-        return self.shown(session, ahead, wait, loading) | self.pressed(session)
+    def whole(self, session: Session, place: Place = NOWHERE) -> Answer:
+        """Everything."""
+        return self.shown(session, place) | self.pressed(session)
 
-    def shown(
-        self, session: Session, ahead: int | None = None, wait: float | None = None, loading: bool = False
-    ) -> Answer:
+    def shown(self, session: Session, place: Place = NOWHERE) -> Answer:
         """What steps are seen by."""
         run = session.shown
         steps, planned, number = (list(run.steps), run.planned, run.number) if run else ([], None, 0)
+        opening = run is not None and run is session.opening
         others = [(other.number, list(other.steps)) for other in session.runs if other is not run and other.steps]
         figure = reward_figure(steps, planned, others, run.title if run and others else "score")
         return {
             **self.step(session),
-            self.stepper: stepper(
-                number,
-                steps,
-                planned,
-                session.looked_at,
-                session.pinned is None,
-                run is not None and run is session.opening,
-            ),
+            self.stepper: stepper(number, steps, planned, session.looked_at, session.pinned is None, opening),
             self.gallery: {"run": number, "tiles": tiles(steps, picture_url)},
             self.plot: figure | {"run": number},
             self.runs: runs(session.runs, run),
-            self.status: status(session.phase, steps, planned, ahead, wait, loading, seen(run)) + elsewhere(session),
+            self.status: status(session.phase, steps, planned, place, seen(run)) + elsewhere(session),
             **self.beside(session),
         }
 
@@ -117,7 +108,7 @@ class Page:
             self.reasoning: reasoning(step, before if other != at else None),
             self.score: score(step, run.best, run.critic),
             self.flags: flagged(run.steps[at].flags),
-            self.settings: settings(run.steps, step, run.prompt, run.critic, run.model["id"]),
+            self.settings: settings(run.steps, step, run.prompt, run.critic, run.model.id),
         }
 
     def beside(self, session: Session) -> Answer:
@@ -130,11 +121,9 @@ class Page:
 
     def pressed(self, session: Session) -> Answer:
         """Which buttons there are, which of them may be pressed, and whether the clock runs."""
-        busy = session.busy
-        waiting = session.search is not None and session.search.phase == WAITING
-        running = session.search is not None and session.search.phase == RUNNING
-        held = not busy and session.phase in HELD
-        forkable = not busy and session.shown is not None and session.shown.newest >= 0
+        busy, held = session.busy, session.held is not None
+        phase = session.search.phase if session.search else IDLE
+        waiting, running = phase == WAITING, phase == RUNNING
         return {
             self.run: gr.update(interactive=not busy),
             self.dice: gr.update(interactive=not busy),
@@ -143,7 +132,7 @@ class Page:
             self.one_step: gr.update(interactive=not busy and session.phase != REPLAYED),
             self.stop: gr.update(visible=not waiting, interactive=running or session.phase in (PAUSED, FAILED)),
             self.leave: gr.update(visible=waiting),
-            self.fork: gr.update(interactive=forkable),
+            self.fork: gr.update(interactive=not busy and session.looked_at >= 0),
             self.clock: gr.update(active=waiting),
         }
 

@@ -4,6 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LOOK_SECONDS = 0.05
+"""Between two looks at a search that is waited for or watched."""
+
 EVERY = 0.25
 """Seconds between two updates at least: a telephone's browser needs most of that to draw one."""
 

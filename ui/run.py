@@ -9,8 +9,8 @@ from typing import Any
 from milr_core import Cost, InputError, Score, SearchControl, SearchSettings, State, Step, Trajectory
 from milr_core.control import Forming
 from milr_core.diagnostics import Flag, flags
+from milr_core.engine import Job, Options
 from milr_core.record import MadeBy
-from ui.engines.base import Job, Options
 
 IDLE, WAITING, RUNNING, PAUSED = "idle", "waiting", "running", "paused"
 STOPPED, FAILED, FINISHED, REPLAYED = "stopped", "failed", "finished", "replayed"
@@ -51,7 +51,7 @@ class Outline:
 class Run:
     """One search: what was asked, what came of it, and the hand on it.
 
-    number: from 1, in the visit. origin: where it comes from, in words. model: `id` and `weights_hash`.
+    number: from 1, in the visit. origin: where it comes from, in words.
     critic, observers: names or mixtures. options: the visitor's own, for those that ask a service. changes: live
     settings moved since it began; they survive a pause. bundle: the steps on disk. forming: the picture of the step
     under way, where that takes long.
@@ -60,7 +60,7 @@ class Run:
     prompt: str
     settings: SearchSettings
     folder: Path
-    model: dict[str, str]
+    model: MadeBy
     critic: str = ""
     observers: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
@@ -109,8 +109,20 @@ class Run:
         return self.planned.steps - self.newest
 
     @property
+    def seen(self) -> tuple[Any, ...]:
+        """What a page that watches looks for changes of; the phase first."""
+        return self.phase, len(self.steps), self.forming
+
+    @property
     def title(self) -> str:
         return f"run {self.number}"
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """Its steps on disk. Raises InputError before the first."""
+        if self.bundle is None:
+            raise InputError(f"{self.title.capitalize()} has no step yet.")
+        return self.bundle
 
     def state(self, index: int) -> State:
         """What step `index` goes on from, read from disk.
@@ -118,15 +130,15 @@ class Run:
         Raises:
             InputError: a recorded run whose states were left out, or files that are damaged.
         """
-        if not self.bundle.has_state(index):
+        if not self.trajectory.has_state(index):
             raise InputError("This run was recorded without its latents, so it can be looked at but not continued.")
-        return self.bundle.state(index)
+        return self.trajectory.state(index)
 
     def step(self, index: int) -> Step:
         """A whole step, without the state behind it. Raises InputError where its files are damaged."""
         with self._lock:  # steps are added by one thread and looked at by others
             if index not in self._at_hand:
-                self._keep(self.bundle.step(index))
+                self._keep(self.trajectory.step(index))
             self._at_hand.move_to_end(index)
             return self._at_hand[index]
 
@@ -139,9 +151,8 @@ class Run:
     def add(self, step: Step) -> None:
         """The next step, written to disk."""
         if self.bundle is None:
-            made_by, method = MadeBy(**self.model), step.method
             asked = self.critic, self.prompt, self.settings, self.observers
-            self.bundle = Trajectory.create(self.folder, made_by, *asked, method=method)
+            self.bundle = Trajectory.create(self.folder, self.model, *asked, method=step.method)
         self.see(step, self.bundle.append(step.state))
 
     def see(self, step: Step, image: Path) -> None:

@@ -10,25 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import SearchControl
-from ui.run import (
-    FAILED,
-    FINISHED,
-    HELD,
-    IDLE,
-    PAUSED,
-    REPLAYED,
-    RUNNING,
-    STOPPED,
-    WAITING,
-    Outline,
-    Run,
-)
+from ui.run import FINISHED, HELD, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Run
 from ui.waiting_list import Turn
-
-__all__ = [
-    "FAILED", "FINISHED", "HELD", "IDLE", "NO_OBSERVER", "PACES", "PAUSED", "REPLAYED", "RUNNING", "STOPPED",
-    "WAITING", "Outline", "Run", "Session",
-]  # fmt: skip
 
 NO_OBSERVER = "none"
 """What stands in the field of a held-out critic where nobody watches."""
@@ -100,6 +83,12 @@ class Session:
     def search(self) -> Run | None:
         """The run that waits or computes, if it is one and no comparison."""
         return self.active if self.busy and isinstance(self.active, Run) else None
+
+    @property
+    def held(self) -> Run | None:
+        """The run looked at, where it can be resumed and nothing else computes."""
+        run = self.shown
+        return run if run and run.phase in HELD and not self.busy else None
 
     @property
     def looked_at(self) -> int:

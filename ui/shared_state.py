@@ -1,12 +1,13 @@
 """What all visitors share: the engine, the waiting list, their visits, and how long a step takes here."""
 
+import asyncio
 import logging
 import os
 import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,24 @@ import gradio as gr
 import milr_core
 from milr_core import InputError, SearchSettings, Step
 from milr_core.critics import critic_class
+from milr_core.engine import Job, Options, singles
 from milr_core.export.recipe import setting
 from milr_core.settings import KNOBS
-from ui.engines.base import TOLD, Engine, Job, Options, paid, singles
+from ui.engines.base import TOLD, Engine, paid
+from ui.events import Answer
 from ui.limits import LONGEST_NAME, LONGEST_PROMPT, Limits
-from ui.redraw_pace import Pace
-from ui.session import FAST, NO_OBSERVER, Run, Session
+from ui.redraw_pace import LOOK_SECONDS, Pace
+from ui.run import Run
+from ui.session import FAST, NO_OBSERVER, Session
 from ui.storage import Storage
-from ui.waiting_list import Turn, WaitingList
+from ui.waiting_list import Place, Turn, WaitingList
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = Limits()
+
+Compute = Callable[[int, Session], Iterator[None]]
+"""Makes the steps of what a ticket was handed out for, one at each `next`."""
 
 RECENT = 0.3
 """Weight of the newest step in the mean of seconds a step."""
@@ -176,12 +183,12 @@ class SharedState:
         engine = self.engine
         if not engine.facts.weights_hash:  # not known yet, or never: then it says itself why
             return engine
-        if not run.model["weights_hash"] and not run.steps:
+        if not run.model.weights_hash and not run.steps:
             job = engine.check(replace(run.job, settings=run.settings))
             run.model, run.prompt, run.settings = engine.facts.made_by, job.prompt, job.settings
-        if run.model["weights_hash"] != engine.facts.weights_hash:
+        if run.model.weights_hash != engine.facts.weights_hash:
             raise InputError(
-                f"This run was made by {run.model['id']} with other weights than {engine.facts.name} has here, so it "
+                f"This run was made by {run.model.id} with other weights than {engine.facts.name} has here, so it "
                 "can be looked at but not continued."
             )
         return engine
@@ -189,21 +196,17 @@ class SharedState:
     # Turns
 
     def queue(
-        self,
-        request: gr.Request | None,
-        session: Session,
-        what: Any,
-        work: Callable[[int], Iterator[None]],
-        single: bool = False,
+        self, request: gr.Request | None, session: Session, what: Any, compute: Compute, single: bool = False
     ) -> int:
-        """A ticket for a run or a comparison, which waits in the line from now on. work: computes it.
+        """A ticket for a run or a comparison, which waits in the line from now on.
 
         Raises:
             InputError: there is no place.
         """
+        self.register(session)
         before = what.phase
         ticket = session.ask(what, single)
-        turn = Turn(lambda: work(ticket), lambda: what.left, visitor(request))
+        turn = Turn(lambda: compute(ticket, session), lambda: what.left, visitor(request))
         session.turn = turn
         try:
             self.line.join(turn)
@@ -211,6 +214,19 @@ class SharedState:
             session.active, session.turn, what.phase = None, None, before
             raise
         return ticket
+
+    async def watch(self, ticket: int, session: Session, shown: Callable[[Session], Answer]) -> AsyncIterator[Answer]:
+        """What is shown of a run or a comparison while it waits and computes, at a pace. It computes nothing, so a page
+        that goes away takes nothing along."""
+        what, pace, before = session.active, self.pace(), None
+        while session.ticket == ticket and what is not None and session.active is what:
+            seen = what.seen
+            if seen != before and (pace.due or before is None or before[0] != seen[0]):
+                with pace.update():
+                    yield await asyncio.to_thread(shown, session)
+                before = seen
+            await asyncio.sleep(LOOK_SECONDS)
+        yield await asyncio.to_thread(shown, session)
 
     def leave(self, session: Session) -> None:
         """Give up a place in the line, or a turn that has begun; what was computed before stays."""
@@ -223,18 +239,11 @@ class SharedState:
         """Whether the engine is still to come, and the line waits for it."""
         return not self.engine.at_once
 
-    def place(self, session: Session) -> tuple[int, float | None, bool]:
-        """Where a visit stands: how many are ahead, the seconds until its turn, and whether all wait for the engine."""
-        return self.ahead(session), self.wait(session), self.loading
-
-    def ahead(self, session: Session) -> int:
-        return self.line.ahead(session.turn)
-
-    def wait(self, session: Session) -> float | None:
-        """Seconds until a visit's turn, if every search ahead takes all of its steps; None where it is not known."""
-        if self.seconds_a_step is None:
-            return None
-        return sum(max(turn.left(), 1) for turn in self.line.before(session.turn)) * self.seconds_a_step
+    def place(self, session: Session) -> Place:
+        """Where a visit stands; it waits so long if every search ahead takes all of its steps."""
+        ahead, step = self.line.before(session.turn), self.seconds_a_step
+        wait = None if step is None else sum(max(turn.left(), 1) for turn in ahead) * step
+        return Place(len(ahead), wait, self.loading)
 
     def keep(self, run: Run, step: Step) -> None:
         """Add a step to a run; note how long it took."""

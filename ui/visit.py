@@ -7,6 +7,7 @@ the browser keeps the visit's secret key, and what it asks for at first is the v
 import time
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ui.events import ASKS, AT_ONCE, Answer
 from ui.page import Page
@@ -28,16 +29,11 @@ class Visit:
         self.back = gr.State(0)
         self.timer = gr.Timer(HEARD_SECONDS)
 
-    def wire(self, demo: gr.Blocks, page: Page, inspector: Inspector, compare: Compare) -> gr.events.Dependency:
+    def wire(self, demo: gr.Blocks, page: Page, inspector: Inspector, compare: Compare) -> Dependency:
         """What happens first when a page is opened."""
         self.page, self.inspector, self.compare = page, inspector, compare
-        shown = [
-            inspector.search.ticket,
-            compare.ticket,
-            inspector.controls.pace,
-            *page.everything,
-            *compare.of_the_tab,
-        ]
+        tickets = [inspector.search.ticket, compare.ticket]
+        shown = [*tickets, inspector.controls.pace, *page.everything, *compare.of_the_tab]
         self.back.change(self.welcome, self.session, shown, **ASKS)
         self.timer.tick(self.hear, self.session, None, **AT_ONCE)
         return demo.load(self.arrive, [self.key, self.session], [self.session, self.key, self.back], **ASKS)
@@ -49,7 +45,7 @@ class Visit:
 
     def welcome(self, session: Session) -> Answer:
         """All that the visit holds; the ticket of what computes, so that it is watched again."""
-        answer = self.page.whole(session, *self.shared.place(session)) | self.compare.shown(session)
+        answer = self.page.whole(session, self.shared.place(session)) | self.compare.shown(session)
         answer |= {self.inspector.controls.pace: session.pace}
         watched = self.inspector.search.ticket if session.search else self.compare.ticket
         return answer | ({watched: session.ticket} if session.busy else {})

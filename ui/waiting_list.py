@@ -33,6 +33,19 @@ class Turn:
             pass
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a visit stands: how many are ahead of it, None where that is not known; the seconds until its turn, where
+    they are known; whether all wait for the engine."""
+
+    ahead: int | None = None
+    wait: float | None = None
+    loading: bool = False
+
+
+NOWHERE = Place()
+
+
 class WaitingList:
     """The turns that compute or wait to, in order.
 
@@ -102,10 +115,6 @@ class WaitingList:
         """The turns ahead of this one."""
         with self._lock:
             return self._turns[: self._turns.index(turn)] if turn in self._turns else []
-
-    def ahead(self, turn: Turn | None) -> int:
-        """How many there are."""
-        return len(self.before(turn))
 
     def holds(self, turn: Turn) -> bool:
         """Whether a turn waits or computes."""

@@ -9,8 +9,8 @@ from milr_core import InputError, Mixture, load_critic
 from milr_core.cli import main
 from milr_core.critics import options_for, parse, read_options
 from milr_core.critics.expression import Term
-from ui.engines.base import options_for as options_of_page
-from ui.engines.base import singles
+from milr_core.engine import options_for as options_of_page
+from milr_core.engine import singles
 
 ITEM = Item("00000", "a cat", "prompts", 0, critic_options={"compbench": {"category": "color"}})
 

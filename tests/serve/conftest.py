@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from milr_core import SearchControl, SearchSettings
-from ui.engines.base import Job, run
+from milr_core.engine import Job, run
 from ui.engines.local import LocalEngine
 
 PROMPT = "two red dogs left of a blue car"

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 from milr_core import InputError, SearchControl
 from milr_core.critics.endpoint import URLS
+from milr_core.engine import Job, run
 from serve.app import BAD_INPUT, main, replicas
 from serve.model_replica import ModelReplica
 from serve.page_replica import page_app
@@ -28,7 +29,7 @@ from serve.sticky import COOKIE, StickyRouter
 from tests.serve.conftest import LONG, PROMPT, identical
 from tests.ui_helpers import Studio
 from ui.api import build_api
-from ui.engines.base import EngineError, Job, run
+from ui.engines.base import EngineError
 from ui.limits import Limits
 from ui.session import Session
 

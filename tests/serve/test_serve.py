@@ -20,7 +20,8 @@ from serve.sticky import COOKIE, named
 from tests.conftest import EVERY_STEP
 from tests.serve.conftest import LONG, PROMPT, identical
 from tests.ui_helpers import Studio
-from ui.session import FAILED, FINISHED, Session
+from ui.run import FAILED, FINISHED
+from ui.session import Session
 
 pytestmark = pytest.mark.timeout(600)
 PORT = 7940

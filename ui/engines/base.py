@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from milr_core import CriticError, InputError
 from milr_core.critics import is_remote
 from milr_core.engine import Engine as StepEngine
-from milr_core.engine import Job, Options, options_for, run, singles
+from milr_core.engine import Job, singles
+from milr_core.record import MadeBy
 
 if TYPE_CHECKING:
     from milr_core import Janus
-
-__all__ = [
-    "TOLD", "Engine", "EngineError", "Job", "ModelFacts", "Options", "options_for", "paid", "run", "singles",
-]  # fmt: skip
 
 SMALL = 200_000_000
 """Bytes of weights up to which a model is small."""
@@ -48,9 +45,9 @@ class ModelFacts:
         return cls(model.name, model.weights_hash, model.recommended, model.can_draw, model.device.type, dtype, size)
 
     @property
-    def made_by(self) -> dict[str, str]:
+    def made_by(self) -> MadeBy:
         """What a run keeps of the model that made it."""
-        return {"id": self.name, "weights_hash": self.weights_hash}
+        return MadeBy(id=self.name, weights_hash=self.weights_hash)
 
 
 class EngineError(RuntimeError):
@@ -74,6 +71,7 @@ class Engine(StepEngine, Protocol):
 
     def cost(self, steps: int) -> str:
         """What a search of so many steps takes besides time, in a sentence for the visitor; empty for nothing."""
+        ...
 
     def check(self, job: Job) -> Job:
         """The job with its prompt stripped and its settings resolved; before anyone waits for it.
@@ -81,6 +79,7 @@ class Engine(StepEngine, Protocol):
         Raises:
             InputError, CriticError, EngineError: it cannot be done; says what to do.
         """
+        ...
 
 
 def paid(names: Sequence[str]) -> int:

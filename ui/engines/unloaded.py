@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import SearchControl, State
+from milr_core.engine import Job
 from milr_core.janus import ALIASES
 from milr_core.janus.catalog import local_folder
 from milr_core.janus.description import description_of
 from milr_core.janus.reading import reader_named, typed
-from ui.engines.base import EngineError, Job, ModelFacts
+from ui.engines.base import EngineError, ModelFacts
 
 
 def announced(name: str) -> ModelFacts:

@@ -20,8 +20,9 @@ import gradio as gr
 import torch
 
 from milr_core import CriticError, InputError, SearchControl, State
+from milr_core.engine import Job, run
 from milr_core.local_engine import strategy_of
-from ui.engines.base import EngineError, Job, run
+from ui.engines.base import EngineError
 from ui.engines.local import LocalEngine
 
 MOST_STEPS = 32

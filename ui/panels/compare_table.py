@@ -13,9 +13,7 @@ COLUMNS = ("", "Method", "Step 0", "Best", "Last", "Images", "Text tokens", "Cri
 
 
 def build_table() -> gr.HTML:
-    return gr.HTML(
-        table([], picture_url), js_on_load=script(__file__), elem_id="table", container=True, padding=True, render=False
-    )
+    return gr.HTML(table([], picture_url), js_on_load=script(__file__), elem_id="table", container=True, padding=True)
 
 
 def _row(row: Row, url: Callable[[str], str], winner: bool, running: bool) -> str:

@@ -3,20 +3,26 @@
 import asyncio
 import math
 import random
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
+from gradio.events import Dependency
 
 from milr_core import InputError, SearchSettings
 from milr_core.critics import CRITICS
+from milr_core.engine import singles
 from milr_core.export.recipe import setting
 from milr_core.settings import KNOBS, PRESETS, Knob, recommended_settings
-from ui.engines.base import paid, singles
+from ui.engines.base import paid
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
 from ui.page import Page
+from ui.panels.chips import Chip
 from ui.panels.status import SLIDERS, estimate, notice
-from ui.session import NO_OBSERVER, PACES, PAUSED, RUNNING, WAITING, Session
+from ui.run import PAUSED, RUNNING, WAITING
+from ui.session import NO_OBSERVER, PACES, Session
 from ui.shared_state import SharedState
 
 LABELS = {
@@ -49,35 +55,42 @@ LARGEST_SEED = 2**31 - 1
 
 OWN = "the model's own"
 
+KnobControl = gr.Dropdown | gr.Number | gr.Slider
 
-def knob_control(name: str, knob: Knob, value: Any) -> gr.components.Component:
+
+def knob_control(name: str, knob: Knob, value: Any) -> KnobControl:
     """A dropdown, a number field or a slider, whatever the knob's type and range ask for."""
     info = knob.help + ("" if knob.live else " Fixed once a run has begun.")
     common: dict[str, Any] = {"label": knob.label, "info": info, "value": value, "elem_id": f"knob-{name}"}
     common |= {"render": False} | ({"label": LABELS[name], "info": None} if name in LABELS else {})
     if knob.choices:
         return gr.Dropdown(list(knob.choices), **common)
-    high = max(COMFORTABLE.get(name, knob.high), value)
+    high = min(max(COMFORTABLE.get(name, knob.high), value), knob.high)
     if not math.isfinite(high) or high > 1000:
         return gr.Number(precision=0, **common)
-    low = knob.low + knob.step if knob.above_low else knob.low
+    low = knob.low + (knob.step or 0) if knob.above_low else knob.low
     return gr.Slider(low, high, step=knob.step, precision=0 if knob.kind is int else None, **common)
 
 
 class Controls:
-    """The controls, made at once and rendered where the tab says: `seed` and `pace` beside Run, `live`, `more`.
+    """The controls, made at once and rendered where the tab says: `prompt`, `seed` and `pace` at Run, `live`, `more`.
 
-    knobs: by name, in the order of KNOBS. key, url, judge: what a critic behind an API asks for, in the group `paid`.
+    first: the example that stands in them at first. knobs: by name, in the order of KNOBS. key, url, judge: what a
+    critic behind an API asks for, in the group `paid`.
     """
 
-    def __init__(self, shared: SharedState, page: Page, critic: str, seed: int = 0):
+    def __init__(self, shared: SharedState, page: Page, critic: str, first: Chip):
         self.shared, self.page, self._first_critic = shared, page, critic
-        values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict() | {"seed": seed}
-        self.knobs = {name: knob_control(name, knob, values[name]) for name, knob in KNOBS.items() if name != "seed"}
-        self.seed = gr.Number(seed, label="Seed", precision=0, min_width=90, elem_id="knob-seed", render=False)
+        values = recommended_settings(dict(shared.engine.facts.recommended)).as_dict()
+        values["steps"] = min(values["steps"], shared.limits.steps_at_most)
+        knobs = KNOBS | {"steps": replace(KNOBS["steps"], high=shared.limits.steps_at_most)}
+        self.knobs = {name: knob_control(name, knob, values[name]) for name, knob in knobs.items() if name != "seed"}
+        self.seed = gr.Number(first.seed, label="Seed", precision=0, min_width=90, elem_id="knob-seed", render=False)
         self.knobs["seed"] = self.seed
-        most, steps = shared.limits.steps_at_most, self.knobs["steps"]
-        steps.maximum, steps.value = min(steps.maximum, most), min(steps.value, most)
+        self.prompt = gr.Textbox(
+            label="Prompt", placeholder="What to draw, for example: two red apples", value=first.prompt, max_lines=3,
+            elem_id="prompt", render=False,
+        )  # fmt: skip
         self.pace = gr.Dropdown(
             list(PACES), value=shared.first_pace, label="Watch", min_width=150, elem_id="pace", render=False
         )
@@ -132,24 +145,40 @@ class Controls:
             self.judge = gr.Textbox("", label="Judge model", info="Empty: the critic's own default.")
 
     @property
-    def weighed(self) -> list[gr.components.Component]:
+    def weighed(self) -> list[KnobControl]:
         """What the estimate of a run depends on."""
         return [self.knobs["steps"], self.critic, self.observer]
 
     @property
-    def asked(self) -> list[gr.components.Component]:
-        """All but the prompt, in the order in which handlers take them."""
-        return [self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]
+    def asked(self) -> list[Component]:
+        """What a search is begun with, in the order of `FIELDS`."""
+        return [self.prompt, self.critic, self.observer, self.key, self.url, self.judge, *self.knobs.values()]
 
-    def wire(self, session: gr.State, ended: gr.events.Dependency) -> None:
+    @property
+    def made_with(self) -> list[Component]:
+        """What a picture, or a run, says that it was made with."""
+        return [self.prompt, *self.knobs.values()]
+
+    @property
+    def from_link(self) -> list[Component]:
+        """What a link sets; whom a judge is asked at, and with which key, is nobody else's to say."""
+        return [*self.made_with, self.critic, self.observer, self.pace]
+
+    def fill(self, values: dict[str, Any]) -> Answer:
+        """Values by name into what a link sets; others, and empty ones, are passed over."""
+        named = {"prompt": self.prompt, "critic": self.critic, "observer": self.observer, "pace": self.pace}
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        fields = named | self.knobs
+        return {fields[name]: restored(name, value) for name, value in given.items() if name in fields}
+
+    def wire(self, session: gr.State, ended: Dependency) -> None:
         """ended: what happens when a search has, whose steps tell how long the next ones take."""
         live = [self.knobs[name] for name in LIVE]
         beside = list(self.page.beside(Session()))
-        every = {"trigger_mode": "multiple"}
         # What a hand does alone: a page that is loaded again sets its fields one by one, and must not steer a search.
         moved = [k.input for k in live] + [k.release for k in live if isinstance(k, gr.Slider)]  # ↺ is a release
-        gr.on(moved, self.slide, [session, *live], beside, **every, **TYPED)
-        gr.on([k.change for k in live], self.mend, [session, *live], beside, **every, **TYPED)
+        gr.on(moved, self.slide, [session, *live], beside, trigger_mode="multiple", **TYPED)
+        gr.on([k.change for k in live], self.mend, [session, *live], beside, trigger_mode="multiple", **TYPED)
         self.pace.input(self.choose_pace, [session, self.pace], None, **AT_ONCE)
         presets = [self.preset, self.page.notice, *self.knobs.values()]
         self.preset.input(self.choose_preset, [session, self.preset], presets, **AT_ONCE)

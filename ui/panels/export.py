@@ -7,22 +7,24 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import gradio as gr
+from gradio.components import Component
 from PIL import Image, ImageDraw, ImageFont
 
 from milr_core import InputError, Trajectory
 from milr_core.critics import parse
+from milr_core.engine import options_for
 from milr_core.export import to_html
 from milr_core.export.recipe import Recipe, as_command, as_json, as_python, from_query, query
-from ui.engines.base import options_for
 from ui.events import AT_ONCE, Answer
 from ui.limits import LARGEST_FILE
 from ui.page import Page
-from ui.panels.controls import Controls, restored
+from ui.panels.controls import Controls
 from ui.panels.status import notice
-from ui.session import NO_OBSERVER, PACES, Outline, Run, Session
+from ui.run import Outline, Run
+from ui.session import NO_OBSERVER, PACES, Session
 from ui.shared_state import SharedState
 
-PACE_OF = dict(zip(("fast", "second", "wait"), PACES, strict=True))
+PACE_OF: dict[str, str] = dict(zip(("fast", "second", "wait"), PACES, strict=True))
 """As a link names them."""
 
 SIDE, BAR = 384, 30
@@ -69,10 +71,10 @@ def zipped(made: Trajectory, folder: Path) -> list[Path]:
 def written(run: Run, made: Recipe, folder: Path, link: str = "") -> tuple[list[Path], str]:
     """The files of a run in a new folder, and what there is to say about the bundle. link: said in the page to send."""
     (folder / "settings.json").write_text(as_json(made), encoding="utf-8")
-    (folder / "run.html").write_text(to_html(run.bundle, link=link), encoding="utf-8")
+    (folder / "run.html").write_text(to_html(run.trajectory, link=link), encoding="utf-8")
     files = [folder / "run.html", folder / "settings.json", animation(run.steps, folder / "trajectory.webp")]
     said = ""
-    zips = zipped(run.bundle, folder)
+    zips = zipped(run.trajectory, folder)
     if len(zips) > 1:
         said = (
             f"{zips[0].name} has {zips[0].stat().st_size >> 20} MiB, and this page opens {LARGEST_FILE >> 20} at most. "
@@ -86,14 +88,14 @@ def recipe(run: Run) -> Recipe:
     observers = list(run.steps[-1].observed)
     judge = {"judge": run.options["judge"]} if "judge" in run.options else {}
     options = {name: given for name in (run.critic, *observers) if (given := options_for(name, judge))}
-    return Recipe(run.prompt, run.model["id"], run.critic, run.steps, observers, options)
+    return Recipe(run.prompt, run.model.id, run.critic, run.steps, observers, options)
 
 
 class Export:
     """The panel, and the link that the page was opened with."""
 
-    def __init__(self, shared: SharedState, page: Page, prompt: gr.Textbox):
-        self.shared, self.page, self.prompt = shared, page, prompt
+    def __init__(self, shared: SharedState, page: Page, controls: Controls):
+        self.shared, self.page, self.controls = shared, page, controls
         with gr.Accordion("Export this run", open=False, elem_id="export"):
             self.prepare = gr.Button("Prepare files, settings and link", size="sm", elem_id="prepare")
             self.files = gr.File(
@@ -116,14 +118,11 @@ class Export:
             )
 
     @property
-    def linked(self) -> list[gr.components.Component]:
+    def linked(self) -> list[Component]:
         """What an address sets."""
-        controls = self.controls
-        chosen = [controls.critic, controls.observer, controls.pace]
-        return [self.prompt, *chosen, *controls.knobs.values(), self.page.notice]
+        return [*self.controls.from_link, self.page.notice]
 
-    def wire(self, session: gr.State, controls: Controls) -> None:
-        self.controls = controls
+    def wire(self, session: gr.State) -> None:
         shown = [self.files, self.json, self.command, self.python, self.link, self.page.notice]
         waiting = {"show_progress": "full", "show_progress_on": self.files}
         self.prepare.click(self.press_prepare, session, shown, **AT_ONCE | waiting)
@@ -152,7 +151,7 @@ class Export:
     def _shared(self, run: Run) -> str:
         """The name of a copy that a link opens: whoever has it learns nothing of the visit's other runs."""
         room = self.shared.storage.room()
-        shutil.copytree(run.bundle.folder, room / "bundle")
+        shutil.copytree(run.trajectory.folder, room / "bundle")
         return room.name
 
     def restore(self, request: gr.Request, session: Session) -> Answer:
@@ -160,7 +159,7 @@ class Export:
         run with this address."""
         link = str(request.request.url.query) if request.request else ""
         if session.asked and link == session.link:
-            return self._filled(session.asked)
+            return self.controls.fill(session.asked)
         session.link = link
         try:
             found: dict[str, Any] = from_query(link)
@@ -172,11 +171,4 @@ class Export:
             return {self.page.notice: notice(f"{error} The link was not used.")}
         if pace := PACE_OF.get(dict(parse_qsl(link)).get("pace", "")):
             session.pace = found["pace"] = pace
-        return self._filled(found)
-
-    def _filled(self, found: dict[str, Any]) -> Answer:
-        controls = self.controls
-        fields = {"prompt": self.prompt, "critic": controls.critic, "observer": controls.observer}
-        fields |= {"pace": controls.pace, **controls.knobs}
-        given = {name: value for name, value in found.items() if name in fields and value not in (None, "")}
-        return {fields[name]: restored(name, value) for name, value in given.items()}
+        return self.controls.fill(found)

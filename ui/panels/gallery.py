@@ -7,7 +7,7 @@ import gradio as gr
 
 from ui.panels.flags import SYMBOL, WARNING
 from ui.panels.scripted import scripted
-from ui.session import Outline
+from ui.run import Outline
 
 TEMPLATE = '<ol aria-label="Steps"></ol><p class="empty">One tile for each step appears here.</p>'
 

@@ -24,7 +24,7 @@ TEMPLATE = f"""<form class="hand" hidden><h2>Your move</h2><p class="said" aria-
 
 def build_hand() -> gr.HTML:
     """A press asks for a step (event `move`, with `what`, `lr`, `word`, `becomes`)."""
-    return scripted(__file__, TEMPLATE, {}, padding=False)
+    return scripted(__file__, TEMPLATE, {}, padding=False, render=True)
 
 
 def hand(made: Comparison | None) -> dict[str, Any]:

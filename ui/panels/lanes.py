@@ -9,7 +9,7 @@ import gradio as gr
 from milr_core.settings import KNOBS
 from ui.panels.scripted import scripted
 from ui.panels.words import number
-from ui.session import Run
+from ui.run import Run
 
 TEMPLATE = """<p class="scrub" hidden><label>Images spent
 <input type="range" min="1" max="1" value="1" step="1"></label> <output></output></p><div class="lanes"></div>"""
@@ -19,7 +19,7 @@ Lane = tuple[str, str, Run, bool]
 
 
 def build_lanes(**more: Any) -> gr.HTML:
-    return scripted(__file__, TEMPLATE, [], padding=False, **more)
+    return scripted(__file__, TEMPLATE, [], padding=False, render=True, **more)
 
 
 def lanes(shown: Sequence[Lane], address: Callable[[str], str]) -> list[dict[str, Any]]:
@@ -38,15 +38,15 @@ def lanes(shown: Sequence[Lane], address: Callable[[str], str]) -> list[dict[str
     ]
 
 
-def differing(shown: Sequence[tuple[str, Run]]) -> str:
+def differing(shown: Sequence[Lane]) -> str:
     """A table of the settings in which runs differ; nothing where they do not."""
-    names = [name for name in KNOBS if len({getattr(run.planned, name) for _, run in shown}) > 1]
+    names = [name for name in KNOBS if len({getattr(run.planned, name) for _, _, run, _ in shown}) > 1]
     if not names:
         return ""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in shown)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name, *_ in shown)
     rows = (
         f'<tr><th scope="row">{escape(KNOBS[name].label)}</th>'
-        + "".join(f"<td>{escape(number(getattr(run.planned, name)))}</td>" for _, run in shown)
+        + "".join(f"<td>{escape(number(getattr(run.planned, name)))}</td>" for _, _, run, _ in shown)
         + "</tr>"
         for name in names
     )

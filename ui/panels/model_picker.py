@@ -4,6 +4,7 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from milr_core import InputError
 from milr_core.settings import recommended_settings
@@ -64,18 +65,10 @@ class ModelPicker:
             self.refused = gr.HTML("", elem_id="model-notice", padding=False)
         self.clock = gr.Timer(SECONDS)
 
-    def wire(self, session: gr.State) -> list[gr.components.Component]:
+    def wire(self, session: gr.State) -> list[Component]:
         """What follows the model, when a page is opened too."""
-        follows = [
-            self.header,
-            self.about,
-            self.accordion,
-            self.clock,
-            self.model,
-            self.load,
-            self.refused,
-            *self.controls.knobs.values(),
-        ]
+        own = [self.header, self.about, self.accordion, self.clock, self.model, self.load, self.refused]
+        follows = [*own, *self.controls.knobs.values()]
         # The clock asks for one number, and all the outputs are touched only where it is another one.
         version = gr.Number(self.models.version, visible=False)
         self.clock.tick(lambda: self.models.version, None, version, **AT_ONCE)

@@ -16,7 +16,7 @@ import plotly
 from milr_core import SearchSettings
 from ui.panels.scripted import FILES, LABELLED, scripted
 from ui.panels.settings_table import changes
-from ui.session import Outline
+from ui.run import Outline
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
@@ -46,10 +46,18 @@ def build_plot() -> gr.HTML:
     return scripted(__file__, TEMPLATE, reward_figure([], None) | {"run": 0}, label="Reward", head=head, **LABELLED)
 
 
-def _line(name: str, x: list[int], y: list[float], color: str, **line: Any) -> dict[str, Any]:
+def _line(
+    name: str, x: Sequence[int], y: Sequence[float], line: dict[str, Any], marker: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A line, with a mark at each point where one is given."""
     name = escape(name, quote=False)  # a critic's name comes from a bundle, and plotly takes some HTML: links, for one
     hover = f"step %{{x}}: %{{y:.2f}}<extra>{name}</extra>"
-    return {"type": "scatter", "name": name, "x": x, "y": y, "hovertemplate": hover, "line": {"color": color, **line}}
+    drawn = {"mode": "lines+markers", "marker": marker} if marker else {"mode": "lines"}
+    return {"type": "scatter", "name": name, "x": x, "y": y, "hovertemplate": hover, "line": line, **drawn}
+
+
+def _points(steps: Sequence[Outline]) -> tuple[list[int], list[float]]:
+    return [step.index for step in steps], [step.reward for step in steps]
 
 
 def reward_figure(
@@ -63,41 +71,22 @@ def reward_figure(
     planned: of the steps to come. others: (number, steps) of runs drawn behind this one; `meta` of a line
     says whose it is.
     """
-    x = [step.index for step in steps]
+    x, scores = _points(steps)
     longest = max([len(steps), *(len(s) for _, s in others)]) - 1
     last = max((planned or SearchSettings()).steps, longest, 1)
     thresholds = [step.settings.threshold for step in steps] + [planned.threshold] * 2 if planned else []
-    scores = [step.reward for step in steps]
-    data = [
-        _line(
-            f"run {n}",
-            [s.index for s in theirs],
-            [s.reward for s in theirs],
-            HUES[n % 6],
-            width=1.5,
-            dash=DASHES[n % 6],
-        )
-        | {"mode": "lines+markers", "marker": {"size": 4}, "meta": n}
-        for n, theirs in others
-    ]
-    data += [
-        _line(
-            "threshold τ",
-            [*x, min(len(steps), last), last][: len(thresholds)],
-            thresholds,
-            QUIET,
-            dash="dot",
-            width=1.5,
-        )
-        | {"mode": "lines"},
-        _line("best so far", x, list(accumulate(scores, max)), QUIET, shape="hv", width=1.5) | {"mode": "lines"},
-    ]
+    data = []
+    for n, theirs in others:
+        line = {"color": HUES[n % 6], "width": 1.5, "dash": DASHES[n % 6]}
+        data.append(_line(f"run {n}", *_points(theirs), line, {"size": 4}) | {"meta": n})
+    line = {"color": QUIET, "width": 1.5}
+    until = [*x, min(len(steps), last), last][: len(thresholds)]
+    data.append(_line("threshold τ", until, thresholds, line | {"dash": "dot"}))
+    data.append(_line("best so far", x, list(accumulate(scores, max)), line | {"shape": "hv"}))
     for critic in dict.fromkeys(critic for step in steps for critic in step.observed):
-        seen = [step for step in steps if critic in step.observed]
-        line = _line(
-            f"held out: {critic}", [s.index for s in seen], [s.observed[critic].value for s in seen], TEXT, width=1.5
-        )
-        data.append(line | {"mode": "lines+markers", "marker": {"size": 7, "symbol": "diamond-open"}})
+        seen = {step.index: step.observed[critic].value for step in steps if critic in step.observed}
+        line, mark = {"color": TEXT, "width": 1.5}, {"size": 7, "symbol": "diamond-open"}
+        data.append(_line(f"held out: {critic}", [*seen], [*seen.values()], line, mark))
     moved = changes(steps)
     data.append(
         {
@@ -112,7 +101,7 @@ def reward_figure(
             "marker": {"size": 9, "symbol": "triangle-down", "color": TEXT},
         }  # fmt: skip
     )
-    data.append(_line(name, x, scores, ACCENT, width=2.5) | {"mode": "lines+markers", "marker": {"size": 8}})
+    data.append(_line(name, x, scores, {"color": ACCENT, "width": 2.5}, {"size": 8}))
     told = [f"from step {at}: {', '.join(said)}" for at, said in moved]
     return {
         "data": data, "layout": _layout(last, moved), "summary": summary(steps), "steps": len(steps),

@@ -16,8 +16,8 @@ GAP = 8
 
 
 def build_reasoning() -> gr.HTML:
-    more = LABELLED | {"js_on_load": SCROLLED}
-    return gr.HTML(reasoning(None), label="Reasoning", elem_id="reasoning", render=False, **more)
+    value = reasoning(None)
+    return gr.HTML(value, label="Reasoning", elem_id="reasoning", js_on_load=SCROLLED, render=False, **LABELLED)
 
 
 def aligned(text: str, tokens: Sequence[str]) -> list[tuple[str, str, bool]]:

@@ -14,13 +14,15 @@ import gradio as gr
 from PIL import Image
 
 from milr_core import InputError, Trajectory
+from milr_core.record import MadeBy
 from milr_core.settings import KNOBS, check
 from ui.events import AT_ONCE, ONE_AT_A_TIME, Answer
 from ui.limits import LARGEST_RUN
 from ui.page import Page
-from ui.panels.controls import Controls, restored
+from ui.panels.controls import Controls
 from ui.panels.scripted import runs_folder
-from ui.session import REPLAYED, Run, Session
+from ui.run import REPLAYED, Run
+from ui.session import Session
 from ui.shared_state import SharedState
 
 SHIPPED = Path(__file__).resolve().parents[2] / "examples"
@@ -46,7 +48,7 @@ def run_of(bundle: Trajectory, folder: Path, origin: str = "recorded") -> Run:
     if not len(bundle):
         raise InputError("The run bundle has 0 steps: there is nothing to see in it.")
     settings = bundle.step(len(bundle) - 1).settings
-    made_by = {name: value[:200] for name, value in bundle.model.model_dump().items()}
+    made_by = MadeBy(id=bundle.model.id[:200], weights_hash=bundle.model.weights_hash[:200])
     run = Run(
         bundle.prompt, settings, folder, made_by, bundle.critic[:200], origin=origin, phase=REPLAYED, bundle=bundle
     )
@@ -106,10 +108,8 @@ class RecordedRuns:
             )
             self.take = gr.Button("Use this run's settings", size="sm", elem_classes="chip", elem_id="take")
 
-    def wire(self, session: gr.State, prompt: gr.Textbox) -> None:
-        self.prompt = prompt
-        filled = [prompt, *self.controls.knobs.values()]
-        everything = self.page.everything
+    def wire(self, session: gr.State) -> None:
+        filled, everything = self.controls.made_with, self.page.everything
         self.open.upload(self.open_file, [session, self.open], [*everything, *filled], **ONE_AT_A_TIME)
         self.take.click(self.take_over, session, filled, **AT_ONCE)
         for button, about in self.examples:
@@ -123,7 +123,7 @@ class RecordedRuns:
             try:
                 self.shared.storage.check()
                 if Path(file).suffix.lower() == ".png":
-                    filled = self._filled(stamped(file))
+                    filled = self.controls.fill(stamped(file))
                     session.notice = "Prompt and settings of that picture stand in the controls: Run draws it again."
                 else:
                     self.look_at(session, recorded(file, folder))
@@ -158,10 +158,11 @@ class RecordedRuns:
 
         def open_shipped(session: Session) -> Answer:
             answer = self.open_file(session, str(SHIPPED / about["file"]))
-            if session.notice:
+            run = session.shown
+            if session.notice or run is None:
                 return answer
-            session.shown.origin = about["title"]
-            session.look_at(max((step.index for step in session.shown.steps if step.flags), default=session.shown.best))
+            run.origin = about["title"]
+            session.look_at(max((step.index for step in run.steps if step.flags), default=run.best))
             return self.page.whole(session)
 
         return open_shipped
@@ -169,8 +170,4 @@ class RecordedRuns:
     def take_over(self, session: Session) -> Answer:
         """Prompt and settings of the run shown, into the controls."""
         run = session.shown
-        return self._filled({"prompt": run.prompt, **run.planned.as_dict()}) if run else gr.skip()
-
-    def _filled(self, said: dict[str, Any]) -> Answer:
-        fields = {"prompt": self.prompt, **self.controls.knobs}
-        return {fields[name]: restored(name, value) for name, value in said.items()}
+        return self.controls.fill({"prompt": run.prompt, **run.planned.as_dict()}) if run else gr.skip()

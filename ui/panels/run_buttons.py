@@ -8,40 +8,26 @@ An answer outside the queue can reach the browser after a later one of `watch`, 
 only what belongs to its own control.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from milr_core import InputError
+from milr_core.engine import run as steps_of
 from ui.engines.base import TOLD
-from ui.engines.base import run as steps_of
 from ui.events import ASKS, AT_ONCE, LATEST, WATCHES, Answer
 from ui.page import Page
 from ui.panels.chips import Chips
 from ui.panels.controls import Controls, random_seed
-from ui.panels.status import status
-from ui.session import (
-    FAILED,
-    FINISHED,
-    HELD,
-    IDLE,
-    PAUSED,
-    RUNNING,
-    SECOND,
-    STEPWISE,
-    STOPPED,
-    WAITING,
-    Run,
-    Session,
-)  # fmt: skip
+from ui.panels.status import waiting
+from ui.redraw_pace import LOOK_SECONDS
+from ui.run import FAILED, FINISHED, IDLE, PAUSED, RUNNING, STOPPED, WAITING, Run
+from ui.session import SECOND, STEPWISE, Session
 from ui.shared_state import SharedState, broke_off
-
-LOOK_SECONDS = 0.05
-"""Between two looks of a page at the search that it shows."""
 
 STEP_SECONDS = 1.0
 """At one step a second."""
@@ -54,9 +40,9 @@ class RunButtons:
         self.shared, self.page = shared, page
         self.ticket, self.phase = gr.State(0), gr.State(IDLE)
 
-    def wire(self, session: gr.State, prompt: gr.Textbox, controls: Controls, chips: Chips) -> gr.events.Dependency:
+    def wire(self, session: gr.State, controls: Controls, chips: Chips) -> Dependency:
         """What happens when a search has ended or is held."""
-        page, asked = self.page, [session, prompt, *controls.asked]
+        page, prompt, asked = self.page, controls.prompt, [session, *controls.asked]
         shown = [self.phase, *page.of_the_run]
         watch = self.ticket.change(self.watch, [self.ticket, session], shown, **WATCHES)
         self.phase.change(page.pressed, session, page.of_the_phase, **LATEST, **AT_ONCE)
@@ -97,30 +83,30 @@ class RunButtons:
 
     def press_step(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """One step of the paused search, or step 0 of a new one."""
-        if session.phase in (PAUSED, FAILED) and session.shown.steps and not session.busy:
-            return self._queue(request, session, session.shown, single=True)
+        run = session.held
+        if run and run.phase != STOPPED and run.steps:
+            return self._queue(request, session, run, single=True)
         return self._begin(request, session, True, controls)
 
     def press_resume(self, request: gr.Request, session: Session) -> Answer:
-        if session.busy or session.phase not in HELD:
-            return gr.skip()
-        return self._queue(request, session, session.shown, single=False)
+        return self._queue(request, session, session.held) if session.held else gr.skip()
 
     def press_fork(self, request: gr.Request, session: Session, *controls: Any) -> Answer:
         """Go on from the step looked at, under the settings of the controls, as a run of its own."""
-        if session.busy or session.looked_at < 0:
+        source = session.shown
+        if session.busy or source is None or session.looked_at < 0:
             return gr.skip()
         try:
-            fork = self._forked(session, *controls[1:])
+            fork = self._forked(session, source, *controls[1:])
         except TOLD as error:
             return self.page.refuse(session, error)
         session.searches += 1
         session.begin(fork)
-        return self._queue(request, session, fork, single=False)
+        return self._queue(request, session, fork)
 
-    def _forked(self, session: Session, *controls: Any) -> Run:
+    def _forked(self, session: Session, source: Run, *controls: Any) -> Run:
         """Raises as `SharedState.admit` and `asked` do, and InputError for a fork that leaves nothing to search."""
-        source, at = session.shown, session.looked_at
+        at = session.looked_at
         self.shared.admit(session)
         self.shared.engine_for(source)
         job = self.shared.asked(source.prompt, *controls)
@@ -151,16 +137,15 @@ class RunButtons:
         session.begin(run)
         return self._queue(request, session, run, single)
 
-    def _queue(self, request: gr.Request, session: Session, run: Run, single: bool) -> Answer:
-        self.shared.register(session)
+    def _queue(self, request: gr.Request, session: Session, run: Run, single: bool = False) -> Answer:
         try:
-            ticket = self.shared.queue(request, session, run, lambda ticket: self.compute(ticket, session), single)
+            ticket = self.shared.queue(request, session, run, self.compute, single)
         except InputError as error:
             return self.page.refuse(session, error)
-        return {self.ticket: ticket, **self.page.whole(session, *self.shared.place(session))}
+        return {self.ticket: ticket, **self.page.whole(session, self.shared.place(session))}
 
     def press_pause(self, session: Session) -> Answer:
-        """The search ends after the token it is at; `drive` then shows the page."""
+        """The search ends after the token it is at; `watch` then shows the page."""
         if session.search and session.search.phase == RUNNING:
             session.hold("pause")
         return gr.skip()
@@ -168,8 +153,8 @@ class RunButtons:
     def press_stop(self, session: Session) -> Answer:
         if session.search and session.search.phase == RUNNING:
             session.hold("stop")
-        elif not session.busy and session.phase == PAUSED:
-            session.shown.phase = STOPPED
+        elif session.held and session.held.phase == PAUSED:
+            session.held.phase = STOPPED
             return self.page.whole(session)
         return gr.skip()
 
@@ -179,11 +164,11 @@ class RunButtons:
             self.shared.leave(session)
         return self.page.whole(session)
 
-    def tick(self, session: Session) -> str:
+    def tick(self, session: Session) -> Answer:
         """While waiting: the place in the line, again."""
         if session.phase != WAITING:
             return gr.skip()
-        return status(WAITING, [], None, *self.shared.place(session))
+        return {self.page.status: waiting(self.shared.place(session))}
 
     def compute(self, ticket: int, session: Session) -> Iterator[None]:
         """Make steps until the search ends, is held, or its ticket is revoked; in a turn of the line."""
@@ -229,21 +214,13 @@ class RunButtons:
             time.sleep(LOOK_SECONDS)
 
     async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
-        """What is shown of a search while it waits and computes, at a pace. It computes nothing, so a page that goes
-        away takes nothing along."""
-        run, pace, before = session.active, self.shared.pace(), None
-        while session.ticket == ticket and run is not None and session.active is run:
-            seen = run.phase, len(run.steps), run.forming
-            if seen != before and (pace.due or before is None or before[0] != run.phase):
-                with pace.update():
-                    yield await asyncio.to_thread(self._shown, session)
-                before = seen
-            await asyncio.sleep(LOOK_SECONDS)
-        yield await asyncio.to_thread(self._shown, session)
+        """What is shown of a search, as `SharedState.watch` says."""
+        async for answer in self.shared.watch(ticket, session, self._shown):
+            yield answer
 
     def _shown(self, session: Session) -> Answer:
         phase = session.active.phase if session.active else session.phase
-        return {self.phase: phase, **self.page.shown(session, *self.shared.place(session))}
+        return {self.phase: phase, **self.page.shown(session, self.shared.place(session))}
 
 
 def phase_after(session: Session, run: Run, failed: bool) -> str:

@@ -7,7 +7,7 @@ import gradio as gr
 from milr_core.state import BEST_OF_N
 from ui.panels.scripted import scripted
 from ui.panels.words import best_value
-from ui.session import PAUSED, RUNNING, WAITING, Run
+from ui.run import PAUSED, RUNNING, WAITING, Run
 
 LETTERS = 28
 """Of a prompt, in the list of runs."""

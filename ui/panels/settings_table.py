@@ -8,7 +8,7 @@ import gradio as gr
 from milr_core import Cost, Step
 from milr_core.settings import KNOBS
 from ui.panels.words import cost, number, since
-from ui.session import Outline
+from ui.run import Outline
 
 
 def build_settings() -> gr.HTML:

@@ -101,7 +101,6 @@ const draw = () => {
   verdict.textContent = v.verdict;
   fill(now, v.now, "");
   fill(before, v.before, "");
-  now.querySelector("img").dataset.step = v.now.index;
   save.hidden = !v.now.file; // of a step that is being drawn there is no picture to keep yet
   save.href = v.now.image.split("?")[0]; // the PNG, with what it was made with
   save.download = v.now.file;

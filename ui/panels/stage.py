@@ -14,7 +14,7 @@ from milr_core.control import Forming
 from milr_core.diagnostics import changed_cells, text_diff
 from ui.panels.scripted import scripted
 from ui.panels.words import counted
-from ui.session import Outline
+from ui.run import Outline
 
 AGAINST = ("first", "previous", "best", "last", "a step")
 """What a step can be compared with."""

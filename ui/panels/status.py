@@ -10,7 +10,8 @@ from milr_core import SearchSettings, Step
 from milr_core.settings import size
 from ui.panels.scripted import script
 from ui.panels.words import best_value, counted, number, seconds, since
-from ui.session import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
+from ui.run import FAILED, FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Outline
+from ui.waiting_list import NOWHERE, Place
 
 SLIDERS = ("text_ratio", "image_ratio", "lr")
 """Live settings in sight at all times, each with the value in force beside it."""
@@ -18,28 +19,26 @@ SLIDERS = ("text_ratio", "image_ratio", "lr")
 
 def build_status(value: str, elem_id: str, **more: Any) -> gr.HTML:
     """A status line, which its script says to screen readers."""
-    return gr.HTML(value, elem_id=elem_id, js_on_load=script(__file__), render=False, **more)
+    return gr.HTML(value, elem_id=elem_id, js_on_load=script(__file__), **more)
+
+
+def waiting(place: Place) -> str:
+    """The status line of what waits for its turn."""
+    if place.loading:
+        return "Loading the engine: this begins as soon as it is there."
+    if place.ahead is None:
+        return "Waiting for your turn."
+    others = "Another visitor's search is" if place.ahead == 1 else f"{place.ahead} searches of other visitors are"
+    about = f" About {seconds(place.wait)}." if place.wait else ""
+    return f"Waiting for your turn. {others} ahead of yours.{about}" if place.ahead else "Starting."
 
 
 def status(
-    phase: str,
-    steps: Sequence[Outline],
-    planned: SearchSettings | None,
-    ahead: int | None = 0,
-    wait: float | None = None,
-    loading: bool = False,
-    about: str = "",
+    phase: str, steps: Sequence[Outline], planned: SearchSettings | None, place: Place = NOWHERE, about: str = ""
 ) -> str:
-    """The status line. ahead: sessions before this one in the line; wait: seconds until its turn; None: not known.
-    loading: whether all wait for the engine. about: of a recorded run, what there is to see in it."""
-    if phase == WAITING and loading:
-        return "Loading the engine: this begins as soon as it is there."
-    if phase == WAITING and ahead is None:
-        return "Waiting for your turn."
+    """The status line. place: of a search that waits. about: of a recorded run, what there is to see in it."""
     if phase == WAITING:
-        others = "Another visitor's search is" if ahead == 1 else f"{ahead} searches of other visitors are"
-        about = f" About {seconds(wait)}." if wait else ""
-        return f"Waiting for your turn. {others} ahead of yours.{about}" if ahead else "Starting."
+        return waiting(place)
     if phase == IDLE or planned is None:
         return "Ready. Say what to draw, then press Run."
     if not steps:

@@ -22,7 +22,6 @@ const show = () => {
   range.disabled = play.disabled = newest() < 1;
   buttons.first.disabled = buttons.back.disabled = !any || index === 0;
   buttons.on.disabled = buttons.last.disabled = !any || index === newest();
-  range.style.setProperty("--done", newest() > 0 ? index / newest() : 0);
   range.setAttribute("aria-valuetext", any ? sentence() : "no step yet");
   said.textContent = any ? sentence() : "no step yet";
   element.querySelector(".follow").textContent = any && pinned ? "staying here; the last step follows again" : "following the newest step";

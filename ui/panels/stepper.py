@@ -7,7 +7,7 @@ import gradio as gr
 
 from milr_core import SearchSettings
 from ui.panels.scripted import scripted
-from ui.session import Outline
+from ui.run import Outline
 
 TEMPLATE = """<div class="bar">
 <button type="button" class="first" aria-label="First step">«</button>

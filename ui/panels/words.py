@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from milr_core import Cost
-from ui.session import Outline
+from ui.run import Outline
 
 
 def number(value: Any) -> str:

@@ -66,9 +66,9 @@ DRAWING = (
     + _stage(288, "3 score", "by a critic, 0 to 1")
     + _arrow(402)
     + _stage(430, "good enough?", "the best is the answer", " done")
-    + '<path d="M344 80v34q0 10 -10 10h-264q-10 0 -10 -10v-28" class="line loop"/>'
+    + '<path d="M344 80v34q0 10 -10 10h-264q-10 0 -10 -10v-28" class="line"/>'
     '<path d="M60 80l-4 8h8z" class="tip"/>'
-    '<path d="M202 124v-38" class="line loop"/><path d="M202 80l-4 8h8z" class="tip"/>'
+    '<path d="M202 124v-38" class="line"/><path d="M202 80l-4 8h8z" class="tip"/>'
     + _WORDS.format(x=273, y=142, kind="small", text="if not: nudge the hidden states of the first tokens, try again")
     + "</svg>"
 )

@@ -1,7 +1,6 @@
 """The Compare tab, a race of methods: its controls and handlers, `compute`, which fills the lanes, and `watch`, which
 shows them."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -15,11 +14,11 @@ from ui.page import Page
 from ui.panels.compare_table import build_table, progress, quoted, table
 from ui.panels.hand import build_hand, hand
 from ui.panels.lanes import build_lanes, differing, lanes
-from ui.panels.run_buttons import LOOK_SECONDS
 from ui.panels.runs import about
 from ui.panels.scripted import picture_url
-from ui.panels.status import build_status, estimate, notice, status
-from ui.session import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING, Session
+from ui.panels.status import build_status, estimate, notice, waiting
+from ui.run import FINISHED, IDLE, PAUSED, REPLAYED, RUNNING, STOPPED, WAITING
+from ui.session import Session
 from ui.shared_state import SharedState, broke_off
 from ui.tabs.comparison import METHODS, RACE, Comparison, Move
 from ui.tabs.inspector import Inspector
@@ -38,30 +37,29 @@ class Compare:
         with gr.Row(elem_id="compare-buttons"):
             self.compare = gr.Button("Start the race", variant="primary", elem_id="compare")
             self.cancel = gr.Button("Cancel", interactive=False, elem_id="cancel")
-        self.status = build_status(progress(IDLE, [], 0, ""), "compare-status").render()
+        self.status = build_status(progress(IDLE, [], 0, ""), "compare-status")
         self.clock = gr.Timer(2, active=False)
         self.notice = gr.HTML("", elem_id="compare-notice")
-        self.hand = build_hand().render()
-        self.lanes = build_lanes().render()
+        self.hand = build_hand()
+        self.lanes = build_lanes()
         with gr.Accordion("Figures of each method", open=True, elem_id="figures"):
-            self.table = build_table().render()
+            self.table = build_table()
         self.differing = gr.HTML("", elem_classes="differing")
         with gr.Accordion("Your runs in the Inspector, side by side", open=False, elem_id="your-runs"):
-            self.runs = build_lanes(elem_id="runs-lanes").render()
+            self.runs = build_lanes(elem_id="runs-lanes")
             self.runs_differing = gr.HTML("", elem_classes="differing")
         self.ticket, self.turn = gr.State(0), gr.State(0)
         self.of_the_tab = list(self.shown(Session()))
 
     def wire(self, session: gr.State, inspector: Inspector, tab: gr.Tab, tabs: gr.Tabs) -> None:
         self.tabs, page = tabs, self.page
-        prompt, controls = inspector.prompt, inspector.controls
-        shown = self.of_the_tab
+        controls, shown = inspector.controls, self.of_the_tab
         self.ticket.change(self.watch, [self.ticket, session], [self.turn, *shown], **WATCHES)
         self.turn.change(page.whole, session, page.everything, **LATEST, **AT_ONCE)
         self.clock.tick(self.said, session, self.status, **AT_ONCE)
-        asked = [session, self.methods, prompt, *controls.asked]
+        asked = [session, self.methods, *controls.asked]
         self.compare.click(self.press_compare, asked, [self.ticket, *shown], **ASKS)
-        weighed = [self.methods, prompt, *controls.weighed]
+        weighed = [self.methods, controls.prompt, *controls.weighed]
         gr.on([tab.select, self.methods.change], self.expect, weighed, self.estimate, **LATEST, **TYPED)
         tab.select(self.side_by_side, session, [self.runs, self.runs_differing], **AT_ONCE)
         self.hand.move(self.press_move, session, [self.ticket, *shown], **ASKS)
@@ -73,11 +71,12 @@ class Compare:
         made = session.comparison
         busy = made is not None and session.active is made
         rows, phase = (made.rows, made.phase) if made else ([], IDLE)
+        racing = [(row.method, METHODS[row.method], row.run, row.done) for row in rows]
         return {
             self.hand: hand(made),
-            self.lanes: lanes([(r.method, METHODS[r.method], r.run, r.done) for r in rows], picture_url),
+            self.lanes: lanes(racing, picture_url),
             self.table: table(rows, picture_url, phase == RUNNING),
-            self.differing: differing([(r.method, r.run) for r in rows]),
+            self.differing: differing(racing),
             self.status: self.said(session),
             self.notice: notice(message or (made.message if made and not made.awaited else "")),
             self.compare: gr.update(interactive=not busy),
@@ -87,13 +86,8 @@ class Compare:
 
     def side_by_side(self, session: Session) -> Answer:
         """The visit's runs, which one slider scrubs together, and in which settings they differ."""
-        runs = [run for run in session.runs if run.steps]
-        return {
-            self.runs: lanes(
-                [(run.title, about(run), run, run.phase in (FINISHED, REPLAYED)) for run in runs], picture_url
-            ),
-            self.runs_differing: differing([(run.title, run) for run in runs]),
-        }
+        runs = [(run.title, about(run), run, run.phase in (FINISHED, REPLAYED)) for run in session.runs if run.steps]
+        return {self.runs: lanes(runs, picture_url), self.runs_differing: differing(runs)}
 
     def said(self, session: Session) -> str:
         """The status line of the tab."""
@@ -102,8 +96,7 @@ class Compare:
             return progress(IDLE, [], 0, "")
         if made.phase == PAUSED and made.awaited:
             return "Your move: the other lanes are done. Cancel ends yours."
-        waiting = status(WAITING, [], None, *self.shared.place(session))
-        return progress(made.phase, made.rows, len(made.methods), waiting)
+        return progress(made.phase, made.rows, len(made.methods), waiting(self.shared.place(session)))
 
     def expect(self, methods: list[str], prompt: str, steps: float | None, *judges: str) -> str:
         """Say of what and what a comparison takes at most: step 0 once, then each method that goes on from it."""
@@ -120,14 +113,9 @@ class Compare:
         if not methods:
             return self.shown(session, "Choose at least one method.")
         try:
-            template = self.shared.begun(session, *controls)
+            made = Comparison(self.shared.begun(session, *controls), [name for name in METHODS if name in methods])
+            ticket = self.shared.queue(request, session, made, self.compute)
         except TOLD as error:
-            return self.shown(session, str(error))
-        self.shared.register(session)
-        made = Comparison(template, [name for name in METHODS if name in methods])
-        try:
-            ticket = self.shared.queue(request, session, made, lambda ticket: self.compute(ticket, session))
-        except InputError as error:
             return self.shown(session, str(error))
         session.comparison = made
         return {self.ticket: ticket, **self.shown(session)}
@@ -143,11 +131,10 @@ class Compare:
                 raise InputError("A search of yours is running or waiting: stop it first.")
             if not made.choose(move):
                 return gr.skip()  # what watches shows it
-            ticket = self.shared.queue(request, session, made, lambda ticket: self.compute(ticket, session))
+            ticket = self.shared.queue(request, session, made, self.compute)
         except InputError as error:
             made.move, made.message = None, str(error)
             return self.shown(session)
-        self.shared.register(session)
         return {self.ticket: ticket, **self.shown(session)}
 
     def press_cancel(self, session: Session) -> Answer:
@@ -174,8 +161,8 @@ class Compare:
         return {self.tabs: gr.Tabs(selected="inspector"), **self.page.whole(session)}
 
     def compute(self, ticket: int, session: Session) -> Iterator[None]:
-        """Make the rows one after the other until all are there, or it is cancelled, or its ticket is revoked; in a
-        turn of the line."""
+        """Make the lanes' steps in turn until all are done, or it is cancelled, or its ticket is revoked; in a turn of
+        the line."""
         made = session.active
         if session.ticket != ticket or not isinstance(made, Comparison):
             return
@@ -200,12 +187,9 @@ class Compare:
     async def watch(self, ticket: int, session: Session) -> AsyncIterator[Answer]:
         """What the tab shows while a comparison waits and computes. Whose turn it is comes first: its change brings
         the Inspector up to date."""
-        made, pace, before = session.active, self.shared.pace(), None
-        while session.ticket == ticket and made is not None and session.active is made:
-            seen = made.phase, len(made.rows), len(made.steps), made.awaited, made.message
-            if seen != before and (pace.due or before is None or before[0] != made.phase):
-                with pace.update():
-                    yield {self.turn: ticket, **await asyncio.to_thread(self.shown, session)}
-                before = seen
-            await asyncio.sleep(LOOK_SECONDS)
-        yield {self.turn: 0, **await asyncio.to_thread(self.shown, session)}
+        async for answer in self.shared.watch(ticket, session, self._watched):
+            yield answer
+
+    def _watched(self, session: Session) -> Answer:
+        computes = session.active is not None and session.active is session.comparison
+        return {self.turn: session.ticket if computes else 0, **self.shown(session)}

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from milr_core import Cost, InputError, SearchControl, Step
+from milr_core.engine import Job
+from milr_core.engine import run as steps_of
 from milr_core.settings import PRESETS, check
 from milr_core.state import BEST_OF_N, SEARCH
-from ui.engines.base import Engine, Job
-from ui.engines.base import run as steps_of
-from ui.session import FINISHED, IDLE, PAUSED, RUNNING, STOPPED, Outline, Run
+from ui.engines.base import Engine
+from ui.run import FINISHED, IDLE, PAUSED, RUNNING, STOPPED, Outline, Run
 
 YOU = "you"
 
@@ -131,6 +132,11 @@ class Comparison:
     def left(self) -> int:
         """Steps to come at most."""
         return len(self.methods) * (self.template.planned.steps + 1) - len(self.steps)
+
+    @property
+    def seen(self) -> tuple[Any, ...]:
+        """As of `Run`."""
+        return self.phase, len(self.rows), len(self.steps), self.awaited, self.message
 
     def opened(self, method: str) -> Row | None:
         """The row of a method, unless it is the one under way."""

@@ -1,6 +1,7 @@
 """The Inspector tab: a prompt, the controls of a search, and every step of it."""
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ui.engines.models import Models
 from ui.events import AT_ONCE, LATEST, TYPED, Answer
@@ -27,12 +28,12 @@ class Inspector:
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="ask"):
                 self.chips = Chips()
-                self.controls = Controls(shared, page, critic, self.chips.first.seed)
+                self.controls = Controls(shared, page, critic, self.chips.first)
                 self._ask()
                 self.controls.live()
             with gr.Column(elem_id="results"):
                 self._panels()
-                self.export = Export(shared, page, self.prompt)
+                self.export = Export(shared, page, self.controls)
             with gr.Column(elem_id="settings-column"):
                 self.recorded = RecordedRuns(shared, page, self.controls)
                 self.controls.more()
@@ -40,13 +41,7 @@ class Inspector:
         self.search = RunButtons(shared, page)
 
     def _ask(self) -> None:
-        self.prompt = gr.Textbox(
-            label="Prompt",
-            placeholder="What to draw, for example: two red apples",
-            value=self.chips.first.prompt,
-            max_lines=3,
-            elem_id="prompt",
-        )
+        self.controls.prompt.render()
         with gr.Row(elem_id="buttons"):
             for button in self.page.buttons:
                 button.render()
@@ -77,13 +72,13 @@ class Inspector:
         with gr.Accordion("All settings, norms and cost of this step", open=False, elem_id="step-settings"):
             page.settings.render()
 
-    def wire(self, session: gr.State, arrived: gr.events.Dependency) -> None:
+    def wire(self, session: gr.State, arrived: Dependency) -> None:
         """arrived: what happens first when a page is opened."""
         page, controls = self.page, self.controls
-        ended = self.search.wire(session, self.prompt, self.controls, self.chips)
+        ended = self.search.wire(session, controls, self.chips)
         controls.wire(session, ended)
-        self.export.wire(session, controls)
-        self.recorded.wire(session, self.prompt)
+        self.export.wire(session)
+        self.recorded.wire(session)
         follows = self.picker.wire(session) if self.picker else []
         opened = list(dict.fromkeys([*page.everything, *follows, *self.export.linked]))
         arrived.then(self.open, session, opened, **AT_ONCE).then(**controls.expecting)
