@@ -40,6 +40,8 @@ STEPS = 16
 METHODS = "step0,joint,text,image,best-of-n-early"
 GENEVAL_METHODS = "step0,joint,best-of-n-early"
 GRID = {"lr": (0.01, 0.03, 0.1, 0.3), "text_ratio": (0.2, 0.5, 0.8), "image_ratio": (0.02, 0.1)}
+HARD = ("knowledge", "many")
+"""Categories of the test split that stay hard for a well-trained model: riddles; five to seven things."""
 ROLLOUTS = dict(COSTS)["image rollouts"]
 
 
@@ -79,6 +81,7 @@ def _tables(results: Results) -> dict[str, Any]:
     return {
         "prompts": len(results.category),
         "overall": _figures(results),
+        "hard": _figures(results, lambda record: record["category"] in HARD),
         "by_category": {c: _figures(results, results.in_category(c)) for c in results.categories},
         "plan_wrong": asdict(interval(wrong, {}, None)),
         "plan_wrong_by_category": {

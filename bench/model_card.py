@@ -68,10 +68,15 @@ def _by_category(part: dict[str, Any]) -> str:
 
 def _suite(part: dict[str, Any], heading: str) -> str:
     pieces = [f"\n### {heading}\n", _methods(part["overall"], f"All {part['prompts']} prompts")]
-    for name, word in (("where_plan_wrong", "wrong"), ("where_plan_right", "right")):
+    parts = {
+        "hard": "that stay hard: riddles, and five to seven things",
+        "where_plan_wrong": "whose plan is wrong at step 0",
+        "where_plan_right": "whose plan is right at step 0",
+    }
+    for name, words in parts.items():
         if part[name]:
             count = next(iter(part[name].values()))["first"]["prompts"]
-            pieces.append(_methods(part[name], f"The {count} prompts whose plan is {word} at step 0"))
+            pieces.append(_methods(part[name], f"The {count} prompts {words}"))
     return "\n".join([*pieces, _by_category(part)])
 
 
