@@ -64,7 +64,8 @@ def app_url(tmp_path_factory: pytest.TempPathFactory, app_log: list[str]) -> Ite
     tiny = write_tiny_janus(tmp_path_factory.mktemp("models") / "tiny-janus")
     command = [sys.executable, "app.py", "--model", "janus-icons", "--critic", "oracle"]
     temp = tmp_path_factory.mktemp("gradio")
-    with started(command, temp, app_log, MILR_MODELS=f"{tiny},janus-icons") as url:
+    # Searches of pages that tests have left go on for so long, and those of the next test wait for them.
+    with started(command, temp, app_log, MILR_MODELS=f"{tiny},janus-icons", MILR_GRACE="40") as url:
         yield url
 
 
