@@ -28,7 +28,7 @@ FAMILIAR = 0.8
 BEYOND = 1.01
 """How far past the boundary, in distances to it."""
 PATIENCE = 4
-"""Moves in vain, one after another, before texts are sampled."""
+"""Steps in vain, one after another, before texts are sampled."""
 TEMPERATURE = 0.7
 """Of a text that is sampled."""
 
@@ -97,9 +97,7 @@ def move_one(
 
 
 class Coordinate:
-    """Asks one question of the best text so far. Remembers that state, the positions that were tried in vain, and how
-    many moves in a row were.
-    """
+    """Asks one question of the best text so far. Remembers that state and the positions that were tried in vain."""
 
     method = SEARCH
 
@@ -111,23 +109,22 @@ class Coordinate:
 
     def propose(self, model: Janus, state: State, s: SearchSettings) -> Proposal:
         tried, best = remembered(state.memory, "tried"), state.kept or state
-        vain = sum(remembered(state.memory, "vain"))
         if state.index == state.best:  # better than before: ask the next question of this text
             tried = tried if state.drawn.text_tokens == best.drawn.text_tokens else []
-            best, vain = state, 0
+            best = state
         kept = replace(best, kept=None, probabilities=None)
         base = replace(kept, index=state.index, values=state.values, random=state.random, spent=state.spent)
         moves = self.moving(s.strategy, state.index + 1, s.steps)
         latents = {"text": base.latents["text"]} if "text" in base.latents and s.strategy != "image" else {}
-        memory: dict[str, Any] = {"tried": list(tried), "vain": [vain]}
+        memory: dict[str, Any] = {"tried": list(tried)}
         norms: dict[str, tuple[float, float]] = {}
         temperature = 0.0
-        if "text" in moves and self.anew and vain >= PATIENCE:
+        if "text" in moves and self.anew and state.index - state.best >= PATIENCE:
             latents.pop("text", None)
             temperature = TEMPERATURE
         elif "text" in moves:
             latents["text"], norms["text"] = move_one(model, base, s, tried)
-            memory = {"tried": [*tried, int(latents["text"].positions[-1])], "vain": [vain + 1]}
+            memory["tried"] = [*tried, int(latents["text"].positions[-1])]
         if s.strategy != "text":
             latents["image"], moved = self.image_latents("image" in moves, model, base, s)
             norms |= {"image": moved} if moved else {}

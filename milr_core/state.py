@@ -200,9 +200,9 @@ class Step:
     image_tokens: ids row by row; `image_positions` were decoded from optimised latents.
     gradient_norm, update_norm: {"text": …, "image": …} of the update that led here, for the latents that it moved.
     observed: what critics that only watch say of the image, by their name; the search never sees it.
-    settings: in force when the step was made. cost: of this step alone. method: "search",
-    "best-of-n", "plain" or "by hand". state: everything needed to go on from here; None in a replay. probabilities:
-    where somebody asked for them (`milr_core.probabilities`).
+    settings: in force when the step was made. cost: of this step alone. method: "search", "best-of-n", "plain" or
+    "by hand". state: everything needed to go on from here; None in a replay. probabilities: where somebody asked for
+    them (`milr_core.probabilities`).
     """
 
     index: int

@@ -18,7 +18,7 @@ from ui.shared_state import SharedState
 from ui.tabs.about import NAME, about, licence, links
 
 SECONDS, REST_SECONDS = 2.0, 10.0
-"""How often a page looks whether the model has changed."""
+"""How often a page looks whether the model has changed: while one is loading, and else."""
 
 
 def header(facts: ModelFacts, models: Models | None) -> str:

@@ -135,7 +135,7 @@ class Comparison:
 
     @property
     def seen(self) -> tuple[Any, ...]:
-        """As of `Run`."""
+        """What a page that watches looks for changes of; the phase first."""
         return self.phase, len(self.rows), len(self.steps), self.awaited, self.message
 
     def opened(self, method: str) -> Row | None:
