@@ -96,6 +96,12 @@ class Results:
         values = difference(*pair)
         return interval(values, self.category, self.manifest.get("weights")) if values else None
 
+    def ceiling(self, methods: Sequence[str], keep: Keep = everything) -> Interval | None:
+        """Prompts that at least one picture of any of the methods draws right: an oracle's choice among all of them."""
+        values = [by_item(self.of(method, keep), lambda record: any(record["right"])) for method in methods]
+        found = {item: float(any(own.get(item) for own in values)) for item in set().union(*values)}
+        return interval(found, self.category, self.manifest.get("weights")) if found else None
+
     def where_plan(self, right: bool) -> Keep:
         return lambda record: self.plan_right.get(record["item"]) is right
 

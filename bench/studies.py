@@ -131,7 +131,12 @@ def _paired(results: Results, methods: Sequence[str], title: str) -> Section:
     tables = [tab.gains_table(results, searches, over, f"Gain in success, {where}", parts[where]) for where in parts]
     goals = [m for m in over if m != "joint"]
     tables += [tab.reach_table(results, searches, goals, f"Image rollouts, {where}", parts[where]) for where in parts]
-    return Section(title, [line for m in over[2:] for line in tab.verdicts(results, methods, m)], tables)
+    ceilings = [f"{results.ceiling(methods, keep)} of {where}" for where, keep in parts.items()]
+    words = [
+        f"An oracle that picks from all pictures of all these methods and seeds: {', '.join(ceilings)} drawn right.",
+        *(line for m in over[2:] for line in tab.verdicts(results, methods, m)),
+    ]
+    return Section(title, words, tables)
 
 
 def show_search(results: Results, study: Study) -> list[Section]:

@@ -28,11 +28,11 @@ from world.train import CHECKPOINT
 torch.set_num_threads(1)  # the models are tiny: more threads wait for each other more than they help
 
 
-def write_tiny_janus(folder: Path, kv_heads: int = 2, seed: int = 0) -> Path:
+def write_tiny_janus(folder: Path, kv_heads: int = 2, seed: int = 0, inner: int = 48) -> Path:
     """16 image tokens, 2 layers, random weights large enough that logits differ clearly."""
     ids = {token: i for i, token in enumerate(vocabulary())}
     text = LlamaConfig(
-        vocab_size=len(ids), hidden_size=64, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=len(ids), hidden_size=64, intermediate_size=inner, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=kv_heads, max_position_embeddings=200, tie_word_embeddings=False,
         initializer_range=0.3, bos_token_id=1, eos_token_id=2, pad_token_id=0,
     )  # fmt: skip

@@ -160,3 +160,13 @@ def test_images_and_seconds_until_a_goal_are_counted(tmp_path, record):
     assert in_time.header[1:] == ["0.06 s", "0.12 s", "0.25 s", "0.50 s", "1.00 s"]
     assert [cell[:4] for cell in in_time.rows[0][1:]] == ["0.00", "0.00", "0.00", "1.00", "1.00"]
     assert [cell[:4] for cell in in_time.rows[1][1:]] == ["0.00", "0.00", "0.00", "0.00", "1.00"]
+
+
+def test_a_ceiling_is_what_any_picture_of_any_method_got_right(tmp_path, record):
+    rows = [record(str(i), "joint", [0.5, 1.0 if i < 3 else 0.4, 0.3]) for i in range(6)]
+    rows += [record(str(i), "mixture", [1.0 if i in (2, 3) else 0.5], seed=seed) for i in range(6) for seed in (0, 1)]
+    rows += [record("5", "orm", [0.2, 1.0], guide="self", judged=[1.0, 0.2], right=[True, False])]
+    results = Results.read(make_run(tmp_path / "a", record, rows))
+    alone, both = (results.ceiling(methods).mean for methods in (["joint"], ["joint", "mixture", "orm"]))
+    assert (alone, both) == (3 / 6, 5 / 6)
+    assert results.ceiling(["joint"], lambda r: r["item"] in "345").mean == 0
