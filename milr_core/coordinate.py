@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from milr_core import reinforce
 from milr_core.janus import Janus
-from milr_core.latents import Latents
+from milr_core.latents import Latents, log_probability
 from milr_core.settings import SearchSettings, size
 from milr_core.state import SEARCH, State
 from milr_core.strategy import Proposal, remembered
@@ -33,13 +32,19 @@ TEMPERATURE = 0.7
 """Of a text that is sampled."""
 
 
+def entropy(logits: Tensor) -> Tensor:
+    """Compute the entropy of each distribution, in nats. logits: (n, V) -> (n,), in float32."""
+    log_p = torch.log_softmax(logits.float(), dim=-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
 def next_position(logits: Tensor, fixed: Sequence[int], tried: Sequence[int]) -> int:
     """The least sure of n positions, those like the ones tried in vain put last.
 
     logits: (n, V). fixed: positions that stay as they are. Likeness is the overlap of two distributions
     (Bhattacharyya), so that one place in vain makes the search ask about something else than places.
     """
-    weight = reinforce.entropy(logits)
+    weight = entropy(logits)
     roots = torch.softmax(logits.float(), dim=-1).sqrt()
     for position in tried:
         if position < len(roots):
@@ -55,7 +60,7 @@ def across(model: Janus, z: Tensor, token: int) -> tuple[Tensor, float]:
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         logits = model.text_head(z[None]).float()
-        (gradient,) = torch.autograd.grad(reinforce.log_probability(logits, tokens), z, retain_graph=True)
+        (gradient,) = torch.autograd.grad(log_probability(logits, tokens), z, retain_graph=True)
         norm, direction = gradient.norm().item(), gradient
         if not norm:  # the token is certain to the last bit: there is no slope, so towards the runner-up
             runner_up = logits[0].detach().index_fill(0, tokens, -torch.inf).argmax()

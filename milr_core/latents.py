@@ -1,4 +1,4 @@
-"""The latents that a search moves: which positions, their values, and Adam's moments, row by row.
+"""The latents that a search moves: which positions, their values, and Adam's moments, row by row; and log p of tokens.
 
 Rows come and go when a ratio is changed by hand; each row keeps its own step count, so that Adam treats a new
 row as `torch.optim.Adam` treats a new parameter.
@@ -63,6 +63,11 @@ def resize(old: Latents | None, rollout: Tensor, ratio: float, rule: str, seed: 
                 for name in ("values", "mean", "variance", "count"):
                     getattr(new, name)[row] = getattr(old, name)[rows[position]]
     return new
+
+
+def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Sum of log p(token). logits: (n, V); tokens: (n,) -> scalar, in float32."""
+    return torch.log_softmax(logits.float(), dim=-1).gather(-1, tokens.unsqueeze(-1)).sum()
 
 
 def adam_step(latents: Latents, gradient: Tensor, lr: float) -> Latents:

@@ -1,7 +1,7 @@
 """One rollout: a text, the image drawn from it, its score, and what all that took."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from PIL import Image
@@ -13,6 +13,10 @@ from milr_core.janus import Janus, Workspace
 from milr_core.janus.decode import Poll
 from milr_core.settings import SearchSettings
 from milr_core.state import Cost, Drawn, State
+from milr_core.strategy import fingerprint
+
+PATIENCE = 20
+"""Texts that are sampled at most until one is new."""
 
 
 class Clock:
@@ -109,6 +113,17 @@ class Rollout:
         tokens, hidden = self.workspace.text(prompt, given, self.poll, uniform, temperature)
         self.decoded += len(tokens)
         return tokens, hidden
+
+    def sampled_text(
+        self, prompt: str, given: Tensor, temperature: float, seen: Collection[int], rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """A text that begins with `given`, the rest sampled, until one has a fingerprint that was not `seen`."""
+        for _ in range(PATIENCE):
+            uniform = torch.rand(self.model.max_text_tokens, generator=rng).to(self.model.device)
+            text = self.text(prompt, given, uniform, temperature)
+            if fingerprint(text[0].tolist()) not in seen:
+                break
+        return text
 
     def draw(
         self, prompt: str, text: tuple[Tensor, Tensor], uniform: Tensor, forced: Tensor, settings: SearchSettings

@@ -1,8 +1,16 @@
-"""MILR (arXiv 2509.22761), Algorithms 1 and 2, on one page. All else in this package serves this file.
+"""MILR (arXiv 2509.22761), Algorithms 1 and 2. All else in this package serves this file.
 
 A model reasons about a prompt c in text tokens t, then draws image tokens v from both (equation 1); a critic scores
 the pixels, R. Sought are not tokens but the latents z that they are decoded from (equation 3): last-layer outputs,
 (M, D) of the text and (N, 2, D) of the image, whose two rows are those of classifier-free guidance. No weight changes.
+
+    t, v ~ p(t, v | c); draw V from v; R = critic(V, c)            step 0, `start`
+    z = the outputs that a prefix of t and of v came from          `Paper.latents`: section 3.2.2
+    while k <= K and R <= tau:                                     `reason`; the test is `Paper.finished`
+        z = z + Adam of (R - b) * gradient of log p(t, v | z)      `reinforce`: equations 5 and 6; which z: `moving`
+        t, v ~ p(t, v | z, c); draw V from v; R = critic(V, c)     `advance`: equation 4
+
+Text is decoded greedily, as in the authors' code; the paper samples. All such differences are in docs/method.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,17 +31,14 @@ from milr_core.latents import Latents
 from milr_core.rollout import Jury, Rollout, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
 from milr_core.state import SEARCH, State, Step
-from milr_core.strategy import Proposal, Strategy, fingerprint
-
-PATIENCE = 20
-"""Texts that are sampled at most until one is new, where a strategy asks for a new one."""
+from milr_core.strategy import Proposal, Strategy
 
 Head = Callable[[Tensor], Tensor]
 Norms = tuple[float, float]
 
 
 def moving(strategy: str, k: int, steps: int) -> set[str]:
-    """Which latents step k of K moves (Algorithm 2)."""
+    """Which latents step k of K moves: Algorithm 2; `text` and `image` alone are section 4.2's."""
     if strategy == "alt":
         return {"text"} if k % 2 else {"image"}
     if strategy == "t2v":
@@ -42,22 +47,24 @@ def moving(strategy: str, k: int, steps: int) -> set[str]:
 
 
 def baseline(s: SearchSettings, values: Sequence[float]) -> float:
-    """b, which equation 5 leaves at 0; values: the scores so far.
+    """b, which equation 6 leaves at 0; values: the scores so far.
 
     The text is decoded greedily: were R - b never negative, its tokens would only be made surer, and none would change.
-    The authors' rewards lie in [-1, 0], which is b = 1 on ours.
+    The authors' rewards lie in [-1, 0], which is b = 1 on ours, and our default: every step moves away from what was
+    drawn, the further the worse it was.
     """
     return {"one": 1.0, "zero": 0.0, "running": sum(values) / len(values)}[s.baseline]
 
 
 def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: float) -> tuple[Latents, Norms]:
-    """One step of equations 5 and 6, from a single sample: Adam on  -(R - b) * sum log p(token | z).
+    """One step of equations 5 and 6, from a single rollout: Adam (section 4.1) on  -(R - b) * sum log p(token | z).
 
-    tokens: (n,), decoded from the first n of the latents. Returns z', and the norms of its gradient and its update.
+    tokens: (n,), decoded from the first n of the latents; those after them have no gradient, only Adam's momentum.
+    Returns z', and the norms of its gradient and its update.
     """
     with torch.enable_grad():
         values = z.values.detach().requires_grad_()
-        log_p = torch.log_softmax(head(values[: len(tokens)]).float(), dim=-1).gather(-1, tokens[:, None]).sum()
+        log_p = lat.log_probability(head(values[: len(tokens)]), tokens)
         (gradient,) = torch.autograd.grad(-advantage * log_p, values)
     new = lat.adam_step(z, gradient, lr)
     return new, (gradient.norm().item(), (new.values - z.values).norm().item())
@@ -79,7 +86,10 @@ class Paper:
     def latents(
         self, kind: str, moves: bool, model: Janus, state: State, s: SearchSettings
     ) -> tuple[Latents, Norms | None]:
-        """z^k of a kind, and the norms of its move, if it moves. Only a prefix is optimised (section 3.2.2)."""
+        """z^k of a kind, and the norms of its move, if it moves. Only a prefix is optimised (section 3.2.2).
+
+        z^0 is what the first rollout was decoded from; from then on latents move by their updates alone.
+        """
         ratio, rule = (s.text_ratio, s.text_positions) if kind == "text" else (s.image_ratio, s.positions)
         z = lat.resize(state.latents.get(kind), state.drawn.hidden(kind), ratio, rule, s.seed)
         if not moves:
@@ -155,27 +165,24 @@ def advance(
 
     # 2. Text t: its prefix is what is likeliest at z, the model writes the rest. What has not changed is not decoded.
     old = p.state.drawn
-    text = torch.tensor(old.text_tokens, device=model.device), old.text_hidden
+    tokens, hidden = torch.tensor(old.text_tokens, device=model.device), old.text_hidden
     if p.new_text:
-        given = text[0][:0]
-        if z := p.latents.get("text"):
+        given = tokens[:0]
+        if (z := p.latents.get("text")) is not None:
             with torch.no_grad():
-                given = lat.splice(text[0], z.positions, model.text_head(z.values).argmax(-1), model.end_token)
-        if not p.temperature and not torch.equal(given, text[0][: len(given)]):
-            text = rollout.text(state.prompt, given)
-        for _ in range(PATIENCE if p.temperature else 0):
-            sampled = torch.rand(model.max_text_tokens, generator=rng).to(model.device)
-            text = rollout.text(state.prompt, given, sampled, p.temperature)
-            if fingerprint(text[0].tolist()) not in p.seen:
-                break
+                given = lat.splice(tokens, z.positions, model.text_head(z.values).argmax(-1), model.end_token)
+        if p.temperature:  # no strategy of the paper's
+            tokens, hidden = rollout.sampled_text(state.prompt, given, p.temperature, p.seen, rng)
+        elif not torch.equal(given, tokens[: len(given)]):
+            tokens, hidden = rollout.text(state.prompt, given)
 
-    # 3. Image v: its prefix is sampled from z, the model draws the rest from prompt and text; then R.
+    # 3. Image v: its prefix is sampled from z, the model draws the rest from prompt and text; then the pixels, and R.
     forced = torch.full_like(uniform, FREE, dtype=torch.long)
-    if z := p.latents.get("image"):
+    if (z := p.latents.get("image")) is not None:
         at = z.positions.to(model.device)
         with torch.no_grad():
             forced[0, at] = pick(model.image_head(z.values, s.guidance), uniform[0, at], s.temperature)
-    drawn = rollout.draw(state.prompt, text, uniform, forced, s)
+    drawn = rollout.draw(state.prompt, (tokens, hidden), uniform, forced, s)
     return State(
         state.prompt, state.index + 1, s, drawn, (*state.values, drawn.score.value), rng.get_state(), p.latents,
         state.spent + drawn.cost.usage, p.norms, strategy.method, p.memory, p.kept,

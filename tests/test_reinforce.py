@@ -3,16 +3,16 @@ import math
 import pytest
 import torch
 
-from milr_core import SearchSettings, reinforce
+from milr_core import SearchSettings
 from milr_core import latents as lat
 from milr_core.janus.decode import guided
-from milr_core.search import baseline
-from milr_core.search import reinforce as step
+from milr_core.latents import log_probability
+from milr_core.search import baseline, reinforce
 
 
 def moved(z, head, tokens, advantage, lr=0.01):
     group = lat.resize(None, z, 1.0, "prefix", 0)
-    return step(group, lambda values: values @ head.T, tokens, advantage, lr)
+    return reinforce(group, lambda values: values @ head.T, tokens, advantage, lr)
 
 
 def test_the_gradient_is_the_hand_computed_one():
@@ -27,20 +27,30 @@ def test_the_gradient_is_the_hand_computed_one():
     assert update_norm == pytest.approx((after.values - z).norm().item())
 
 
-def test_latents_whose_token_was_not_reached_stay():
+def test_latents_whose_token_was_not_reached_have_no_gradient_but_keep_their_momentum():
     torch.manual_seed(0)
     z, head = torch.randn(3, 4), torch.randn(5, 4)
     after, *_ = moved(z, head, torch.tensor([1, 4]), -0.5)
     assert torch.equal(after.values[2], z[2]) and not torch.equal(after.values[:2], z[:2])
+    z = torch.nn.Parameter(z)
+    adam, own = torch.optim.Adam([z], lr=0.01), lat.resize(None, z.detach(), 1.0, "prefix", 0)
+    for tokens in (torch.tensor([1, 4, 0]), torch.tensor([1, 4])):  # the third is reached once, then no more
+        adam.zero_grad()
+        (0.5 * log_probability(z[: len(tokens)] @ head.T, tokens)).backward()
+        before = z[2].clone()
+        adam.step()
+        own, _ = reinforce(own, lambda values: values @ head.T, tokens, -0.5, 0.01)
+    assert not torch.equal(z[2], before)
+    torch.testing.assert_close(own.values, z.detach())
 
 
 def test_a_low_score_makes_the_decoded_tokens_less_likely():
     torch.manual_seed(0)
     z, head, tokens = torch.randn(2, 8), torch.randn(6, 8), torch.tensor([2, 3])
-    before = reinforce.log_probability(z @ head.T, tokens)
+    before = log_probability(z @ head.T, tokens)
     for value, wanted in ((0.1, -1), (1.0, 0)):
         advantage = value - baseline(SearchSettings(), [value])
-        after = reinforce.log_probability(moved(z, head, tokens, advantage)[0].values @ head.T, tokens)
+        after = log_probability(moved(z, head, tokens, advantage)[0].values @ head.T, tokens)
         assert torch.sign(after - before) == wanted
 
 
@@ -57,4 +67,4 @@ def test_guidance_formula_and_weight_one_is_the_conditional_row():
 
 def test_log_probability_is_a_sum_of_logs():
     logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
-    assert reinforce.log_probability(logits, torch.tensor([0, 2])).item() == pytest.approx(math.log(0.5 * 0.8))
+    assert log_probability(logits, torch.tensor([0, 2])).item() == pytest.approx(math.log(0.5 * 0.8))
