@@ -57,8 +57,8 @@ METHODS: dict[str, Kind] = {
     "text": Kind("MILR, text only", {"strategy": "text"}),
     "image": Kind("MILR, image only", {"strategy": "image"}),
     "joint-random": Kind("MILR, joint, random image positions", {"strategy": "joint", "positions": "random"}),
-    "coordinate": Kind("One text token at a time", PRESETS["coordinate"]),
-    "mixture": Kind("One text token at a time, texts anew where that is in vain", PRESETS["mixture"]),
+    "coordinate": Kind("One text token at a time (coordinate)", PRESETS["coordinate"]),
+    "mixture": Kind("Single tokens, then texts anew (mixture)", PRESETS["mixture"]),
     "image-random": Kind("MILR, image only, random positions", {"strategy": "image", "positions": "random"}),
 }
 

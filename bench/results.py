@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.methods import parse_method
 from bench.statistics import Figure, Interval, Record, by_item, difference, interval, success
 from bench.store import Key, key_of, read_failures, read_manifest, read_records
 from milr_core.errors import InputError
@@ -80,7 +81,7 @@ class Results:
         return [name for name in self.manifest["fixed"]["observers"] if name != self.manifest["fixed"]["critic"]]
 
     def label(self, method: str) -> str:
-        return next(record["label"] for record in self.records if record["method"] == method)
+        return parse_method(method).label
 
     def of(self, method: str, keep: Keep = everything) -> list[Record]:
         return [record for record in self.records if record["method"] == method and keep(record)]

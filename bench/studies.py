@@ -56,7 +56,10 @@ def show_main(results: Results, study: Study) -> list[Section]:
                 tab.main_table(results, methods, "Success, rewards and costs"),
                 tab.category_table(results, methods, "Success by category"),
             ],
-            {"categories": fig.bars(results, methods, study.title)},
+            {
+                "methods": fig.dots(results, methods, study.title),
+                "categories": fig.heat(results, methods, "Success by category"),
+            },
         )
     ]
     if len(set(results.plan_right.values())) == 2:
@@ -115,7 +118,7 @@ def show_critics(results: Results, study: Study) -> list[Section]:
         tab.main_table(results, methods, "Critics that guide"),
         tab.category_table(results, methods, "Success by category"),
     ]
-    return [Section(study.title, words, tables, {"critics": fig.bars(results, methods, study.title)})]
+    return [Section(study.title, words, tables, {"critics": fig.dots(results, methods, study.title)})]
 
 
 def _paired(results: Results, methods: Sequence[str], title: str) -> Section:

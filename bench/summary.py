@@ -10,6 +10,15 @@ ANEW = ("best-of-n-resampled-0.7", "best-of-n-resampled-0.5", "best-of-n-resampl
 """Best-of-N with the text sampled anew: what a search has to beat. The first of them that a run has."""
 
 
+KINDS = {"paper": "GenEval's kinds and riddles", "world": "the embedded world's test split"}
+"""Suites, in words."""
+
+
+def _share(part: Interval) -> str:
+    """ "77% [70, 84]"."""
+    return f"{part.mean:.0%} [{100 * part.low:.0f}, {100 * part.high:.0f}]"
+
+
 def _against(gain: Interval, other: str) -> str:
     """ "better than the other (+0.10 [+0.04, +0.17])", or what else can be said."""
     size = f"({gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}])"
@@ -35,11 +44,13 @@ def _success(results: Results) -> str:
     paper, beside = _searches(results)
     shown = [m for m in ("base", "step0", REFERENCE, *ANEW) if m in results.methods]
     shown += [m for m in (_best(results, paper), _best(results, beside)) if m]
-    each = (f"{results.label(m)} {results.interval(m, success)}" for m in shown)
-    steps, critic = results.manifest["fixed"]["settings"]["steps"], results.manifest["fixed"]["critic"]
+    means = {m: results.interval(m, success) for m in shown}
+    each = (f"{results.label(m)} {_share(point)}" for m, point in means.items() if point)
+    fixed = results.manifest["fixed"]
+    kind = KINDS.get(fixed["suite"], fixed["suite"]) + (", half with a wrong plan" if fixed["plans"] == "both" else "")
     return (
-        f"Of {len(results.category)} prompts of {results.manifest['fixed']['suite']}, with at most {steps + 1} images "
-        f"each, this share was drawn right in the eyes of {critic}, with 95% intervals: {'; '.join(each)}."
+        f"Of {len(results.category)} prompts ({kind}), with at most "
+        f"{fixed['settings']['steps'] + 1} images each, {fixed['critic']} finds drawn right: {'; '.join(each)}."
     )
 
 

@@ -210,7 +210,6 @@ class Desk:
             "seed": seed,
             "prompt": item.prompt,
             "category": item.category,
-            "label": method.label,
             "guide": guide,
             "judge": judge,
             "settings": steps[-1].settings.as_dict(),

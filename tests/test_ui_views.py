@@ -290,6 +290,12 @@ def test_a_row_that_broke_off_says_so_and_wins_nothing(steps: list[Step]):
 
 PUBLISHED = """# Results
 
+Of 9 prompts: step 0 77% [70, 84]; MILR, joint 81% [75, 88].
+
+MILR, joint is better than Best-of-N (+0.25 [+0.18, +0.29]).
+
+Written on a day by `python -m bench report RUN`.
+
 Success is the verdict.
 
 ## Main table
@@ -313,11 +319,11 @@ Nothing bold here.
 
 
 def test_published_results_begin_with_what_was_found():
-    said = "**MILR, joint** against Best-of-N with the same early stop: better overall."
-    assert findings(PUBLISHED)[0] == said, "a sentence, without its figures"
+    said = "- Of 9 prompts: step 0 77%; MILR, joint 81%.\n- MILR, joint is better than Best-of-N (+0.25)."
+    assert findings(PUBLISHED) == [line.removeprefix("- ") for line in said.splitlines()], "without intervals"
     first, page = results(PUBLISHED, lambda name: f"file=/docs/{name}")
-    assert first.startswith(f"## What was found\n\n- {said}\n") and first.count("<img") == 1
-    assert page.startswith("Success is the verdict.") and "# Results" not in page
+    assert first.startswith(f"## What was found\n\n{said}\n") and first.count("<img") == 1
+    assert page.startswith("Of 9 prompts: step 0 77% [70, 84]") and "# Results" not in page
     picture = '<img src="file=/docs/results/categories.svg" alt="by &quot;category&quot;" loading="lazy">'
     assert (
         picture in page and 'aria-label="Table">\n\n| method | overall |\n|---|---|\n| joint | 0.9 |\n\n</div>' in page

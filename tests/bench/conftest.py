@@ -26,7 +26,7 @@ def record() -> Callable[..., dict[str, Any]]:
     def make(item: str, method: str, rewards: list[float], seed: int = 0, **more: Any) -> dict[str, Any]:
         return {
             "item": item, "method": method, "seed": seed, "prompt": f"prompt {item}", "category": "one",
-            "label": method, "guide": "oracle", "judge": "oracle", "settings": {}, "best": 0, "rewards": rewards,
+            "guide": "oracle", "judge": "oracle", "settings": {}, "best": 0, "rewards": rewards,
             "judged": rewards, "right": [r > 0.9 for r in rewards], "observed": {},
             "rollouts": list(range(1, len(rewards) + 1)), "image_rollouts": len(rewards), "text_tokens": 10,
             "image_tokens": 36 * len(rewards), "critic_calls": len(rewards), "tags": {},

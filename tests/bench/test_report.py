@@ -43,9 +43,9 @@ def test_a_report_says_what_was_run_and_shows_costs_and_held_out_critics(tmp_pat
     text = write_report(folder, static=False)
     assert "12 prompts of world; seeds 0; 24 records." in text and "`python -m bench run` on a machine" in text
     assert "held out: self" in text and "0.25 [0.25, 0.25]" in text
-    row = next(line for line in text.splitlines() if line.startswith("| joint"))
+    row = next(line for line in text.splitlines() if line.startswith("| MILR, joint"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:5] == ["joint", "12", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]"]
+    assert cells[:5] == ["MILR, joint", "12", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]"]
     assert cells[7:] == ["2.00", "10", "144", "2.00", "1.00"]
     assert (folder / "report.md").read_text() == text
     assert (folder / "figures/categories.html").exists() and (folder / "figures/plotly.min.js").exists()
@@ -95,7 +95,7 @@ def test_it_says_plainly_where_search_does_not_beat_best_of_n(tmp_path, record):
 def test_equal_rollouts_cut_every_method_at_the_same_cost(tmp_path, record):
     results = Results.read(make_run(tmp_path / "a", record, two_methods(record, [1.0] * 12, [0.6] * 12)))
     table = rollouts_table(results, ["joint", "best-of-n-early"], (1, 2), "t")
-    assert table.rows[0] == ["joint", "0.00 [0.00, 0.00]", "1.00 [1.00, 1.00]"]
+    assert table.rows[0] == ["MILR, joint", "0.00 [0.00, 0.00]", "1.00 [1.00, 1.00]"]
 
 
 def test_a_method_guided_by_another_critic_shows_what_that_one_gave(tmp_path, record):
@@ -103,7 +103,7 @@ def test_a_method_guided_by_another_critic_shows_what_that_one_gave(tmp_path, re
     text = write_report(
         make_run(tmp_path / "a", record, [orm, record("0", "joint", [1.0])], observers=[]), static=False
     )
-    row = next(line for line in text.splitlines() if line.startswith("| orm"))
+    row = next(line for line in text.splitlines() if line.startswith("| Best-of-N by a yes/no critic"))
     assert [cell.strip() for cell in row.strip("|").split("|")][2:5] == [
         "0.00 [0.00, 0.00]", "0.80 [0.80, 0.80]", "0.40 [0.40, 0.40]",
     ]  # fmt: skip
@@ -118,7 +118,8 @@ def test_an_unfinished_run_says_so_and_a_page_of_runs_names_its_command(tmp_path
     page = (tmp_path / "docs/results.md").read_text()
     assert "python -m bench report a b --docs docs/results.md" in page
     first, second, third = page.split("\n\n")[1:4]
-    assert first.startswith("Of 12 prompts of world, with at most 3 images each") and "joint 1.00" in first
+    assert first.startswith("Of 12 prompts (the embedded world's test split), with at most 3 images each, oracle finds")
+    assert "MILR, joint 100% [100, 100]" in first
     assert second.startswith("To a critic that did not guide") and third.startswith("Written on")
     assert "Run a" in page and "Success against image rollouts" in page
 
@@ -138,10 +139,10 @@ def test_a_page_opens_with_what_was_found(tmp_path, record):
     ]  # fmt: skip
     results = Results.read(make_run(tmp_path / "a", record, rows))
     first, second, third = opening([results])
-    assert "best-of-n-resampled-0.7 0.00 [0.00, 0.00]" in first and "mixture 1.00 [1.00, 1.00]" in first
-    assert "joint is no different from Best-of-N with its first text (+0.00 [+0.00, +0.00])" in second
-    assert "mixture is better than Best-of-N with its first text (+1.00 [+1.00, +1.00]) and better than" in second
-    assert "to self the answers of mixture are better than those of Best-of-N (+0.40 [+0.40, +0.40])" in third
+    assert "text anew (T = 0.7) 0% [0, 0]" in first and "(mixture) 100% [100, 100]." in first
+    assert "MILR, joint is no different from Best-of-N with its first text (+0.00 [+0.00, +0.00])" in second
+    assert "(mixture) is better than Best-of-N with its first text (+1.00 [+1.00, +1.00]) and better than" in second
+    assert "(mixture) are better than those of Best-of-N (+0.40 [+0.40, +0.40])" in third
 
 
 def watching(values):
@@ -155,7 +156,7 @@ def test_images_and_seconds_until_a_goal_are_counted(tmp_path, record):
     ]  # fmt: skip
     results = Results.read(make_run(tmp_path / "a", record, rows))
     table = reach_table(results, ["joint"], ["best-of-n"], "t")
-    assert (table.header[1], table.rows[0][1]) == ("to best-of-n's 1.00", "2")
+    assert (table.header[1], table.rows[0][1]) == ("to Best-of-N's 1.00", "2")
     in_time = seconds_table(results, ["joint", "best-of-n"], "t")
     assert in_time.header[1:] == ["0.06 s", "0.12 s", "0.25 s", "0.50 s", "1.00 s"]
     assert [cell[:4] for cell in in_time.rows[0][1:]] == ["0.00", "0.00", "0.00", "1.00", "1.00"]

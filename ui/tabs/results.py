@@ -20,14 +20,8 @@ MISSING = (
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^()\s]+)\)")
 TABLE = re.compile(r"(?:^\|.*\n)+", re.M)
 SCROLLED = '<div class="scroll" role="region" tabindex="0" aria-label="Table">\n\n{}\n</div>\n'
-FINDING = re.compile(r"\*\*[^*]+\*\*\W*\w.*")
-
-
-MOST = 3
-"""Findings in sight."""
-
-FIGURES = re.compile(r" \([+-][^)]*\)")
-"""Of a finding: a difference and its interval."""
+INTERVAL = re.compile(r"(?<=[\d%]) \[[^][]*\]")
+"""Of a share or a difference."""
 
 
 def build_results() -> None:
@@ -44,17 +38,17 @@ def build_results() -> None:
 
 
 def findings(text: str) -> list[str]:
-    """What was found, each once: sentences that begin with a method in bold, without their figures."""
-    said = (FIGURES.sub("", line) for line in text.splitlines() if FINDING.fullmatch(line))
-    return list(dict.fromkeys(said))
+    """The sentences that the page opens with, without their intervals."""
+    opening = text.partition("\nWritten on ")[0].split("\n\n")
+    return [INTERVAL.sub("", said.strip()) for said in opening if said.strip() and not said.startswith("#")]
 
 
 def results(text: str, address: Callable[[str], str]) -> tuple[str, str]:
-    """Markdown: three findings with the first chart, and the page as it was written. address: of a picture, by its
+    """Markdown: what was found with the first chart, and the page as it was written. address: of a picture, by its
     name."""
     body = re.sub(r"\A# .*\n", "", text)
     body = PICTURE.sub(lambda m: f'<img src="{escape(address(m[2]))}" alt="{escape(m[1])}" loading="lazy">', body)
     body = TABLE.sub(lambda m: SCROLLED.format(m[0]), body)
     chart = re.search(r"<img [^>]*>", body)
-    said = "\n".join(f"- {line}" for line in findings(text)[:MOST])
+    said = "\n".join(f"- {line}" for line in findings(text))
     return f"## What was found\n\n{said}\n\n{chart[0] if chart else ''}\n", body.lstrip()
