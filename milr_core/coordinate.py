@@ -15,12 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from milr_core import reinforce
 from milr_core.janus import Janus
-from milr_core.latents import Latents
+from milr_core.latents import Latents, log_probability
 from milr_core.settings import SearchSettings, size
 from milr_core.state import SEARCH, State
-from milr_core.strategy import Proposal, remembered
+from milr_core.strategy import Proposal, Strategy, remembered
 
 RULE = "coordinate"
 FAMILIAR = 0.8
@@ -39,7 +38,8 @@ def next_position(logits: Tensor, fixed: Sequence[int], tried: Sequence[int]) ->
     logits: (n, V). fixed: positions that stay as they are. Likeness is the overlap of two distributions
     (Bhattacharyya), so that one place in vain makes the search ask about something else than places.
     """
-    weight = reinforce.entropy(logits)
+    log_p = torch.log_softmax(logits.float(), dim=-1)
+    weight = -(log_p.exp() * log_p).sum(-1)  # entropy
     roots = torch.softmax(logits.float(), dim=-1).sqrt()
     for position in tried:
         if position < len(roots):
@@ -55,7 +55,7 @@ def across(model: Janus, z: Tensor, token: int) -> tuple[Tensor, float]:
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         logits = model.text_head(z[None]).float()
-        (gradient,) = torch.autograd.grad(reinforce.log_probability(logits, tokens), z, retain_graph=True)
+        (gradient,) = torch.autograd.grad(log_probability(logits, tokens), z, retain_graph=True)
         norm, direction = gradient.norm().item(), gradient
         if not norm:  # the token is certain to the last bit: there is no slope, so towards the runner-up
             runner_up = logits[0].detach().index_fill(0, tokens, -torch.inf).argmax()
@@ -90,13 +90,11 @@ def move_one(
     new, gradient_norm = across(model, old, state.drawn.text_tokens[position])
     rows = [(p, before.values[i]) for i, p in enumerate(kept) if p < position] if before is not None else []
     positions, values = zip(*rows, (position, new), strict=True)
-    values = torch.stack(values)
-    nothing, count = torch.zeros_like(values), torch.zeros(len(values), dtype=torch.long)
-    latents = Latents(values, torch.tensor(positions), nothing, nothing.clone(), count, s.text_ratio, RULE)
+    latents = Latents.new(torch.stack(values), torch.tensor(positions), s.text_ratio, RULE)
     return latents, (gradient_norm, (new - old).norm().item())
 
 
-class Coordinate:
+class Coordinate(Strategy):
     """Asks one question of the best text so far. Remembers that state and the positions that were tried in vain."""
 
     method = SEARCH
@@ -129,6 +127,3 @@ class Coordinate:
             latents["image"], moved = self.image_latents("image" in moves, model, base, s)
             norms |= {"image": moved} if moved else {}
         return Proposal(base, latents, "text" in moves, temperature, norms=norms, memory=memory, kept=kept)
-
-    def finished(self, state: State, s: SearchSettings) -> bool:
-        return state.finished(s)

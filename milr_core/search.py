@@ -22,7 +22,7 @@ from milr_core.janus.workspace import Workspace
 from milr_core.latents import Latents
 from milr_core.rollout import Jury, Rollout, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
-from milr_core.state import SEARCH, State, Step
+from milr_core.state import PLAIN, SEARCH, State, Step
 from milr_core.strategy import Proposal, Strategy, fingerprint
 
 PATIENCE = 20
@@ -57,13 +57,13 @@ def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: floa
     """
     with torch.enable_grad():
         values = z.values.detach().requires_grad_()
-        log_p = torch.log_softmax(head(values[: len(tokens)]).float(), dim=-1).gather(-1, tokens[:, None]).sum()
+        log_p = lat.log_probability(head(values[: len(tokens)]), tokens)
         (gradient,) = torch.autograd.grad(-advantage * log_p, values)
     new = lat.adam_step(z, gradient, lr)
     return new, (gradient.norm().item(), (new.values - z.values).norm().item())
 
 
-class Paper:
+class Paper(Strategy):
     """Proposes, from the newest rollout, an update of every latent that moves in this step."""
 
     method = SEARCH
@@ -91,10 +91,6 @@ class Paper:
                 tokens = head(z.values).argmax(-1)
         return reinforce(z, head, tokens, state.reward - baseline(s, state.values), s.lr)
 
-    def finished(self, state: State, s: SearchSettings) -> bool:
-        """Algorithm 1 goes on while k <= K and R <= tau."""
-        return state.finished(s)
-
 
 PAPER = Paper()
 _BESIDE = moving, partial(PAPER.latents, "image")
@@ -110,7 +106,7 @@ def start(
     model: Janus, critic: Critic, prompt: str, settings: SearchSettings, poll: Poll = keep_going,
     workspace: Workspace | None = None, observers: Sequence[Critic] = (), method: str = SEARCH,
 ) -> State:  # fmt: skip
-    """Step 0: reason greedily, draw, score; what text-enhanced reasoning gives.
+    """Step 0: reason greedily (unless the method is PLAIN), draw, score; what text-enhanced reasoning gives.
 
     observers: critics that score the image as well, and that nothing depends on.
 
@@ -123,7 +119,9 @@ def start(
     rollout = Rollout(model, critic, observers, poll, workspace)
     rng = torch.Generator().manual_seed(s.seed)
     uniform = torch.rand(1, model.num_image_tokens, generator=rng).to(model.device)
-    text = rollout.text(prompt, torch.empty(0, dtype=torch.long, device=model.device))
+    nothing = torch.empty(0, dtype=torch.long, device=model.device)
+    no_text = nothing, torch.empty(0, model.image_embeddings.shape[-1], device=model.device)
+    text = no_text if method == PLAIN else rollout.text(prompt, nothing)
     drawn = rollout.draw(prompt, text, uniform, torch.full_like(uniform, FREE, dtype=torch.long), s)
     return State(prompt, 0, s, drawn, (drawn.score.value,), rng.get_state(), spent=drawn.cost.usage, method=method)
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from milr_core import SearchSettings, reinforce
+from milr_core import SearchSettings
 from milr_core import latents as lat
 from milr_core.janus.decode import guided
 from milr_core.search import baseline
@@ -37,10 +37,10 @@ def test_latents_whose_token_was_not_reached_stay():
 def test_a_low_score_makes_the_decoded_tokens_less_likely():
     torch.manual_seed(0)
     z, head, tokens = torch.randn(2, 8), torch.randn(6, 8), torch.tensor([2, 3])
-    before = reinforce.log_probability(z @ head.T, tokens)
+    before = lat.log_probability(z @ head.T, tokens)
     for value, wanted in ((0.1, -1), (1.0, 0)):
         advantage = value - baseline(SearchSettings(), [value])
-        after = reinforce.log_probability(moved(z, head, tokens, advantage)[0].values @ head.T, tokens)
+        after = lat.log_probability(moved(z, head, tokens, advantage)[0].values @ head.T, tokens)
         assert torch.sign(after - before) == wanted
 
 
@@ -57,4 +57,4 @@ def test_guidance_formula_and_weight_one_is_the_conditional_row():
 
 def test_log_probability_is_a_sum_of_logs():
     logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
-    assert reinforce.log_probability(logits, torch.tensor([0, 2])).item() == pytest.approx(math.log(0.5 * 0.8))
+    assert lat.log_probability(logits, torch.tensor([0, 2])).item() == pytest.approx(math.log(0.5 * 0.8))
