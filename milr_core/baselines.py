@@ -13,12 +13,11 @@ from milr_core.control import SearchControl
 from milr_core.critics.base import Critic
 from milr_core.errors import InputError
 from milr_core.janus import Janus, Workspace
-from milr_core.janus.decode import FREE, Poll, keep_going
-from milr_core.rollout import Rollout, check_judges
-from milr_core.search import reason
+from milr_core.janus.decode import Poll
+from milr_core.search import reason, start
 from milr_core.settings import SearchSettings
 from milr_core.state import BEST_OF_N, PLAIN, State, Step
-from milr_core.strategy import Proposal, fingerprint, remembered
+from milr_core.strategy import Proposal, Strategy, fingerprint, remembered
 
 
 def plain(
@@ -30,21 +29,12 @@ def plain(
     workspace: Workspace | None = None,
 ) -> Step:
     """One image of the prompt as it is, with no reasoning text: what the model does without MILR."""
-    s, prompt = (settings or SearchSettings()).resolve(model.recommended), model.check_prompt(prompt)
-    check_judges(critic, observers, prompt)
-    rng = torch.Generator().manual_seed(s.seed)
-    uniform = torch.rand(1, model.num_image_tokens, generator=rng).to(model.device)
-    no_tokens = torch.empty(0, dtype=torch.long, device=model.device)
-    no_hidden = torch.empty(0, model.image_embeddings.shape[-1], device=model.device)
-    free = torch.full_like(uniform, FREE, dtype=torch.long)
-    drawn = Rollout(model, critic, observers, keep_going, workspace).draw(
-        prompt, (no_tokens, no_hidden), uniform, free, s
-    )
-    return State(prompt, 0, s, drawn, (drawn.score.value,), rng.get_state(), spent=drawn.cost.usage, method=PLAIN).step
+    s = settings or SearchSettings()
+    return start(model, critic, prompt, s, workspace=workspace, observers=observers, method=PLAIN).step
 
 
 @dataclass(frozen=True)
-class BestOfN:
+class BestOfN(Strategy):
     """N independent images. early_stop: end at the first score above tau. text_temperature: above 0, each image but
     the first has a text of its own, sampled at that temperature; distinct: one that was not there before.
     """

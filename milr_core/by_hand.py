@@ -15,7 +15,7 @@ from milr_core.janus import Janus
 from milr_core.latents import Latents
 from milr_core.settings import SearchSettings
 from milr_core.state import BY_HAND, State
-from milr_core.strategy import Proposal
+from milr_core.strategy import Proposal, Strategy
 
 FARTHEST = 30
 """Times that a distance is doubled before another word will do."""
@@ -55,7 +55,7 @@ def token_of(model: Janus, word: str) -> int:
 
 
 @dataclass(frozen=True)
-class ByHand:
+class ByHand(Strategy):
     """The token at `position` becomes `word`, or what is likeliest after itself. What strategies remember is kept."""
 
     position: int
@@ -75,11 +75,6 @@ class ByHand:
             new, norm = towards(model, old, token, other)
         else:
             new, norm = across(model, old, token)
-        values, positions = new[None], torch.tensor([self.position])
-        nothing, count = torch.zeros_like(values), torch.zeros(1, dtype=torch.long)
-        latents = Latents(values, positions, nothing, nothing.clone(), count, s.text_ratio, RULE)
+        latents = Latents.new(new[None], torch.tensor([self.position]), s.text_ratio, RULE)
         norms = {"text": (norm, (new - old).norm().item())}
         return Proposal(state, {"text": latents}, True, norms=norms, memory=dict(state.memory), kept=state.kept)
-
-    def finished(self, state: State, s: SearchSettings) -> bool:
-        return state.finished(s)

@@ -19,7 +19,7 @@ from milr_core.janus import Janus
 from milr_core.latents import Latents, log_probability
 from milr_core.settings import SearchSettings, size
 from milr_core.state import SEARCH, State
-from milr_core.strategy import Proposal, remembered
+from milr_core.strategy import Proposal, Strategy, remembered
 
 RULE = "coordinate"
 FAMILIAR = 0.8
@@ -32,19 +32,14 @@ TEMPERATURE = 0.7
 """Of a text that is sampled."""
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Compute the entropy of each distribution, in nats. logits: (n, V) -> (n,), in float32."""
-    log_p = torch.log_softmax(logits.float(), dim=-1)
-    return -(log_p.exp() * log_p).sum(-1)
-
-
 def next_position(logits: Tensor, fixed: Sequence[int], tried: Sequence[int]) -> int:
     """The least sure of n positions, those like the ones tried in vain put last.
 
     logits: (n, V). fixed: positions that stay as they are. Likeness is the overlap of two distributions
     (Bhattacharyya), so that one place in vain makes the search ask about something else than places.
     """
-    weight = entropy(logits)
+    log_p = torch.log_softmax(logits.float(), dim=-1)
+    weight = -(log_p.exp() * log_p).sum(-1)  # entropy
     roots = torch.softmax(logits.float(), dim=-1).sqrt()
     for position in tried:
         if position < len(roots):
@@ -95,13 +90,11 @@ def move_one(
     new, gradient_norm = across(model, old, state.drawn.text_tokens[position])
     rows = [(p, before.values[i]) for i, p in enumerate(kept) if p < position] if before is not None else []
     positions, values = zip(*rows, (position, new), strict=True)
-    values = torch.stack(values)
-    nothing, count = torch.zeros_like(values), torch.zeros(len(values), dtype=torch.long)
-    latents = Latents(values, torch.tensor(positions), nothing, nothing.clone(), count, s.text_ratio, RULE)
+    latents = Latents.new(torch.stack(values), torch.tensor(positions), s.text_ratio, RULE)
     return latents, (gradient_norm, (new - old).norm().item())
 
 
-class Coordinate:
+class Coordinate(Strategy):
     """Asks one question of the best text so far. Remembers that state and the positions that were tried in vain."""
 
     method = SEARCH
@@ -134,6 +127,3 @@ class Coordinate:
             latents["image"], moved = self.image_latents("image" in moves, model, base, s)
             norms |= {"image": moved} if moved else {}
         return Proposal(base, latents, "text" in moves, temperature, norms=norms, memory=memory, kept=kept)
-
-    def finished(self, state: State, s: SearchSettings) -> bool:
-        return state.finished(s)

@@ -7,7 +7,7 @@ with step 0 of its own run, so none knows which model drew.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -30,8 +30,8 @@ DISAGREE = 0.1
 """Reward hacking: the critic rose by this since step 0 while a held-out critic fell by as much."""
 
 
-def text_diff(tokens: Sequence[int], other: Sequence[int]) -> list[tuple[str, int]]:
-    """How `tokens` differ from `other`, in reading order: ("kept" or "inserted", index in tokens) and
+def text_diff(tokens: Sequence[Hashable], other: Sequence[Hashable]) -> list[tuple[str, int]]:
+    """How `tokens`, or words, differ from `other`, in reading order: ("kept" or "inserted", index in tokens) and
     ("removed", index in other)."""
     edits: list[tuple[str, int]] = []
     for kind, i0, i1, j0, j1 in SequenceMatcher(None, list(other), list(tokens), autojunk=False).get_opcodes():

@@ -29,6 +29,12 @@ class Latents:
     ratio: float
     rule: str
 
+    @classmethod
+    def new(cls, values: Tensor, positions: Tensor, ratio: float, rule: str) -> "Latents":
+        """Latents that no step has moved yet."""
+        count = torch.zeros(len(positions), dtype=torch.long)
+        return cls(values, positions, torch.zeros_like(values), torch.zeros_like(values), count, ratio, rule)
+
     def __len__(self) -> int:
         return len(self.positions)
 
@@ -36,6 +42,11 @@ class Latents:
         """The same latents on a device; positions and counts stay on the CPU."""
         moved = {name: getattr(self, name).to(device) for name in ("values", "mean", "variance")}
         return replace(self, **moved)
+
+
+def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Sum of log p(token). logits: (n, V); tokens: (n,) -> scalar, in float32."""
+    return torch.log_softmax(logits.float(), dim=-1).gather(-1, tokens.unsqueeze(-1)).sum()
 
 
 def positions(rule: str, count: int, total: int, seed: int) -> Tensor:
@@ -52,10 +63,7 @@ def resize(old: Latents | None, rollout: Tensor, ratio: float, rule: str, seed: 
     if old is not None and (old.ratio, old.rule) == (ratio, rule):
         return old
     wanted = positions(rule, size(ratio, len(rollout)), len(rollout), seed)
-    values = rollout[wanted.to(rollout.device)].float().clone()
-    zeros = torch.zeros_like(values)
-    count = torch.zeros(len(wanted), dtype=torch.long)
-    new = Latents(values, wanted, zeros, zeros.clone(), count, ratio, rule)
+    new = Latents.new(rollout[wanted.to(rollout.device)].float().clone(), wanted, ratio, rule)
     if old is not None:
         rows = {int(p): row for row, p in enumerate(old.positions)}
         for row, position in enumerate(wanted.tolist()):
@@ -63,11 +71,6 @@ def resize(old: Latents | None, rollout: Tensor, ratio: float, rule: str, seed: 
                 for name in ("values", "mean", "variance", "count"):
                     getattr(new, name)[row] = getattr(old, name)[rows[position]]
     return new
-
-
-def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Sum of log p(token). logits: (n, V); tokens: (n,) -> scalar, in float32."""
-    return torch.log_softmax(logits.float(), dim=-1).gather(-1, tokens.unsqueeze(-1)).sum()
 
 
 def adam_step(latents: Latents, gradient: Tensor, lr: float) -> Latents:

@@ -15,10 +15,17 @@ from milr_core.state import Probabilities, State
 def _figures(
     head: Callable[[Tensor], Tensor], rollout: Tensor, latents: Latents | None, tokens: list[int]
 ) -> list[list[float]]:
-    """Probability of each token, the same under the model's own output, and the entropy as a share of the largest."""
+    """Probability of each token, the same under the model's own output, and the entropy as a share of the largest.
+
+    rollout: (n, …), the model's outputs; a token at a latent's position was decoded from that instead.
+    """
     chosen = torch.tensor(tokens, device=rollout.device).unsqueeze(-1)
-    at = _optimised(rollout, latents)
-    log_p = torch.log_softmax(head(_decoded_from(rollout, latents)).float(), dim=-1)
+    decoded_from, at = rollout, torch.empty(0, dtype=torch.long)
+    if latents is not None:
+        there = latents.positions < len(rollout)
+        at, decoded_from = latents.positions[there].to(rollout.device), rollout.clone()
+        decoded_from[at] = latents.values[there.to(latents.values.device)].to(rollout)
+    log_p = torch.log_softmax(head(decoded_from).float(), dim=-1)
     p = log_p.exp()
     of_token = p.gather(-1, chosen)[:, 0]
     own = of_token.clone()
@@ -27,24 +34,6 @@ def _figures(
     entropy = -(p * log_p).nan_to_num().sum(-1) / math.log(log_p.shape[-1])
     figures = (of_token, own, entropy)
     return [[round(v, 3) for v in x.clamp(0, 1).tolist()] for x in figures]
-
-
-def _decoded_from(rollout: Tensor, latents: Latents | None) -> Tensor:
-    """The rollout's outputs, with the optimised latents in the places that were decoded from them."""
-    at = _optimised(rollout, latents)
-    if latents is None or not len(at):
-        return rollout
-    there = latents.positions < len(rollout)
-    rollout = rollout.clone()
-    rollout[at] = latents.values[there.to(latents.values.device)].to(rollout)
-    return rollout
-
-
-def _optimised(rollout: Tensor, latents: Latents | None) -> Tensor:
-    """Positions of the rollout that were decoded from latents."""
-    if latents is None:
-        return torch.empty(0, dtype=torch.long)
-    return latents.positions[latents.positions < len(rollout)].to(rollout.device)
 
 
 @torch.no_grad()

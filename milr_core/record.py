@@ -220,17 +220,13 @@ class StepRecord(_Checked):
             f"Step {state.index}",
         )
 
-    @property
-    def _boxes(self) -> tuple[Box, ...]:
-        return tuple(Box(**dict(box)) for box in self.boxes)
-
     def step(self, image: Image.Image) -> Step:
         """What callers see of it, without the state behind it and without what critics measured."""
         mine = {name: getattr(self, name) for name in StepRecord.model_fields.keys() & _STEP_FIELDS - _REWRITTEN}
         return Step(
             **mine,
             image=image,
-            score=Score(self.reward, self.parts, self.reason, boxes=self._boxes),
+            score=Score(self.reward, self.parts, self.reason, boxes=tuple(Box(**dict(box)) for box in self.boxes)),
             settings=settings_from(self.settings),
             cost=Cost(**dict(self.cost)),
             observed={name: Score(**dict(seen)) for name, seen in self.observed.items()},

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from milr_core.critics.base import NOTHING, Critic, Score, Usage
+from milr_core.critics.base import NOTHING, Critic, Score
 from milr_core.errors import CriticError, InputError, Stopped
 from milr_core.janus import Janus, Workspace
 from milr_core.janus.decode import Poll
@@ -53,16 +53,6 @@ def judge(critic: Critic, image: Image.Image, prompt: str) -> Score:
                 f"The critic '{critic.name}' gave the part '{name}' the value {part}; values lie in [0, 1]."
             )
     return score
-
-
-def observe(observers: Sequence[Critic], image: Image.Image, prompt: str) -> dict[str, Score]:
-    """What critics that only watch say of an image, by name. One that fails raises, as the critic does."""
-    return {observer.name: judge(observer, image, prompt) for observer in observers}
-
-
-def usage_of(score: Score, observed: dict[str, Score]) -> Usage:
-    """What remote judges took for one image."""
-    return sum((other.usage for other in observed.values()), score.usage)
 
 
 def check_judges(critic: Critic, observers: Sequence[Critic], prompt: str) -> None:
@@ -138,9 +128,9 @@ class Rollout:
         clock.lap("pixels_seconds")
         score = judge(self.critic, image, prompt)
         clock.lap("critic_seconds")
-        observed = observe(self.observers, image, prompt)
+        observed = {observer.name: judge(observer, image, prompt) for observer in self.observers}
         clock.lap("observer_seconds")
-        usage = usage_of(score, observed)
+        usage = sum((other.usage for other in observed.values()), score.usage)
         cost = Cost(1, self.decoded, model.num_image_tokens, 1, **clock.parts, **usage.as_cost())
         return Drawn(
             text=words,

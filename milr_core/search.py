@@ -6,7 +6,7 @@ the pixels, R. Sought are not tokens but the latents z that they are decoded fro
 
     t, v ~ p(t, v | c); draw V from v; R = critic(V, c)            step 0, `start`
     z = the outputs that a prefix of t and of v came from          `Paper.latents`: section 3.2.2
-    while k <= K and R <= tau:                                     `reason`; the test is `Paper.finished`
+    while k <= K and R <= tau:                                     `reason`; the test is `State.finished`
         z = z + Adam of (R - b) * gradient of log p(t, v | z)      `reinforce`: equations 5 and 6; which z: `moving`
         t, v ~ p(t, v | z, c); draw V from v; R = critic(V, c)     `advance`: equation 4
 
@@ -30,7 +30,7 @@ from milr_core.janus.workspace import Workspace
 from milr_core.latents import Latents
 from milr_core.rollout import Jury, Rollout, check_judges
 from milr_core.settings import SearchSettings, recommended_settings
-from milr_core.state import SEARCH, State, Step
+from milr_core.state import PLAIN, SEARCH, State, Step
 from milr_core.strategy import Proposal, Strategy
 
 Head = Callable[[Tensor], Tensor]
@@ -70,7 +70,7 @@ def reinforce(z: Latents, head: Head, tokens: Tensor, advantage: float, lr: floa
     return new, (gradient.norm().item(), (new.values - z.values).norm().item())
 
 
-class Paper:
+class Paper(Strategy):
     """Proposes, from the newest rollout, an update of every latent that moves in this step."""
 
     method = SEARCH
@@ -101,10 +101,6 @@ class Paper:
                 tokens = head(z.values).argmax(-1)
         return reinforce(z, head, tokens, state.reward - baseline(s, state.values), s.lr)
 
-    def finished(self, state: State, s: SearchSettings) -> bool:
-        """Algorithm 1 goes on while k <= K and R <= tau."""
-        return state.finished(s)
-
 
 PAPER = Paper()
 _BESIDE = moving, partial(PAPER.latents, "image")
@@ -120,7 +116,7 @@ def start(
     model: Janus, critic: Critic, prompt: str, settings: SearchSettings, poll: Poll = keep_going,
     workspace: Workspace | None = None, observers: Sequence[Critic] = (), method: str = SEARCH,
 ) -> State:  # fmt: skip
-    """Step 0: reason greedily, draw, score; what text-enhanced reasoning gives.
+    """Step 0: reason greedily (unless the method is PLAIN), draw, score; what text-enhanced reasoning gives.
 
     observers: critics that score the image as well, and that nothing depends on.
 
@@ -133,7 +129,9 @@ def start(
     rollout = Rollout(model, critic, observers, poll, workspace)
     rng = torch.Generator().manual_seed(s.seed)
     uniform = torch.rand(1, model.num_image_tokens, generator=rng).to(model.device)
-    text = rollout.text(prompt, torch.empty(0, dtype=torch.long, device=model.device))
+    nothing = torch.empty(0, dtype=torch.long, device=model.device)
+    no_text = nothing, torch.empty(0, model.image_embeddings.shape[-1], device=model.device)
+    text = no_text if method == PLAIN else rollout.text(prompt, nothing)
     drawn = rollout.draw(prompt, text, uniform, torch.full_like(uniform, FREE, dtype=torch.long), s)
     return State(prompt, 0, s, drawn, (drawn.score.value,), rng.get_state(), spent=drawn.cost.usage, method=method)
 

@@ -78,5 +78,5 @@ class Strategy(Protocol):
         ...
 
     def finished(self, state: State, s: SearchSettings) -> bool:
-        """Whether `state` is the last."""
-        ...
+        """Whether `state` is the last; unless a strategy says otherwise, where K steps are done or R is above tau."""
+        return state.finished(s)

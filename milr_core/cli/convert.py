@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from milr_core.cli.loading import loading_bar
+from milr_core.cli.output import loading_bar
 from milr_core.janus.conversion import convert
 
 

@@ -5,9 +5,14 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
+from tqdm import tqdm
+
 from milr_core.critics.base import plain_text
+from milr_core.janus import Loading, Progress
 
 _C1 = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # JSON escapes the others
 
@@ -22,6 +27,20 @@ def json_line(record: dict[str, Any], stream: TextIO) -> str:
 def say(line: str) -> None:
     """A line for the person at the terminal, beside the output."""
     sys.stderr.write(f"{plain_text(line)}\n")
+
+
+@contextmanager
+def loading_bar(quiet: bool = False) -> Iterator[Progress]:
+    """A bar for a model that is being loaded, on a terminal; gone in the end."""
+    hidden = quiet or not sys.stderr.isatty()
+    with tqdm(total=1.0, disable=hidden, leave=False, bar_format="{desc} |{bar}| {elapsed}") as bar:
+
+        def show(loading: Loading) -> None:
+            bar.set_description_str(loading.words, refresh=False)
+            bar.n = loading.done or 0.0
+            bar.refresh()
+
+        yield show
 
 
 def write_any_character() -> None:

@@ -13,8 +13,7 @@ import torch
 from tqdm import tqdm
 
 from milr_core.cli.arguments import add_critic_options
-from milr_core.cli.loading import loading_bar
-from milr_core.cli.output import json_line, say
+from milr_core.cli.output import json_line, loading_bar, say
 from milr_core.control import SearchControl
 from milr_core.critics import CRITICS, load_critic, read_options
 from milr_core.critics.base import plain_text

@@ -7,13 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from PIL import Image
 
 from milr_core.errors import CriticError
+
+if TYPE_CHECKING:
+    from milr_core.critics.pretrained import Pretrained  # it brings torch
 
 UNLOADED, LOADING, READY, FAILED = "unloaded", "loading", "ready", "failed"
 """Load states of a critic and of each of its models."""
@@ -126,19 +129,6 @@ def present(source: str, files: Sequence[str] = WEIGHT_FILES) -> bool:
         return False
 
 
-class Checkpoint(Protocol):
-    """What a critic asks of the weights that it runs; `pretrained.Pretrained` is one."""
-
-    state: str
-
-    @property
-    def present(self) -> bool: ...
-
-    def load(self) -> None: ...
-
-    def unload(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class About:
     """What a critic needs, before one is made. needs: in words, beside weights.
@@ -173,7 +163,7 @@ class Critic(ABC):
     about: ClassVar[About] = About()
 
     @property
-    def models(self) -> Sequence["Checkpoint"]:
+    def models(self) -> Sequence["Pretrained"]:
         return ()
 
     @property

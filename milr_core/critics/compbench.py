@@ -80,12 +80,17 @@ def at_side(detection: Detection, image: Image.Image) -> Detection:
     return Detection(detection.name, detection.score, (box[0] * x, box[1] * y, box[2] * x, box[3] * y))
 
 
+def pair_of(said: Relation, found: Sequence[Detection]) -> list[Detection | None]:
+    """The best detection of each of a relation's two things. found: best first."""
+    return [next((one for one in found if one.name == name), None) for name in said.names]
+
+
 def pair_boxes(
     said: Relation, pair: Sequence[Detection | None], found: Sequence[Detection], image: Image.Image, right: bool
 ) -> tuple[Box, ...]:
     """What was found of a relation's two things; the pair that was judged is found or missed, all else is ignored."""
     states = {one.name: ([one], FOUND if right else MISSED) for one in pair if one is not None}
-    return drawn(found, image.size, states, {name: name for name in (said.first, said.second)})
+    return drawn(found, image.size, states, {name: name for name in said.names})
 
 
 def complex_parts(prompt: str, spatial: Sequence[str], action: Sequence[str]) -> tuple[str, ...]:
@@ -157,12 +162,8 @@ class CompBench(Critic):
 
     def parts_of(self, prompt: str) -> tuple[str, ...]:
         """What the value is the mean of: attributes, spatial, action."""
-        if self.category == "spatial":
-            return ("spatial",)
-        if self.category == "non_spatial":
-            return ("action",)
         if self.category != "complex":
-            return ("attributes",)
+            return ({"spatial": "spatial", "non_spatial": "action"}.get(self.category, "attributes"),)
         if self._lists is not None:
             return complex_parts(prompt, *self._lists)
         return ("attributes", "spatial") if self.relation(prompt) else ("attributes", "action")
@@ -210,8 +211,8 @@ class CompBench(Critic):
         if said is None:
             return [Part(0.0, {"relation": None})] * len(images)
         judged = []
-        for image, found in zip(images, self.detector.detect(images, [said.first, said.second]), strict=True):
-            pair = [next((d for d in found if d.name == name), None) for name in (said.first, said.second)]
+        for image, found in zip(images, self.detector.detect(images, said.names), strict=True):
+            pair = pair_of(said, found)
             first, second = (d and at_side(d, image) for d in pair)
             raw = {"relation": [said.first, said.place, said.second], "detections": [d.as_dict() for d in found]}
             value = spatial_score(said.place, first, second)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from milr_core.critics.aesthetic import Aesthetic
 from milr_core.critics.base import FOUND, MISSED, About, Box, Critic, Score
-from milr_core.critics.compbench import Part, at_side, pair_boxes, position_score
+from milr_core.critics.compbench import Part, at_side, pair_boxes, pair_of, position_score
 from milr_core.critics.models.boxes import Detection, drawn, suppressed
 from milr_core.critics.models.clip import ClipPreference
 from milr_core.critics.models.grounding import GroundingDino
@@ -37,17 +37,22 @@ OVERLAP = 0.5
 def grounding_score(wanted: Sequence[Thing], said: Relation | None, found: Sequence[Detection]) -> float:
     """Score boxes at 480 x 480, best first: place if the prompt has one, else numbers and presence, in [0, 1]."""
     if said is not None:
-        first, second = (next((d for d in found if d.name == name), None) for name in (said.first, said.second))
+        first, second = pair_of(said, found)
         score = PRESENT * ((first is not None) + (second is not None))
         if first is not None and second is not None:
             score += PLACED * position_score(said.place, first.box, second.box)
         return score / (2 * PRESENT + PLACED)
     values = []
     for thing in wanted:
-        there = len(suppressed([d for d in found if d.name == thing.name], OVERLAP))
-        right = there == thing.count if thing.count > 1 else there > 0
+        there, right = counted(thing, found)
         values.append(1.0 if right else SOME if there else 0.0)
     return sum(values) / len(values)
+
+
+def counted(thing: Thing, found: Sequence[Detection]) -> tuple[list[Detection], bool]:
+    """What was found of a thing, each once, and whether it is as many as there have to be."""
+    there = suppressed([d for d in found if d.name == thing.name], OVERLAP)
+    return there, len(there) == thing.count if thing.count > 1 else bool(there)
 
 
 def settled(weights: str | Mapping[str, float]) -> dict[str, float]:
@@ -134,7 +139,7 @@ class Mixed(Critic):
 
     def _grounding(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:
         wanted, said = things(prompt), relation(prompt)
-        names = [said.first, said.second] if said else [thing.name for thing in wanted]
+        names = list(said.names) if said else [thing.name for thing in wanted]
         judged = []
         for image, found in zip(images, self.detector.detect(images, names), strict=True):
             value = grounding_score(wanted, said, [at_side(d, image) for d in found])
@@ -147,16 +152,15 @@ class Mixed(Critic):
         image: Image.Image, found: Sequence[Detection], wanted: Sequence[Thing], said: Relation | None
     ) -> tuple[Box, ...]:
         if said is not None:
-            pair = [next((d for d in found if d.name == name), None) for name in (said.first, said.second)]
+            pair = pair_of(said, found)
             there = [at_side(one, image) for one in pair if one is not None]
             right = len(there) == 2 and position_score(said.place, there[0].box, there[1].box) > 0
             return pair_boxes(said, pair, found, image, right)
         states, words = {}, {}
         for thing in wanted:
-            there = suppressed([d for d in found if d.name == thing.name], OVERLAP)
-            right = len(there) == thing.count if thing.count > 1 else bool(there)
+            there, right = counted(thing, found)
             states[thing.name] = (there, FOUND if right else MISSED)
-            words[thing.name] = f"{thing.color} {thing.name}" if thing.color else thing.name
+            words[thing.name] = thing.words
         return drawn(found, image.size, states, words)
 
     def _questions(self, images: Sequence[Image.Image], prompt: str) -> list[Part]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from milr_core.critics.base import NOTHING, Checkpoint, Critic, Score, Usage
+from milr_core.critics.base import NOTHING, Critic, Score, Usage
 from milr_core.errors import InputError
 
 
@@ -23,7 +23,7 @@ class Mixture(Critic):
         self.name = "+".join(f"{w:g}*{critic.name}" for w, critic in weighted)
 
     @property
-    def models(self) -> Sequence[Checkpoint]:
+    def models(self) -> list:
         return [model for _, critic in self.weighted for model in critic.models]
 
     def for_run(self, poll: Callable[[], None], spent: Usage = NOTHING) -> Critic:

@@ -142,10 +142,13 @@ class Thing:
     count: int = 1
     color: str | None = None
 
+    @property
+    def words(self) -> str:
+        return f"{self.color} {self.name}" if self.color else self.name
+
     def question(self) -> str:
         """Asked of a network that answers yes or no."""
-        what = f"{self.color} {self.name}" if self.color else self.name
-        return f"Are there {self.count} {what}?" if self.count > 1 else f"Is this a {what}?"
+        return f"Are there {self.count} {self.words}?" if self.count > 1 else f"Is this a {self.words}?"
 
 
 def thing(chunk: str) -> Thing:
@@ -176,6 +179,16 @@ class Relation:
     place: str
     second: str
 
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.first, self.second
+
+
+def _sides(before: str, after: str) -> tuple[str, str] | None:
+    """The noun chunks next to a word of place; None where a side has none."""
+    nouns = noun_chunks(before), noun_chunks(after)
+    return (nouns[0][-1], nouns[1][0]) if all(nouns) else None
+
 
 def official_relation(prompt: str) -> Relation | None:
     """Read a relation as T2I-CompBench reads its prompts.
@@ -184,16 +197,11 @@ def official_relation(prompt: str) -> Relation | None:
     """
     text = prompt.lower().strip().rstrip(".")
     place = next((place for place in RELATIONS if place in text), None)
-    if place is None:
+    sides = place and _sides(*text.split(place, 1))
+    if not place or not sides:
         return None
-    before, after = text.split(place, 1)
-    nouns = [noun_chunks(side) for side in (before, after)]
-    if not all(nouns):
-        return None
-    first, second = (
-        "person" if noun in ("girl", "boy", "man", "woman") else noun
-        for noun in (nouns[0][-1].split()[-1], nouns[1][0].split()[-1])
-    )
+    heads = (chunk.split()[-1] for chunk in sides)
+    first, second = ("person" if head in ("girl", "boy", "man", "woman") else head for head in heads)
     return Relation(first, place, second)
 
 
@@ -201,9 +209,8 @@ def relation(prompt: str) -> Relation | None:
     """The relation of a prompt in anybody's words, with whole names ("wine glass"); None where it has none."""
     text = prompt.lower().strip().rstrip(".")
     match = _PLACED.search(text)
-    if not match:
+    sides = match and _sides(text[: match.start()], text[match.end() :])
+    if not match or not sides:
         return None
-    sides = [noun_chunks(side) for side in (text[: match.start()], text[match.end() :])]
-    if not all(sides):
-        return None
-    return Relation(thing(sides[0][-1]).name, _SAME.get(match[1], match[1]), thing(sides[1][0]).name)
+    first, second = (thing(chunk).name for chunk in sides)
+    return Relation(first, _SAME.get(match[1], match[1]), second)

@@ -67,10 +67,7 @@ class SelfReward(Critic):
 
     @torch.no_grad()
     def _answers(self, images: Sequence[Image.Image], question: str) -> list[str]:
-        model = self.model
-        chat = model.chat(question, with_image=True)
-        inputs = model.processor(text=[chat] * len(images), images=list(images), return_tensors="pt").to(model.device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+        model, inputs = self.model, self.model.question_inputs(images, question)
         room = model.stack.max_positions - inputs["input_ids"].shape[1]
         if room < MAX_NEW_TOKENS:
             raise CriticError(

@@ -40,10 +40,6 @@ def mark_of(answer: str, name: str) -> float | None:
     return said[-1] if said and LOWEST <= said[-1] <= HIGHEST else None
 
 
-def final_score(answer: str) -> float | None:
-    return mark_of(answer, "final")
-
-
 class UnifiedRewardModel(Pretrained):
     weights = Weights(
         "CodeGoat24/UnifiedReward-qwen-7b", "Qwen2_5_VLForConditionalGeneration", "vision-language judge", 16.6, "MIT"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from PIL import Image
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from milr_core.critics.base import About, Score
 from milr_core.critics.judge import OPTIONS, Judged, Question
@@ -26,7 +26,8 @@ def wiscore(consistency: int, realism: int, aesthetic_quality: int) -> float:
     return (0.7 * consistency + 0.2 * realism + 0.1 * aesthetic_quality) / 2
 
 
-Mark = Annotated[int, BeforeValidator(number)]
+AS_INTEGER = WithJsonSchema({"type": "integer"})  # judges are not told the range: some servers take none in a schema
+Mark = Annotated[int, Field(ge=0, le=2), BeforeValidator(number), AS_INTEGER]
 
 
 class Marks(Answer):
@@ -34,24 +35,10 @@ class Marks(Answer):
     realism: Mark
     aesthetic_quality: Mark
 
-    @field_validator("*")
-    @classmethod
-    def in_range(cls, value: int) -> int:
-        if not 0 <= value <= 2:
-            raise ValueError("a mark is 0, 1 or 2")
-        return value
-
 
 class Verdict(Answer):
     reason: str
-    correct: int
-
-    @field_validator("correct")
-    @classmethod
-    def binary(cls, value: int) -> int:
-        if value not in (0, 1):
-            raise ValueError("correct is 0 or 1")
-        return value
+    correct: Annotated[int, Field(ge=0, le=1), AS_INTEGER]
 
 
 SYSTEM = {

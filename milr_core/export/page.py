@@ -13,6 +13,7 @@ from string import Template
 from typing import Any
 
 from milr_core import Step, Trajectory, __version__
+from milr_core.diagnostics import changed_cells
 from milr_core.errors import InputError
 from milr_core.export import fragments
 from milr_core.export.about import about
@@ -137,7 +138,7 @@ class _Page:
             tried = counted(len(steps) - 1, "further attempt")
             return f"The first picture scored <b>{first}</b>, and {tried} did not beat it."
         words = changed(changes(plan(steps[best]), plan(steps[0])))
-        cells = sum(a != b for a, b in zip(steps[0].image_tokens, steps[best].image_tokens, strict=True))
+        cells = len(changed_cells(steps[best], steps[0]))
         return (
             f"Step 0: <b>{first}</b> → step {best}: <b>{top}</b>. {counted(words, 'word')} of the plan and {cells} of "
             f"the picture's {counted(len(steps[0].image_tokens), 'cell')} changed."

@@ -14,11 +14,8 @@ from milr_core.state import BEST_OF_N, BY_HAND, SEARCH
 
 PLAIN = ("prompt", "critic", "observer")
 
-
 DRAWN_WITH = ("seed", "guidance", "temperature")
 """Settings that step 0 depends on: by any other it is the same."""
-
-BY_SEARCH, BY_BEST_OF_N = SEARCH, BEST_OF_N
 
 UNREPEATED = (
     "# Words of this run's plan were changed by hand, which nothing repeats: its bundle goes on from any step.\n"
@@ -44,11 +41,11 @@ class Part:
 
     last: int
     settings: SearchSettings
-    method: str = BY_SEARCH
+    method: str = SEARCH
 
     @property
     def call(self) -> str:
-        return "reason" if self.method == BY_SEARCH else "best_of_n"
+        return "reason" if self.method == SEARCH else "best_of_n"
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,8 @@ class Recipe:
         return [Part(0, first.settings), *made]
 
 
-def _changed(before: Part, after: Part) -> dict[str, Any]:
+def changed_settings(before: Part, after: Part) -> dict[str, Any]:
+    """The settings of `after` that `before` has otherwise."""
     old, new = before.settings.as_dict(), after.settings.as_dict()
     return {name: new[name] for name in old if old[name] != new[name]}
 
@@ -105,7 +103,7 @@ def as_json(recipe: Recipe) -> str:
     if recipe.stopped:
         about["stopped_at"] = recipe.steps[-1].index
     changes = [
-        {"step": before.last + 1, **_changed(before, after)}
+        {"step": before.last + 1, **changed_settings(before, after)}
         | ({"method": after.method} if after.method != before.method else {})
         for before, after in pairwise(parts)
     ]
@@ -120,7 +118,7 @@ def as_command(recipe: Recipe) -> str:
     if recipe.by_hand:
         return UNREPEATED
     began, *more = recipe.parts
-    if began.method == BY_BEST_OF_N:
+    if began.method == BEST_OF_N:
         return "# Best-of-N has no command of its own: the Python beside this draws the same images.\n"
     words = ["python", "-m", "milr_core", "reason", recipe.prompt, "--model", recipe.model, "--critic", recipe.critic]
     for name, value in recipe.options.get(recipe.critic, {}).items():
@@ -154,14 +152,14 @@ def as_python(recipe: Recipe) -> str:
         watching = ", observers=observers"
     before = None
     for part in parts:
-        values = part.settings.as_dict() if before is None else _changed(before, part)
+        values = part.settings.as_dict() if before is None else changed_settings(before, part)
         said = ", ".join(f"{name}={value!r}" for name, value in values.items())
         if said:
             lines += [
                 f"settings = SearchSettings({said})" if before is None else f"settings = replace(settings, {said})"
             ]
         number = f", {(part.settings.steps if part is parts[-1] else part.last) + 1}"
-        call = f"{part.call}({given}{number if part.method == BY_BEST_OF_N else ''}"
+        call = f"{part.call}({given}{number if part.method == BEST_OF_N else ''}"
         state = "" if before is None else ", state=step.state"
         lines += [
             f"for step in {call}, settings=settings{watching}{state}):",

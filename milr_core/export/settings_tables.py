@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from milr_core import SearchSettings
+from milr_core.export.recipe import changed_settings
 from milr_core.export.run import Run
 from milr_core.export.words import safe
 from milr_core.settings import KNOBS
@@ -46,8 +47,10 @@ def _changes(run: Run) -> str:
     """A line for each place at which the run went on otherwise."""
     lines = []
     for before, after in pairwise(run.recipe.parts):
-        old, new = before.settings.as_dict(), after.settings.as_dict()
-        said = [f"{KNOBS[n].label} {_value(old[n])} → {_value(new[n])}" for n in new if old[n] != new[n]]
+        said = [
+            f"{KNOBS[name].label} {_value(getattr(before.settings, name))} → {_value(value)}"
+            for name, value in changed_settings(before, after).items()
+        ]
         if before.method != after.method:
             said.insert(0, METHODS[after.method])
         lines.append(f"<li>From step {before.last + 1}: {safe(', '.join(said))}</li>")

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from html import escape
 from itertools import groupby
 from typing import NamedTuple
 
 from milr_core import Step
 from milr_core.critics.base import plain_text
+from milr_core.diagnostics import text_diff
 
-KEPT, ADDED, REMOVED = "kept", "added", "removed"
+ADDED, REMOVED = "inserted", "removed"
+"""What `diagnostics.text_diff` calls them."""
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+(?:['’\-]\w+)*|[^\w\s]")
 _GAP = 8
@@ -34,7 +35,7 @@ class Word(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A word of a text in comparison with another text. kind: KEPT, ADDED, REMOVED."""
+    """A word of a text in comparison with another text. kind: as of `diagnostics.text_diff`."""
 
     kind: str
     word: Word
@@ -76,12 +77,7 @@ def changes(words: Sequence[Word], other: Sequence[Word]) -> list[Change]:
     ours, theirs = [w.text for w in words], [w.text for w in other]
     if len(ours) * len(theirs) > _MOST and ours != theirs:
         return [Change(REMOVED, w) for w in other] + [Change(ADDED, w) for w in words]
-    made: list[Change] = []
-    for kind, i0, i1, j0, j1 in SequenceMatcher(None, theirs, ours, autojunk=False).get_opcodes():
-        if kind != "equal":
-            made += [Change(REMOVED, word) for word in other[i0:i1]]
-        made += [Change(KEPT if kind == "equal" else ADDED, word) for word in words[j0:j1]]
-    return made
+    return [Change(kind, (other if kind == REMOVED else words)[i]) for kind, i in text_diff(ours, theirs)]
 
 
 def changed(made: Sequence[Change]) -> int:

@@ -188,6 +188,13 @@ class Janus:
         check_finite(pixels, "image decoder", self.hf.model.vqmodel.dtype)
         return self.processor.postprocess(list(pixels), return_tensors="PIL.Image.Image")["pixel_values"]
 
+    def question_inputs(self, images: Sequence[Image.Image], question: str) -> Any:
+        """The network's inputs for one question about each of some images."""
+        chat = self.chat(question, with_image=True)
+        inputs = self.processor(text=[chat] * len(images), images=list(images), return_tensors="pt").to(self.device)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self.dtype)
+        return inputs
+
     @cached_property
     def _answers(self) -> tuple[list[int], list[int]]:
         def first_tokens(words: Sequence[str]) -> list[int]:
@@ -200,10 +207,12 @@ class Janus:
     @torch.no_grad()
     def yes_probability(self, images: Sequence[Image.Image], question: str) -> Tensor:
         """(n,) P(yes) / (P(yes) + P(no)) at the first answer token, for one question about each of n images."""
-        chat = self.chat(question, with_image=True)
-        inputs = self.processor(text=[chat] * len(images), images=list(images), return_tensors="pt").to(self.device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(self.dtype)
-        logits = self.hf(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].float().cpu()
+        logits = (
+            self.hf(**self.question_inputs(images, question), logits_to_keep=1, use_cache=False)
+            .logits[:, -1]
+            .float()
+            .cpu()
+        )
         check_finite(logits, "answer to a question about an image", self.dtype)
         yes, no = (logits[:, ids].logsumexp(-1) for ids in self._answers)
         return torch.sigmoid(yes - no)  # the same, and a number where both are too unlikely to be told from 0

@@ -3,16 +3,15 @@
 Eight fused operations a layer instead of some forty, which is what a token costs in a model of moderate size.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from torch import Tensor
 
+from milr_core.janus.onnx_graph import FUSED, OnnxGraph, Sessions, value
 from milr_core.janus.transformer import Cache, EagerRuntime, FusedLayer, LanguageStack
 
 FEW = 8  # positions at once up to which one thread is as fast as two, and leaves the other to what comes next
@@ -23,15 +22,7 @@ class OnnxRuntime(EagerRuntime):
 
     def __init__(self, stack: LanguageStack):
         super().__init__(stack)
-        graph = _graph(stack)
-        self._process = os.getpid()
-        self._few = self._many = onnx_session(graph, 1)
-        if torch.get_num_threads() > 1:
-            self._many = onnx_session(graph, torch.get_num_threads())
-
-    def session(self, positions: int) -> onnxruntime.InferenceSession:
-        """A forked process has no threads but its own: there the session that needs no others runs everything."""
-        return self._few if positions <= FEW or os.getpid() != self._process else self._many
+        self.sessions = Sessions(_graph(stack))
 
     @contextmanager
     def loop(self) -> Iterator[None]:
@@ -66,7 +57,7 @@ class _Bound:
     """Inputs and outputs of one shape, tied to their memory once."""
 
     def __init__(self, runtime: OnnxRuntime, x: Tensor, keys: list[Tensor], values: list[Tensor]):
-        self._session = runtime.session(x.shape[0] * x.shape[1])
+        self._session = runtime.sessions.choose(one_does=x.shape[0] * x.shape[1] <= FEW)
         self._x, self._hidden = torch.empty_like(x).contiguous(), torch.empty_like(x).contiguous()
         self._last = torch.empty(len(x), dtype=torch.int32)  # index of each row's last position
         self._total = torch.empty((), dtype=torch.int32)
@@ -100,75 +91,45 @@ class _Bound:
         return self._hidden.clone()
 
 
-def onnx_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that wait for the next call by spinning take the core from torch: pixels then take twice as long.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
 def _graph(stack: LanguageStack) -> bytes:
     """The layers as an ONNX model, in ONNX Runtime's fused operations. Weights are its constants."""
     size, layers = stack.final_norm.numel(), [layer for layer in stack.layers if isinstance(layer, FusedLayer)]
     cached = ["rows", stack.kv_heads, "capacity", stack.head_size]
-    nodes, constants = [], []
+    graph = OnnxGraph()
 
-    def value(name: str, shape: list, kind: int = TensorProto.FLOAT):
-        return helper.make_tensor_value_info(name, kind, shape)
-
-    def constant(name: str, tensor: Tensor) -> str:
-        data = np.ascontiguousarray(tensor.detach().numpy())
-        constants.append(numpy_helper.from_array(data, name))
-        return name
-
-    def fused(kind: str, inputs: list[str], outputs: list[str], **attributes) -> None:
-        nodes.append(helper.make_node(kind, inputs, outputs, domain="com.microsoft", **attributes))
-
-    def multiply(x: str, name: str, weight: Tensor) -> str:
-        nodes.append(helper.make_node("MatMul", [x, constant(f"{name}.weight", weight.T)], [name]))
-        return name
+    def multiply(x: str, weight: Tensor) -> str:
+        return graph.add("MatMul", [x, graph.constant(weight.T)])
 
     def add_and_norm(x: str, more: str, name: str, weight: Tensor) -> tuple[str, str]:
         """x + more, and its norm: one operation."""
-        sums = ["", "", f"{name}.sum"]
-        fused("SkipSimplifiedLayerNormalization", [x, more, constant(f"{name}.weight", weight)], [name, *sums],
-              epsilon=stack.eps)  # fmt: skip
+        inputs, outputs = [x, more, graph.constant(weight)], [name, "", "", f"{name}.sum"]
+        graph.add("SkipSimplifiedLayerNormalization", inputs, *outputs, domain=FUSED, epsilon=stack.eps)
         return f"{name}.sum", name
 
     half = stack.head_size // 2
-    rotation = [constant("cos", stack.cos[:, :half]), constant("sin", stack.sin[:, half:])]
+    rotation = [graph.constant(stack.cos[:, :half]), graph.constant(stack.sin[:, half:])]
     inputs = [value("x", ["rows", "new", size])]
     inputs += [value("last", ["rows"], TensorProto.INT32), value("total", [], TensorProto.INT32)]
     outputs = [value("hidden", ["rows", "new", size])]
-    first = constant("attention_norm.0.weight", layers[0].attention_norm)
-    nodes.append(
-        helper.make_node("SimplifiedLayerNormalization", ["x", first], ["attention_norm.0"], axis=-1, epsilon=stack.eps)
-    )
-    x, normed = "x", "attention_norm.0"
+    x, first = "x", graph.constant(layers[0].attention_norm)
+    normed = graph.add("SimplifiedLayerNormalization", [x, first], axis=-1, epsilon=stack.eps)
     for i, layer in enumerate(layers):
         caches = [f"key.{i}", f"value.{i}"]
         inputs += [value(name, cached) for name in caches]
         outputs += [value(f"{name}.out", cached) for name in caches]
-        qkv = multiply(normed, f"qkv.{i}", layer.qkv)
-        fused(
+        attention = graph.add(
             "GroupQueryAttention",
-            [qkv, "", "", *caches, "last", "total", *rotation],
-            [f"attention.{i}", *(f"{name}.out" for name in caches)],
+            [multiply(normed, layer.qkv), "", "", *caches, "last", "total", *rotation],
+            *(f"attention.{i}", *(f"{name}.out" for name in caches)),
+            domain=FUSED,
             num_heads=stack.heads,
             kv_num_heads=stack.kv_heads,
             do_rotary=1,
         )
-        x, normed = add_and_norm(x, multiply(f"attention.{i}", f"out.{i}", layer.out), f"mlp_norm.{i}", layer.mlp_norm)
-        gate_weight, up_weight = layer.gate_up.chunk(2)
-        gate, up = multiply(normed, f"gate.{i}", gate_weight), multiply(normed, f"up.{i}", up_weight)
-        fused("QuickGelu", [gate], [f"silu.{i}"], alpha=1.0)  # x * sigmoid(x)
-        nodes.append(helper.make_node("Mul", [f"silu.{i}", up], [f"mlp.{i}"]))
-        down = multiply(f"mlp.{i}", f"down.{i}", layer.down)
+        x, normed = add_and_norm(x, multiply(attention, layer.out), f"mlp_norm.{i}", layer.mlp_norm)
+        gate, up = (multiply(normed, weight) for weight in layer.gate_up.chunk(2))
+        down = multiply(graph.add("Mul", [graph.silu(gate), up]), layer.down)
         last = i + 1 == len(layers)
         weight = stack.final_norm if last else layers[i + 1].attention_norm
         x, normed = add_and_norm(x, down, "hidden" if last else f"attention_norm.{i + 1}", weight)
-    graph = helper.make_graph(nodes, "layers", inputs, outputs, constants)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
+    return graph.serialized(inputs, outputs)

@@ -9,12 +9,11 @@ from typing import Any, TypeGuard
 import numpy as np
 import torch
 import torch.nn.functional as F
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 from transformers.models.janus.modeling_janus import JanusVQVAEHead
 
-from milr_core.janus.onnx_backend import onnx_session
+from milr_core.janus.onnx_graph import FUSED, OnnxGraph, session, value
 
 
 class OnnxHead:
@@ -25,7 +24,7 @@ class OnnxHead:
 
     def __init__(self, head: JanusVQVAEHead):
         self._layers = head.proj_out, head.vision_head
-        self._session = onnx_session(_graph(*self._layers), 1)
+        self._session = session(_graph(*self._layers), 1)
 
     def __call__(self, z: Tensor) -> Tensor:
         rows = z.reshape(-1, z.shape[-1])
@@ -69,22 +68,10 @@ def writable(head: nn.Module) -> TypeGuard[JanusVQVAEHead]:
 
 def _graph(*layers: nn.Linear) -> bytes:
     """Linear layers with a GELU between each two."""
-    nodes, constants, x = [], [], "z"
+    graph, x = OnnxGraph(), "z"
     for i, layer in enumerate(layers):
-        for name, tensor in (("weight", layer.weight.T), ("bias", layer.bias)):
-            data = np.ascontiguousarray(tensor.detach().numpy())
-            constants.append(numpy_helper.from_array(data, f"{name}.{i}"))
         if i:
-            nodes.append(helper.make_node("Gelu", [x], [f"active.{i}"], domain="com.microsoft"))
-            x = f"active.{i}"
-        nodes.append(helper.make_node("MatMul", [x, f"weight.{i}"], [f"product.{i}"]))
-        nodes.append(helper.make_node("Add", [f"product.{i}", f"bias.{i}"], [f"sum.{i}"]))
-        x = f"sum.{i}"
-
-    def value(name: str, size: int):
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
-
-    ends = [value("z", layers[0].in_features)], [value(x, layers[-1].out_features)]
-    graph = helper.make_graph(nodes, "head", *ends, constants)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
+            x = graph.add("Gelu", [x], domain=FUSED)
+        product = graph.add("MatMul", [x, graph.constant(layer.weight.T)])
+        x = graph.add("Add", [product, graph.constant(layer.bias)])
+    return graph.serialized([value("z", ["n", layers[0].in_features])], [value(x, ["n", layers[-1].out_features])])

@@ -23,7 +23,7 @@ from milr_core.critics.phrases import (
     without_adjectives,
 )
 from milr_core.critics.self_reward import verdict
-from milr_core.critics.unified import Unified, final_score
+from milr_core.critics.unified import Unified, mark_of
 from milr_core.critics.wise import wiscore
 from milr_core.critics.wise_spec import SCALES
 from tests.critics.loopback import Endpoint
@@ -278,7 +278,7 @@ def test_boxes_say_what_was_asked_for_otherwise():
     ],
 )
 def test_final_scores(answer, expected):
-    assert final_score(answer) == expected
+    assert mark_of(answer, "final") == expected
 
 
 def test_unified_reminds_once(monkeypatch):

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,11 +10,14 @@ from PIL import Image
 from transformers import GroundingDinoProcessor
 
 from milr_core.critics.base import Weights
-from milr_core.critics.models.boxes import Detection
+from milr_core.critics.models.boxes import Corners, Detection
 from milr_core.critics.pretrained import Pretrained
 
 THRESHOLD = 0.35  # of the box, as in its authors' demonstration
 TEXT_THRESHOLD = 0.25  # of each token of a name
+
+Answer = tuple[str, float, Corners]
+"""A phrase, its score, its box in pixels."""
 
 
 class GroundingDino(Pretrained):
@@ -41,9 +44,18 @@ class GroundingDino(Pretrained):
         self.load()
         names = [name.lower().strip() for name in names]
         text = " . ".join(dict.fromkeys(names)) + " ."
-        inputs = self._processor(
-            images=[image.convert("RGB") for image in images], text=[text] * len(images), return_tensors="pt"
-        ).to(self.device)
+        detections = []
+        for answer in self._answers([image.convert("RGB") for image in images], text, threshold, text_threshold):
+            named = [(name_of(phrase, names), score, box) for phrase, score, box in answer]
+            found = [Detection(name, score, box) for name, score, box in named if name is not None]
+            detections.append(sorted(found, key=lambda d: -d.score))
+        return detections
+
+    def _answers(
+        self, images: Sequence[Image.Image], text: str, threshold: float, text_threshold: float
+    ) -> Iterator[list[Answer]]:
+        """What the model finds in each image."""
+        inputs = self._processor(images=images, text=[text] * len(images), return_tensors="pt").to(self.device)
         results = self._processor.post_process_grounded_object_detection(
             self.model(**inputs),
             inputs["input_ids"],
@@ -51,17 +63,10 @@ class GroundingDino(Pretrained):
             text_threshold=text_threshold,
             target_sizes=[(image.height, image.width) for image in images],
         )
-        return [self._named(result, names) for result in results]
-
-    @staticmethod
-    def _named(result: dict, names: Sequence[str]) -> list[Detection]:
-        phrases = result["text_labels"][: len(result["scores"])]  # where nothing is found, there is still one, empty
-        found = [
-            Detection(name, float(score), tuple(box.tolist()))
-            for score, box, phrase in zip(result["scores"], result["boxes"], phrases, strict=True)
-            if (name := name_of(phrase, names)) is not None
-        ]
-        return sorted(found, key=lambda d: -d.score)
+        for result in results:
+            scores = result["scores"].tolist()
+            phrases = result["text_labels"][: len(scores)]  # where nothing is found, there is still one, empty
+            yield list(zip(phrases, scores, map(tuple, result["boxes"].tolist()), strict=True))
 
 
 def words_of(text: str) -> list[str]:

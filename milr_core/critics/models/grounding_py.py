@@ -4,15 +4,15 @@ It needs transformers 4 and torchvision, so it runs only where a build of it is 
 transformers can load; elsewhere an InputError says so. The default is `grounding.GroundingDino`, which needs neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from milr_core.critics.models.boxes import Corners, Detection
-from milr_core.critics.models.grounding import TEXT_THRESHOLD, THRESHOLD, GroundingDino, name_of
+from milr_core.critics.models.boxes import Corners
+from milr_core.critics.models.grounding import Answer, GroundingDino
 from milr_core.errors import CriticError, InputError
 
 PACKAGE = "groundingdino-py"
@@ -96,40 +96,24 @@ class GroundingDinoPy(GroundingDino):
             f"Where there is a network, run: hf download ShilongLiu/GroundingDINO {CHECKPOINT}"
         )
 
-    @torch.no_grad()
-    def detect(
-        self,
-        images: Sequence[Image.Image],
-        names: Sequence[str],
-        threshold: float = THRESHOLD,
-        text_threshold: float = TEXT_THRESHOLD,
-    ) -> list[list[Detection]]:
-        """Do what `GroundingDino` does; the package takes one image at a time.
+    def _answers(
+        self, images: Sequence[Image.Image], text: str, threshold: float, text_threshold: float
+    ) -> Iterator[list[Answer]]:
+        """What the model finds in each image; the package takes one at a time.
 
         Raises:
             InputError: the package does not run with the transformers that is installed.
         """
-        self.load()
-        names = [name.lower().strip() for name in names]
-        caption = " . ".join(dict.fromkeys(names)) + " ."
-        return [self._found(image.convert("RGB"), names, caption, threshold, text_threshold) for image in images]
-
-    def _found(
-        self, image: Image.Image, names: Sequence[str], caption: str, threshold: float, text_threshold: float
-    ) -> list[Detection]:
-        pixels, _ = self._pixels(image, None)
-        try:
-            boxes, scores, phrases = self._inference.predict(
-                self.model, pixels, caption, threshold, text_threshold, device=self.device
-            )
-        except INCOMPATIBLE as error:
-            raise InputError(NEEDS.format(error)) from error
-        found = [
-            Detection(name, float(score), corners(box, image))
-            for box, score, phrase in zip(boxes.tolist(), scores, phrases, strict=True)
-            if (name := name_of(phrase, names)) is not None
-        ]
-        return sorted(found, key=lambda d: -d.score)
+        for image in images:
+            pixels, _ = self._pixels(image, None)
+            try:
+                boxes, scores, phrases = self._inference.predict(
+                    self.model, pixels, text, threshold, text_threshold, device=self.device
+                )
+            except INCOMPATIBLE as error:
+                raise InputError(NEEDS.format(error)) from error
+            found = [corners(box, image) for box in boxes.tolist()]
+            yield list(zip(phrases, map(float, scores), found, strict=True))
 
 
 def corners(box: Sequence[float], image: Image.Image) -> Corners:
