@@ -20,7 +20,7 @@ from ui.engines.models import EMBEDDED, JANUS_PRO, Models, fitting, make_tried, 
 from ui.engines.unloaded import Unloaded, announced
 from ui.guard import for_others, web_options
 from ui.layout import build_demo, launch_options
-from ui.limits import LARGEST_FILE, Limits
+from ui.limits import Limits
 from ui.panels.chips import chosen
 from ui.storage import claim_folder
 
@@ -178,11 +178,6 @@ def main(argv: list[str] | None = None) -> int:
                 server_port=args.port,
                 quiet=True,
                 prevent_thread_lock=True,
-                enable_monitoring=False,
-                run_history=False,
-                max_file_size=LARGEST_FILE,
-                mcp_server=True,
-                ssr_mode=False,
                 root_path=args.root_path,
                 auth=login(args.auth),
                 share=args.share,

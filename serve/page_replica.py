@@ -12,7 +12,7 @@ from serve.sticky import StickyCookie
 from ui.engines.base import Engine
 from ui.guard import web_options
 from ui.layout import build_demo, launch_options
-from ui.limits import LARGEST_FILE, Limits
+from ui.limits import Limits
 
 
 def page_app(engine: Engine, critic: str, limits: Limits, replica: str) -> FastAPI:
@@ -21,11 +21,6 @@ def page_app(engine: Engine, critic: str, limits: Limits, replica: str) -> FastA
         FastAPI(openapi_url=None, **web_options(limits)),
         build_demo(engine, critic, limits=limits),
         path="/",
-        enable_monitoring=False,
-        run_history=False,
-        max_file_size=LARGEST_FILE,
-        mcp_server=True,
-        ssr_mode=False,
         **launch_options(),
     )
     app.add_middleware(StickyCookie, replica=replica)

@@ -59,7 +59,7 @@ def address(tiny: Janus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("data")))
         demo = build_demo(LocalEngine(tiny), critic="self")
         _, url, _ = demo.launch(
-            server_name="127.0.0.1", quiet=True, prevent_thread_lock=True, ssr_mode=False, root_path=TAKEN_OFF,
+            server_name="127.0.0.1", quiet=True, prevent_thread_lock=True, root_path=TAKEN_OFF,
             app_kwargs=web_options(Limits()), **launch_options(),
         )  # fmt: skip
         Proxy.port = int(re.search(r":(\d+)", url)[1])

@@ -24,7 +24,7 @@ from ui.session import Session
 def served(tiny, limits: Limits, **options) -> TestClient:
     web = FastAPI(openapi_url=None, **web_options(limits))
     demo = build_demo(LocalEngine(tiny), limits=limits)
-    mounted = gr.mount_gradio_app(web, demo, path="/", ssr_mode=False, **options, **launch_options())
+    mounted = gr.mount_gradio_app(web, demo, path="/", **options, **launch_options())
     return TestClient(mounted, base_url="http://studio.example")
 
 

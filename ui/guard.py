@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from fastapi.staticfiles import StaticFiles
@@ -40,7 +39,6 @@ POLICY = "; ".join(
     )
 )
 """Content-Security-Policy: nothing comes from elsewhere, nothing goes elsewhere."""
-
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -101,12 +99,10 @@ class Zipped:
 
 def web_options(limits: Limits) -> dict[str, Any]:
     """Keyword arguments of the FastAPI application: routes of the page's files, and what every answer passes."""
-    folders = {"results": PUBLISHED.with_suffix(""), "plotly": Path(PLOTLY).parent}
-    folders |= {"docs": README.parent / "docs"}
-    routes: list[Mount | Route] = [Mount(f"/{FILES}/run", Pictures(directory=runs_folder(), check_dir=False))]
-    routes += [
-        Mount(f"/{FILES}/{name}", StaticFiles(directory=folder, check_dir=False)) for name, folder in folders.items()
-    ]
-    routes += [Route(f"/{FILES}/{README.name}", lambda _: FileResponse(README, media_type="text/plain"))]
+    folders = {"results": PUBLISHED.with_suffix(""), "plotly": PLOTLY.parent, "docs": README.parent / "docs"}
+    files = {name: StaticFiles(directory=folder, check_dir=False) for name, folder in folders.items()}
+    files["run"] = Pictures(directory=runs_folder(), check_dir=False)
+    routes: list[Mount | Route] = [Mount(f"/{FILES}/{name}", app) for name, app in files.items()]
+    routes.append(Route(f"/{FILES}/{README.name}", lambda _: FileResponse(README, media_type="text/plain")))
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))] if limits.hosts else []
     return {"routes": routes, "middleware": [*hosts, Middleware(Headers), Middleware(Zipped)]}

@@ -8,7 +8,7 @@ from gradio.themes import Default
 from ui.api import add_endpoints
 from ui.engines.base import SMALL, Engine
 from ui.engines.models import Models
-from ui.limits import Limits
+from ui.limits import LARGEST_FILE, Limits
 from ui.page import Page
 from ui.panels.model_picker import header
 from ui.panels.recorded_runs import OPENING, recorded
@@ -28,7 +28,7 @@ STYLE = [ROOM / "layout.css", *sorted(ROOM.glob("panels/*.css")), *sorted(ROOM.g
 
 
 def launch_options() -> dict:
-    """What belongs to `launch` and not to the page: theme and style."""
+    """What belongs to `launch` and not to the page: theme and style, and what of gradio's server is used."""
     theme = Default(
         primary_hue="indigo",
         secondary_hue="indigo",
@@ -46,7 +46,16 @@ def launch_options() -> dict:
         color_accent="*primary_600",
         link_text_color_dark="*secondary_300",
     )
-    return {"theme": theme, "css_paths": STYLE, "footer_links": ["api", "gradio", "settings"]}
+    return {
+        "theme": theme,
+        "css_paths": STYLE,
+        "footer_links": ["api", "gradio", "settings"],
+        "enable_monitoring": False,
+        "run_history": False,
+        "max_file_size": LARGEST_FILE,
+        "mcp_server": True,
+        "ssr_mode": False,
+    }
 
 
 def build_demo(

@@ -14,15 +14,11 @@ LONGEST_PROMPT, LONGEST_NAME = 4000, 500
 
 
 def _setting(default: int, low: int, high: int, words: str) -> int:
-    return field(default=default, metadata={"range": (low, high), "words": words})
+    return field(default=default, metadata={"range": (low, high), "words": f"{words} (default {default})"})
 
 
-LISTS = {
-    "models": "models that visitors may load, by comma (default: the embedded one, and what fits)",
-    "critics": "critics that visitors may use, by comma (default: all whose weights fit)",
-    "hosts": "names that the page answers to, by comma; * begins one (default: any)",
-}
-"""Settings that are lists, with what they mean."""
+def _list(words: str) -> tuple[str, ...]:
+    return field(default=(), metadata={"words": words})
 
 
 @dataclass(frozen=True)
@@ -38,9 +34,11 @@ class Limits:
     idle_minutes: int = _setting(120, 1, 100_000, "after which a session that computes nothing may be cleared")
     cache_hours: int = _setting(2, 1, 10_000, "after which files made for visitors are deleted")
     disk: int = _setting(0, 0, 100_000_000, "MiB of such files; beyond them no run is begun; 0 for any number")
-    models: tuple[str, ...] = ()
-    critics: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
+    models: tuple[str, ...] = _list(
+        "models that visitors may load, by comma (default: the embedded one, and what fits)"
+    )
+    critics: tuple[str, ...] = _list("critics that visitors may use, by comma (default: all whose weights fit)")
+    hosts: tuple[str, ...] = _list("names that the page answers to, by comma; * begins one (default: any)")
 
     def steps(self, asked: float | None) -> int:
         """How many a search takes at most, of what stands in the field for them."""
@@ -55,20 +53,17 @@ class Limits:
         """
         given: dict[str, Any] = {"steps_at_most": 64} if env.get("SPACE_ID") else {}
         for setting in fields(cls):
-            if setting.metadata and (text := env.get(name := f"MILR_{setting.name.upper()}", "").strip()):
+            text = env.get(name := f"MILR_{setting.name.upper()}", "").strip()
+            if "range" not in setting.metadata:
+                given[setting.name] = tuple(each.strip() for each in text.split(",") if each.strip())
+            elif text:
                 low, high = setting.metadata["range"]
                 if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
                     raise InputError(f"{name} is a whole number from {low} to {high}; got '{text}'.")
                 given[setting.name] = int(text)
-        for name in LISTS:
-            listed = (each.strip() for each in env.get(f"MILR_{name.upper()}", "").split(","))
-            given[name] = tuple(each for each in listed if each)
         return cls(**given)
 
     @classmethod
     def told(cls) -> str:
         """Every variable with what it means and its default."""
-        lines = [
-            f"  MILR_{s.name.upper():14} {s.metadata['words']} (default {s.default})" for s in fields(cls) if s.metadata
-        ]
-        return "\n".join([*lines, *(f"  MILR_{name.upper():14} {words}" for name, words in LISTS.items())])
+        return "\n".join(f"  MILR_{setting.name.upper():14} {setting.metadata['words']}" for setting in fields(cls))

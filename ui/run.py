@@ -68,12 +68,12 @@ class Run:
     number: int = 0
     phase: str = IDLE
     control: SearchControl = field(default_factory=SearchControl)
-    changes: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict, init=False)
     steps: list[Outline] = field(default_factory=list)
     bundle: Trajectory | None = None
-    forming: Forming | None = None
-    _at_hand: OrderedDict[int, Step] = field(default_factory=OrderedDict, repr=False)
-    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    forming: Forming | None = field(default=None, init=False)
+    _at_hand: OrderedDict[int, Step] = field(default_factory=OrderedDict, init=False, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property
     def planned(self) -> SearchSettings:
@@ -185,9 +185,7 @@ class Run:
         Raises:
             InputError: the states of these steps are not there.
         """
-        fresh = {"control": SearchControl(), "changes": {}, "steps": [], "bundle": None, "forming": None}
-        fresh |= {"_at_hand": OrderedDict()}
-        made = replace(self, **fresh, folder=folder, **new)
+        made = replace(self, control=SearchControl(), steps=[], bundle=None, folder=folder, **new)
         for at in range(index + 1):
             made.add(self.state(at).step)
         return made

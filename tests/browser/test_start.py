@@ -50,7 +50,7 @@ def early(coming: Coming, browser: Browser, tmp_path: Path, monkeypatch: pytest.
     models = Models("", [NAME], coming)
     demo = build_demo(Unloaded(announced(NAME)), "oracle", models=models)
     _, url, _ = demo.launch(
-        server_port=free_port(), quiet=True, prevent_thread_lock=True, ssr_mode=False,
+        server_port=free_port(), quiet=True, prevent_thread_lock=True,
         app_kwargs=web_options(Limits()), **launch_options(),
     )  # fmt: skip
     models.load(NAME)

@@ -1,6 +1,5 @@
 // The gallery: one tile a step. A tile's node is made once and afterwards only changed where its data did.
 const list = element.querySelector("ol");
-const KEYS = { ArrowLeft: { by: -1 }, ArrowRight: { by: 1 }, Home: { to: 0 }, End: { to: "last" } };
 let run = -1;
 
 const make = (index) => {
@@ -40,13 +39,6 @@ const mark = () => {
     else item.firstChild.removeAttribute("aria-current");
   });
 };
-list.addEventListener("keydown", (event) => {
-  if (!KEYS[event.key]) return;
-  event.preventDefault();
-  document.dispatchEvent(new CustomEvent("milr-goto", { detail: KEYS[event.key] }));
-  const now = list.querySelector("[aria-current]");
-  if (now) now.focus();
-});
 const draw = () => {
   const value = props.value || { run: 0, tiles: [] };
   if (value.run !== run) list.replaceChildren();

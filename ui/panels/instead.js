@@ -2,12 +2,8 @@
 const list = element.querySelector(".chips");
 const draw = () => {
   list.replaceChildren(...(props.value || []).map((prompt) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "chip";
-    button.textContent = prompt;
-    button.addEventListener("click", () => trigger("choose", { prompt }));
-    return button;
+    const onclick = () => trigger("choose", { prompt });
+    return Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: prompt, onclick });
   }));
 };
 watch("value", draw);

@@ -12,7 +12,7 @@ const themed = (value) => {
 };
 const shapes = () => {
   const { layout, steps, run } = props.value;
-  const at = window.milrStep && window.milrStep.run === run ? window.milrStep.index : steps - 1;
+  const at = window.milrStep?.run === run ? window.milrStep.index : steps - 1;
   const mark = { type: "line", xref: "x", yref: "paper", x0: at, x1: at, y0: 0, y1: 1 };
   const line = { color: "var(--color-accent)", width: 1, dash: "dash" };
   return themed(steps ? [...layout.shapes, { ...mark, line }] : layout.shapes);
@@ -50,8 +50,8 @@ const drawSoon = () => {
     rested = performance.now() + Math.min((performance.now() - began) / SHARE, LATEST);
   }, Math.max(0, rested - performance.now()));
 };
-document.addEventListener("milr-step", ({ detail }) => {
-  if (listening && props.value && detail.index < drawn) Plotly.relayout(node, { shapes: shapes() });
+document.addEventListener("milr-step", () => {
+  if (listening && window.milrStep.index < drawn) Plotly.relayout(node, { shapes: shapes() });
 });
 element.querySelectorAll("button[data-format]").forEach((button) =>
   button.addEventListener("click", () => {

@@ -2,17 +2,15 @@
 const list = element.querySelector(".runs");
 const choose = (number) => trigger("choose", { number });
 const make = (number) => {
-  const button = document.createElement("button");
-  button.type = "button";
+  const button = Object.assign(document.createElement("button"), { type: "button", onclick: () => choose(number) });
   button.dataset.number = number;
-  button.append(Object.assign(document.createElement("b"), { textContent: `run ${number}` }), document.createElement("span"));
-  button.addEventListener("click", () => choose(number));
+  button.innerHTML = `<b>run ${number}</b><span></span>`;
   return button;
 };
 const draw = () => {
   const runs = (props.value || []).length > 1 ? props.value : [];
   const numbers = runs.map((run) => String(run.number));
-  [...list.children].filter((node) => !numbers.includes(node.dataset.number)).forEach((node) => node.remove());
+  [...list.children].forEach((node) => numbers.includes(node.dataset.number) || node.remove());
   runs.forEach((run) => {
     const known = list.querySelector(`[data-number="${run.number}"]`);
     const button = known || list.appendChild(make(run.number));

@@ -3,7 +3,6 @@
 const find = (name) => element.querySelector("." + name);
 const [empty, stage, prompt, verdict, save, now, before] = ["nothing", "stage", "prompt", "verdict", "save", "now", "before"].map(find);
 const grid = now.querySelector(".grid"), seen = element.querySelector(".seen input");
-const SVG = "http://www.w3.org/2000/svg";
 const SIGN = { found: "✓", missed: "✗", ignored: "+" };
 const LEGEND = {
   prefix: "Outlined: cells that the search moved. The model draws the rest from them.",
@@ -13,26 +12,18 @@ const LEGEND = {
 };
 let overlay = "none", lit = "", held = "";
 
-const cell = (side, at, kind, opacity, text) => {
-  const rect = document.createElementNS(SVG, "rect");
-  const inset = kind === "prefix" ? 0.06 : 0;
-  rect.setAttribute("x", (at % side) + inset);
-  rect.setAttribute("y", Math.floor(at / side) + inset);
-  rect.setAttribute("width", 1 - 2 * inset);
-  rect.setAttribute("height", 1 - 2 * inset);
-  rect.setAttribute("class", kind);
-  if (opacity !== null) rect.setAttribute("fill-opacity", opacity.toFixed(3));
-  const title = document.createElementNS(SVG, "title");
-  title.textContent = text;
-  rect.append(title);
-  return rect;
-};
 const describe = (v, at) => {
   const parts = [`cell ${at}: row ${Math.floor(at / v.side) + 1}, column ${(at % v.side) + 1}`];
   if (v.probability.length) parts.push(`p ${v.probability[at].toFixed(2)}, entropy ${v.entropy[at].toFixed(2)}`);
   if (v.prefix.includes(at)) parts.push("moved by the search");
   if (v.changed.includes(at)) parts.push("changed");
   return parts.join("; ");
+};
+const cell = (v, at, kind, opacity) => {
+  const inset = kind === "prefix" ? 0.06 : 0, size = 1 - 2 * inset;
+  const place = `x="${(at % v.side) + inset}" y="${Math.floor(at / v.side) + inset}" width="${size}" height="${size}"`;
+  const heat = kind === "heat" ? ` fill-opacity="${opacity.toFixed(3)}"` : "";
+  return `<rect ${place} class="${kind}"${heat}><title>${describe(v, at)}</title></rect>`;
 };
 const within = (v, at, box) => {
   const x = ((at % v.side) + 0.5) / v.side, y = (Math.floor(at / v.side) + 0.5) / v.side;
@@ -41,7 +32,7 @@ const within = (v, at, box) => {
 const paint = () => {
   const v = props.value;
   const box = lit && v.now.boxes[lit];
-  grid.replaceChildren();
+  const cells = [];
   let legend = LEGEND[overlay] || "";
   if (v.side && (overlay !== "none" || box)) {
     grid.setAttribute("viewBox", `0 0 ${v.side} ${v.side}`);
@@ -49,13 +40,14 @@ const paint = () => {
     for (let at = 0; at < v.side * v.side; at++) {
       const marked = overlay === "prefix" ? v.prefix.includes(at) : overlay === "changed" && v.changed.includes(at);
       const kind = heat && heat.length ? "heat" : marked ? overlay : overlay === "none" ? "" : "plain";
-      if (kind) grid.append(cell(v.side, at, kind, kind === "heat" ? 0.85 * heat[at] : null, describe(v, at)));
-      if (box && within(v, at, box)) grid.append(cell(v.side, at, "linked", null, describe(v, at)));
+      if (kind) cells.push(cell(v, at, kind, heat && 0.85 * heat[at]));
+      if (box && within(v, at, box)) cells.push(cell(v, at, "linked"));
     }
     if (heat && !heat.length) legend = "This run was recorded without probabilities.";
     if (overlay === "prefix" && !v.prefix.length) legend = "The search moved no cell in this step.";
     if (overlay === "changed") legend += ` ${v.changed.length} of ${v.side * v.side} differ from step ${v.before.index}.`;
   }
+  grid.innerHTML = cells.join(""); // figures alone, no text of a model's
   const told = document.querySelector("#overlays .told");
   if (told) told.textContent = legend;
 };
@@ -118,14 +110,9 @@ const boxOf = ({ target }) => {
   const node = target.closest && target.closest("#reasoning [data-box], #stage .now .box");
   return node ? node.dataset.box || node.dataset.at : "";
 };
-document.addEventListener("pointerover", (event) => { const box = boxOf(event) || held; if (box !== lit) light(box); });
-document.addEventListener("focusin", (event) => { const box = boxOf(event) || held; if (box !== lit) light(box); });
-document.addEventListener("click", (event) => { held = boxOf(event); if (held !== lit) light(held); });
-const KEYS = { ArrowLeft: { by: -1 }, ArrowRight: { by: 1 }, Home: { to: 0 }, End: { to: "last" } };
-now.querySelector(".frame").addEventListener("keydown", (event) => {
-  if (!KEYS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
-  event.preventDefault();
-  document.dispatchEvent(new CustomEvent("milr-goto", { detail: KEYS[event.key] }));
-});
+const point = (event) => { const box = boxOf(event) || held; if (box !== lit) light(box); };
+document.addEventListener("pointerover", point);
+document.addEventListener("focusin", point);
+document.addEventListener("click", (event) => { held = boxOf(event); point(event); });
 watch("value", draw);
 draw();

@@ -1,33 +1,35 @@
 // The step slider: the one place that knows which step is looked at. It follows the newest step until the visitor moves
-// away, tells the page (event "milr-step") and the server (trigger "step"); others ask it to move ("milr-goto").
+// away, tells the page (event "milr-step") and the server (trigger "step"); others ask it to move ("milr-goto"), and keys
+// on the image shown and in the strip do.
 const range = element.querySelector("input[type=range]");
 const said = element.querySelector("output");
 const live = element.querySelector(".announced");
 const play = element.querySelector(".play");
-const buttons = Object.fromEntries(["first", "back", "on", "last"].map((name) => [name, element.querySelector("." + name)]));
 const PLAY_MS = 800, OPENING_MS = 1600;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let run = -1, index = 0, pinned = false, timer = 0, opened = false;
 
 const scores = () => (props.value && props.value.scores) || [];
 const newest = () => scores().length - 1;
+const MOVES = { first: () => 0, back: () => index - 1, on: () => index + 1, last: newest };
+const KEYS = { Home: "first", ArrowLeft: "back", ArrowRight: "on", End: "last" };
+const buttons = Object.fromEntries(Object.keys(MOVES).map((name) => [name, element.querySelector("." + name)]));
 const sentence = () => {
+  if (newest() < 0) return "no step yet";
   const { planned, best } = props.value;
   return `step ${index} of ${planned}, score ${scores()[index].toFixed(2)}${index === best ? ", best" : ""}`;
 };
 const show = () => {
-  const any = newest() >= 0;
   range.max = Math.max(newest(), 0);
   range.value = index;
   range.disabled = play.disabled = newest() < 1;
-  buttons.first.disabled = buttons.back.disabled = !any || index === 0;
-  buttons.on.disabled = buttons.last.disabled = !any || index === newest();
-  range.setAttribute("aria-valuetext", any ? sentence() : "no step yet");
-  said.textContent = any ? sentence() : "no step yet";
-  element.querySelector(".follow").textContent = any && pinned ? "staying here; the last step follows again" : "following the newest step";
-  const step = { run, index };
-  window.milrStep = step;
-  document.dispatchEvent(new CustomEvent("milr-step", { detail: step }));
+  buttons.first.disabled = buttons.back.disabled = index === 0;
+  buttons.on.disabled = buttons.last.disabled = index >= newest();
+  range.setAttribute("aria-valuetext", sentence());
+  said.textContent = sentence();
+  element.querySelector(".follow").textContent = pinned ? "staying here; the last step follows again" : "following the newest step";
+  window.milrStep = { run, index };
+  document.dispatchEvent(new Event("milr-step"));
 };
 const stop = () => {
   clearInterval(timer);
@@ -57,29 +59,28 @@ const start = (every = PLAY_MS) => {
     trigger("step", { index }); // the slider has the last word: while a page opens, answers may overtake each other
   }, every);
 };
-range.addEventListener("input", () => { halt(); go(Number(range.value)); });
+const move = (to) => { halt(); go(to); };
+range.addEventListener("input", () => move(Number(range.value)));
 play.addEventListener("click", () => (timer ? halt() : start()));
-buttons.first.addEventListener("click", () => { halt(); go(0); });
-buttons.back.addEventListener("click", () => { halt(); go(index - 1); });
-buttons.on.addEventListener("click", () => { halt(); go(index + 1); });
-buttons.last.addEventListener("click", () => { halt(); go(newest()); });
-document.addEventListener("milr-goto", (event) => {
-  halt();
-  const { to, by } = event.detail;
-  go(by ? index + by : to === "last" ? newest() : to);
+Object.entries(buttons).forEach(([name, button]) => button.addEventListener("click", () => move(MOVES[name]())));
+document.addEventListener("milr-goto", ({ detail }) => move(detail.to));
+document.addEventListener("keydown", (event) => {
+  const place = event.target.closest("#stage .now .frame, #strip ol");
+  if (!place || !(event.key in KEYS) || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  move(MOVES[KEYS[event.key]]());
+  place.querySelector("[aria-current]")?.focus(); // the tile of the step
 });
 const take = () => {
   if (!props.value) return;
-  if (props.value.run !== run) {
-    stop();
-    run = props.value.run;
-    index = Math.min(props.value.index, Math.max(newest(), 0));
-    pinned = index < newest();
-  } else if (!pinned && !timer) {
-    index = props.value.follow ? Math.max(newest(), 0) : props.value.index;
+  const another = props.value.run !== run, last = Math.max(newest(), 0);
+  if (another) stop();
+  if (another || (!pinned && !timer)) {
+    index = another || !props.value.follow ? props.value.index : last;
     pinned = index < newest();
   }
-  index = Math.min(index, Math.max(newest(), 0));
+  run = props.value.run;
+  index = Math.min(index, last);
   show();
   // The recorded run that a page opens with plays once by itself, from its first step, unless nothing is to move.
   if (!props.value.play || opened || timer || still.matches || newest() < 1) return;

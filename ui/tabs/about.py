@@ -39,39 +39,23 @@ METHOD = (
 )
 """One sentence each."""
 
-_BOX = '<rect x="{x}" y="{y}" width="112" height="54" rx="10" class="box{kind}"/>'
-_WORDS = '<text x="{x}" y="{y}" class="{kind}">{text}</text>'
-
-
-def _stage(x: int, name: str, what: str, kind: str = "") -> str:
-    box = _BOX.format(x=x, y=24, kind=kind)
-    head = _WORDS.format(x=x + 56, y=46, kind="head", text=name)
-    return box + head + _WORDS.format(x=x + 56, y=64, kind="small", text=what)
-
-
-def _arrow(x: int) -> str:
-    return f'<path d="M{x} 51h22" class="line"/><path d="M{x + 22} 51l-7 -4v8z" class="tip"/>'
-
-
-DRAWING = (
-    '<svg class="drawing" viewBox="0 0 548 150" role="img" aria-label="A loop: the model writes a plan, draws it, '
-    "a critic "
-    "scores the drawing; if the score is low, the latents behind the first tokens of plan and drawing are moved, "
-    "and the "
-    'model writes and draws again.">'
-    + _stage(4, "1 write", "a plan, token by token")
-    + _arrow(118)
-    + _stage(146, "2 draw", "the plan, cell by cell")
-    + _arrow(260)
-    + _stage(288, "3 score", "by a critic, 0 to 1")
-    + _arrow(402)
-    + _stage(430, "good enough?", "the best is the answer", " done")
-    + '<path d="M344 80v34q0 10 -10 10h-264q-10 0 -10 -10v-28" class="line"/>'
-    '<path d="M60 80l-4 8h8z" class="tip"/>'
-    '<path d="M202 124v-38" class="line"/><path d="M202 80l-4 8h8z" class="tip"/>'
-    + _WORDS.format(x=273, y=142, kind="small", text="if not: nudge the hidden states of the first tokens, try again")
-    + "</svg>"
-)
+DRAWING = """<svg class="drawing" viewBox="0 0 548 150" role="img" aria-label="A loop: the model writes a plan, draws
+it, a critic scores the drawing; if the score is low, the latents behind the first tokens of plan and drawing are moved,
+and the model writes and draws again.">
+<rect x="4" y="24" width="112" height="54" rx="10" class="box"/><text x="60" y="46" class="head">1 write</text>
+<text x="60" y="64" class="small">a plan, token by token</text>
+<path d="M118 51h22" class="line"/><path d="M140 51l-7 -4v8z" class="tip"/>
+<rect x="146" y="24" width="112" height="54" rx="10" class="box"/><text x="202" y="46" class="head">2 draw</text>
+<text x="202" y="64" class="small">the plan, cell by cell</text>
+<path d="M260 51h22" class="line"/><path d="M282 51l-7 -4v8z" class="tip"/>
+<rect x="288" y="24" width="112" height="54" rx="10" class="box"/><text x="344" y="46" class="head">3 score</text>
+<text x="344" y="64" class="small">by a critic, 0 to 1</text>
+<path d="M402 51h22" class="line"/><path d="M424 51l-7 -4v8z" class="tip"/>
+<rect x="430" y="24" width="112" height="54" rx="10" class="box done"/>
+<text x="486" y="46" class="head">good enough?</text><text x="486" y="64" class="small">the best is the answer</text>
+<path d="M344 80v34q0 10 -10 10h-264q-10 0 -10 -10v-28" class="line"/><path d="M60 80l-4 8h8z" class="tip"/>
+<path d="M202 124v-38" class="line"/><path d="M202 80l-4 8h8z" class="tip"/>
+<text x="273" y="142" class="small">if not: nudge the hidden states of the first tokens, try again</text></svg>"""
 
 
 def about(can_draw: str) -> str:

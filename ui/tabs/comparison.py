@@ -1,7 +1,6 @@
 """One prompt and seed through every method: what is compared, and the loop that makes it. Without gradio."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -198,7 +197,6 @@ class Comparison:
             origin="compared" if method in (settings.strategy, "step 0", "best-of-n") else f"compared: {method}",
             control=self.control,
             steps=[],
-            _at_hand=OrderedDict(),
         )
         self.rows.append(Row(method, run))
         return self.rows[-1]
