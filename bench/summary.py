@@ -22,9 +22,9 @@ def _share(part: Interval) -> str:
 def _against(gain: Interval, other: str) -> str:
     """ "better than the other (+0.10 [+0.04, +0.17])", or what else can be said."""
     size = f"({gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}])"
-    return {1: f"better than {other} {size}", 0: f"no different from {other} {size}", -1: f"worse than {other} {size}"}[
-        gain.sign
-    ]
+    sign = gain.sign if abs(gain.mean) >= 0.005 else 0  # what is written as 0.00 is no difference
+    words = {1: "better than", 0: "no different from", -1: "worse than"}
+    return f"{words[sign]} {other} {size}"
 
 
 def _best(results: Results, methods: Sequence[str], keep: Keep = everything) -> str | None:

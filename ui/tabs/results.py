@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ui.events import AT_ONCE
 from ui.panels.scripted import FILES
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "results.md"
@@ -19,7 +20,7 @@ MISSING = (
 )
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^()\s]+)\)")
 TABLE = re.compile(r"(?:^\|.*\n)+", re.M)
-SCROLLED = '<div class="scroll" role="region" tabindex="0" aria-label="Table">\n\n{}\n</div>\n'
+SCROLLED = '<div class="scroll" role="region" tabindex="0" aria-label="{}">\n\n{}\n</div>\n'
 INTERVAL = re.compile(r"(?<=[\d%]) \[[^][]*\]")
 """Of a share or a difference."""
 
@@ -33,8 +34,9 @@ def build_results() -> None:
             return
         first, whole = results(text, lambda name: f"{FILES}/{name}")
         gr.Markdown(first, elem_id="findings")
-        with gr.Accordion("Every table, chart and interval", open=False, elem_id="all-results"):
-            gr.Markdown(whole)
+        with gr.Accordion("Every table, chart and interval", open=False, elem_id="all-results") as folded:
+            tables = gr.Markdown()
+        folded.expand(lambda: whole, None, tables, **AT_ONCE)  # long: who opens a page does not wait for it
 
 
 def findings(text: str) -> list[str]:
@@ -46,9 +48,13 @@ def findings(text: str) -> list[str]:
 def results(text: str, address: Callable[[str], str]) -> tuple[str, str]:
     """Markdown: what was found with the first chart, and the page as it was written. address: of a picture, by its
     name."""
+
+    def picture(found: re.Match[str]) -> str:
+        source, name = escape(address(found[2])), escape(found[1])
+        return SCROLLED.format(name, f'<img src="{source}" alt="{name}" loading="lazy">\n')
+
     body = re.sub(r"\A# .*\n", "", text)
-    body = PICTURE.sub(lambda m: f'<img src="{escape(address(m[2]))}" alt="{escape(m[1])}" loading="lazy">', body)
-    body = TABLE.sub(lambda m: SCROLLED.format(m[0]), body)
-    chart = re.search(r"<img [^>]*>", body)
+    body = TABLE.sub(lambda m: SCROLLED.format("Table", m[0]), body)
+    chart = PICTURE.search(body)
     said = "\n".join(f"- {line}" for line in findings(text))
-    return f"## What was found\n\n{said}\n\n{chart[0] if chart else ''}\n", body.lstrip()
+    return f"## What was found\n\n{said}\n\n{picture(chart) if chart else ''}", PICTURE.sub(picture, body).lstrip()
