@@ -66,15 +66,15 @@ def test_the_same_command_twice_is_the_same_run(whole, tmp_path, capsys):
 def test_killed_and_resumed_is_the_undisturbed_run(whole, tmp_path):
     folder = tmp_path / "killed"
     process = subprocess.Popen(
-        [*COMMAND, *SEARCH, "--steps", "30", "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD
+        [*COMMAND, *SEARCH, "--steps", "18", "--out", folder], stdout=subprocess.PIPE, **ONE_THREAD
     )
     for _ in range(3):
         process.stdout.readline()
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert 3 <= len(Trajectory.open(folder)) < 31
+    assert 3 <= len(Trajectory.open(folder)) < 19
     assert main(["reason", "--resume", str(folder), "--json"]) == 0
-    assert len(tokens(folder)) == 31 and tokens(folder)[:7] == tokens(whole[0])
+    assert len(tokens(folder)) == 19 and tokens(folder)[:7] == tokens(whole[0])
 
 
 def test_resume_with_more_steps_goes_on(whole, tmp_path, capsys):
