@@ -146,7 +146,7 @@ def test_the_command_starts_a_page_that_is_healthy_and_answers_scripts(
     while not healthy(env):
         assert process.poll() is None, Path(env["HOME"], "log").read_text()
         assert time.monotonic() < until, "the page did not become healthy"
-        time.sleep(2)
+        time.sleep(0.5)
     # examples/client.py talks to it as to any page.
     monkeypatch.chdir(tmp_path)
     client.main([f"http://127.0.0.1:{env['PORT']}", "three green apples"])

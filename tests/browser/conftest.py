@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.start import free_port
 from tests.conftest import write_tiny_janus
+from ui.guard import web_options
+from ui.layout import launch_options
+from ui.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -56,6 +60,17 @@ def started(command: list[str], temp: Path, log: list[str] | None = None, **more
     yield url
     process.terminate()
     process.wait(20)
+
+
+@contextmanager
+def launched(demo: gr.Blocks) -> Iterator[str]:
+    """A page of this process, as app.py serves it, on a free port."""
+    _, url, _ = demo.launch(
+        server_port=free_port(), quiet=True, prevent_thread_lock=True,
+        app_kwargs=web_options(Limits()), **launch_options(),
+    )  # fmt: skip
+    yield url
+    demo.close()
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,7 @@ def test_compare_fills_its_table_and_opens_a_run(visit: Visit):
 
 
 def test_the_inspector_waits_for_a_comparison_and_says_so(visit: Visit):
-    page = prepared(visit, 12)
+    page = prepared(visit, 6)
     page.get_by_role("tab", name="Compare").click()
     expect(page.locator("#compare-estimate")).to_contain_text("“two red dogs left of a blue car”")
     button(page, "Start the race").click()

@@ -146,7 +146,7 @@ def test_a_recorded_run_leaves_the_visitors_own_settings_alone(visit: Visit):
 
 
 def test_the_followed_step_is_in_sight_in_the_strip(visit: Visit):
-    page = prepared(visit, 40)
+    page = prepared(visit, 14, width=390)
     run(page)
     page.locator("#stepper .last").click()
     expect(page.locator(f"{TILES}[aria-current]")).to_be_in_viewport(ratio=0.9)

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from bench.start import free_port
 from milr_core import InputError
 from milr_core.janus import Progress
+from tests.browser.conftest import launched
 from tests.browser.visits import NOTICE, STATUS, TILES, button
 from ui.engines.local import LocalEngine, make_local
 from ui.engines.models import Models
 from ui.engines.unloaded import Unloaded, announced
-from ui.guard import web_options
-from ui.layout import build_demo, launch_options
-from ui.limits import Limits
+from ui.layout import build_demo
 from ui.storage import claim_folder
 
 pytestmark = pytest.mark.browser
@@ -48,26 +46,21 @@ def early(coming: Coming, browser: Browser, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     claim_folder({})
     models = Models("", [NAME], coming)
-    demo = build_demo(Unloaded(announced(NAME)), "oracle", models=models)
-    _, url, _ = demo.launch(
-        server_port=free_port(), quiet=True, prevent_thread_lock=True,
-        app_kwargs=web_options(Limits()), **launch_options(),
-    )  # fmt: skip
-    models.load(NAME)
     pages: list[Page] = []
+    with launched(build_demo(Unloaded(announced(NAME)), "oracle", models=models)) as url:
+        models.load(NAME)
 
-    def opened() -> Page:
-        pages.append(browser.new_page(viewport={"width": 1440, "height": 900}))
-        pages[-1].goto(f"{url}?prompt=two+red+dogs&steps=1&threshold=1&seed=1&pace=fast")
-        expect(pages[-1].get_by_label("Prompt")).to_have_value("two red dogs", timeout=60_000)
-        return pages[-1]
+        def opened() -> Page:
+            pages.append(browser.new_page(viewport={"width": 1440, "height": 900}))
+            pages[-1].goto(f"{url}?prompt=two+red+dogs&steps=1&threshold=1&seed=1&pace=fast")
+            expect(pages[-1].get_by_label("Prompt")).to_have_value("two red dogs", timeout=60_000)
+            return pages[-1]
 
-    yield opened
-    coming.go_on.set()
-    models.wait()
-    for page in pages:
-        page.close()
-    demo.close()
+        yield opened
+        coming.go_on.set()
+        models.wait()
+        for page in pages:
+            page.close()
 
 
 def test_run_pressed_before_the_engine_is_there_waits_says_so_and_runs(early: Callable[[], Page], coming: Coming):

@@ -31,7 +31,7 @@ def test_reload_and_back_give_a_finished_run_back_and_another_browser_nothing(vi
 
 
 def test_a_running_search_survives_three_drops_and_a_reload(visit: Visit):
-    undisturbed = prepared(visit, 40)
+    undisturbed = prepared(visit, 8)
     run(undisturbed)
     page = prepared(visit, 40, strict=False)
     button(page, "Run").click()
@@ -41,14 +41,16 @@ def test_a_running_search_survives_three_drops_and_a_reload(visit: Visit):
         page.wait_for_timeout(300)
         page.context.set_offline(False)
         expect(page.locator(TILES).nth(2 * drop)).to_be_visible()
+    expect(page.locator(STATUS)).to_contain_text("Running")
     page.reload()
     expect(page.locator(STATUS)).to_contain_text("Finished, all steps are done: step 40 of 40", timeout=90_000)
     expect(page.locator(TILES)).to_have_count(41)
-    assert scores(page) == scores(undisturbed)
+    assert scores(page)[:9] == scores(undisturbed)
 
 
 def test_a_drop_of_the_network_keeps_a_finished_run_and_the_prompt(visit: Visit):
     page = visit(query="?steps=2&threshold=1", strict=False)
+    expect(page.locator("#estimate")).to_contain_text("step 0 and 2 steps of search")
     page.get_by_label("Prompt").fill("two red dogs")
     run(page)
     page.context.set_offline(True)

@@ -169,10 +169,10 @@ def test_a_prompt_about_nothing_known_is_refused_before_a_search():
 
 
 def test_an_independent_judge_agrees():
-    """150 pictures (of 500, tried once, 498): right, wrong in one respect, damaged, one wrong quarter."""
+    """90 pictures (of 500, tried once, 498): right, wrong in one respect, damaged, one wrong quarter."""
     rng, noise, agreed = random.Random(1), np.random.default_rng(0), 0
     damages = ("", "wrong", "quarter", "noise 8", "blur 1", "jpeg")
-    for index in range(150):
+    for index in range(90):
         prompt = random_prompt(CATEGORIES[index % len(CATEGORIES)], "test", rng)
         items, how = random_scene(prompt, rng), damages[index % len(damages)]
         if how == "wrong":
@@ -180,4 +180,4 @@ def test_an_independent_judge_agrees():
         image = _with_wrong_quarter(items, rng) if how == "quarter" else _damaged(render(items), how, noise)
         spec = prompt.spec()
         agreed += judge(image, spec).raw["correct"] == second_judge.is_right(image, spec)
-    assert agreed >= 146
+    assert agreed >= 88
