@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +31,19 @@ FLAGS = [
 ]
 START_SECONDS = 300
 SHOTS = ROOT / "runs" / "browser"
-"""Where every test leaves a picture of each of its pages."""
+"""Where a test that fails leaves a picture of each of its pages; with MILR_SHOTS=1 every test does."""
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: object) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep for the fixtures whether the test itself failed."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -114,9 +126,10 @@ def visit(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> Ite
         return page
 
     yield open_page
+    wanted = request.node.stash.get(FAILED, False) or bool(errors) or "MILR_SHOTS" in os.environ
     SHOTS.mkdir(parents=True, exist_ok=True)
     for number, context in enumerate(contexts):
-        for page in context.pages:
+        for page in context.pages if wanted else ():
             page.screenshot(path=SHOTS / f"{request.node.name}-{number}.png", full_page=True)
         context.close()
     assert errors == []

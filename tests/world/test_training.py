@@ -4,6 +4,8 @@ import json
 import logging
 import random
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +15,31 @@ import torch.nn.functional as F
 from transformers import JanusForConditionalGeneration
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
+import world.tokens
+import world.train_language
 from milr_core.errors import InputError
 from world.checkpoint import assemble
 from world.model import make_config, make_processor, make_tokenizer, make_vq_config, vocabulary
 from world.plans import random_plan
 from world.sampling import random_category, random_prompt, random_question, random_scene
 from world.scene import PLACES, Item, render
-from world.tokens import TINTS, Vocabulary, principal_codes
+from world.tokens import TINTS, Vocabulary, principal_codes, principal_components
 from world.tokens import vocabulary as image_vocabulary
 from world.train import SMALL_NOUNS
 from world.train_language import Curriculum, begin, train_language
 from world.train_tokenizer import decode, encode, train_tokenizer
 
 FEW = SMALL_NOUNS[:3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def components() -> Iterator[None]:
+    """Those of a vocabulary are computed once: they take most of a training of two steps, and each begins with them."""
+    found = cache(principal_components)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (world.tokens, world.train_language):
+            patch.setattr(module, "principal_components", found)
+        yield
 
 
 @pytest.fixture(scope="module")
