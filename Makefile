@@ -18,8 +18,9 @@ demo: $(VENV)/.runtime
 
 test: unit browser
 
+# A third of their time the tests wait for processes that they start: three at once keep two cores busy.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not browser" -n 3 --dist loadfile --no-loadscope-reorder
 
 browser: $(VENV)/.dev
 	sh tests/browser/install_chromium.sh $(BIN)/playwright

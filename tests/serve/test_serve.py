@@ -41,10 +41,11 @@ def engine(service):
 
 
 def browsers():
-    """Two that were given different pages."""
+    """Two that were given different pages. Until the second page is up, which may take a while, all get the first."""
     first, names = httpx.Client(base_url=URL, timeout=60), set()
     first.get("/").raise_for_status()
-    for _ in range(40):
+    for attempt in range(200):
+        time.sleep(0 if attempt < 40 else 0.5)
         second = httpx.Client(base_url=URL, timeout=60)
         second.get("/").raise_for_status()
         names.add(second.cookies[COOKIE])
