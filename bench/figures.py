@@ -133,12 +133,13 @@ def write_static(figures: Mapping[str, go.Figure], folder: Path, formats: Sequen
     pairs = [(figure, folder / f"{name}.{kind}") for name, figure in figures.items() for kind in formats]
     if not pairs:
         return True
+    sizes = [figure.to_dict()["layout"] for figure, _ in pairs]
     try:
         pio.write_images(
             [figure for figure, _ in pairs],
             [path for _, path in pairs],
-            width=[figure.layout.width for figure, _ in pairs],  # kaleido takes its own otherwise
-            height=[figure.layout.height for figure, _ in pairs],
+            width=[size.get("width") for size in sizes],  # kaleido takes its own otherwise
+            height=[size.get("height") for size in sizes],
         )
     except (ValueError, RuntimeError, OSError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -10,7 +10,7 @@ ANEW = ("best-of-n-resampled-0.7", "best-of-n-resampled-0.5", "best-of-n-resampl
 """Best-of-N with the text sampled anew: what a search has to beat. The first of them that a run has."""
 
 
-KINDS = {"paper": "GenEval's kinds and riddles", "world": "the embedded world's test split"}
+SUITE_WORDS = {"paper": "GenEval's kinds and riddles", "world": "the embedded world's test split"}
 """Suites, in words."""
 
 
@@ -47,7 +47,8 @@ def _success(results: Results) -> str:
     means = {m: results.interval(m, success) for m in shown}
     each = (f"{results.label(m)} {_share(point)}" for m, point in means.items() if point)
     fixed = results.manifest["fixed"]
-    kind = KINDS.get(fixed["suite"], fixed["suite"]) + (", half with a wrong plan" if fixed["plans"] == "both" else "")
+    kind = SUITE_WORDS.get(fixed["suite"]) or fixed["suite"]
+    kind += ", half with a wrong plan" if fixed["plans"] == "both" else ""
     return (
         f"Of {len(results.category)} prompts ({kind}), with at most "
         f"{fixed['settings']['steps'] + 1} images each, {fixed['critic']} finds drawn right: {'; '.join(each)}."
