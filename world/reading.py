@@ -123,7 +123,11 @@ _GRAMMAR = frozenset(
 )  # fmt: skip
 _MEDIA = tuple(medium.split()[1] for medium in MEDIA if medium)
 _RELATED = "|".join(sorted(RELATION_OF, key=len, reverse=True))
-_FIRST = re.compile(rf"^({_RELATED}) (.+?) (?:is|are|there is|there are|sits?|stands?|lies?) (.+)$")
+_SAID = r"(?:there is|there are|is|are|sits?|stands?|lies?|hangs?)"
+_NAMED = r"(?:(?:a|an|the|one|two|three|four|[0-9]) )?(?:(?!(?:of|that|which|and) )\w+ ){0,2}?(?!and\b)\w+"
+_FIRST = re.compile(rf"^({_RELATED}) (?:(.+?) {_SAID} (.+)|({_NAMED})(?: ,)? ((?:a|an|one|two|three|four|[0-9]) .+))$")
+_TAIL = re.compile(r" (?:and|,) ")
+_NO_COUNT = re.compile(r"(?<!\w)-[0-9]+|[0-9]+[.,/][0-9]+")
 _MEANT = frozenset(
     w for group in (FORMS, COLORS, RELATION_OF, COUNTS) for entry in group for w in entry.split() if len(w) > 2
 ) - {"pair", "couple", "left", "side", "hand"}  # fmt: skip
@@ -154,6 +158,8 @@ def clean(text: str, notes: list[str]) -> str:
     pictures = [c for c in text if unicodedata.category(c) in ("So", "Co", "Cn")]
     if pictures:
         notes.append(f"ignored: {' '.join(dict.fromkeys(pictures))}")
+    if number := _NO_COUNT.search(text):
+        raise PromptError(f"It draws whole things, one to four of a kind: '{number[0]}' is no such number.")
     text = re.sub(r"['’‘`´]", "", text).replace("&", " and ").replace("+", " and ")
     text = re.sub(r"\bmt\b\.?", "mount", re.sub(r"\bpairs of\b", "", text))
     text = re.sub(r"[;/|.!?:\n]+(?=\s*\w)", " , ", text)
@@ -162,9 +168,14 @@ def clean(text: str, notes: list[str]) -> str:
 
 
 def turned(words: str) -> str:
-    """ "right of a cat is a dog" as "a dog right of a cat"."""
+    """ "right of a cat is a dog", or without "is", as "a dog right of a cat"; what follows "and" stays behind that."""
     match = _FIRST.match(words)
-    return f"{match[3]} {match[1]} {match[2]}" if match else words
+    if not match:
+        return words
+    other, first = match[2] or match[4], match[3] or match[5]
+    tail = _TAIL.search(first)
+    end = tail.start() if tail else len(first)
+    return f"{first[:end]} {match[1]} {other}{first[end:]}"
 
 
 def take_lead(words: str, notes: list[str]) -> tuple[str, str]:

@@ -171,6 +171,8 @@ def _draft(tokens: list[str], riddles: list[str]) -> Draft:
                 draft.skipped.append(tokens[index - 1])
             draft.noun, draft.word, draft.many = FORMS[token].noun, token, FORMS[token].plural
         elif (number := number_of(token)) is not None:
+            before = next((t for t in reversed(tokens[:index]) if number_of(t) not in (None, number)), None)
+            draft.skipped += [before] if before else []  # of "3-4 dogs" the last one counts
             draft.count = number
         elif token in ARTICLES:
             draft.count = draft.count or (1 if token in ("a", "an", "another") else None)
@@ -248,6 +250,8 @@ class Understanding:
         if self.negated:
             notes.append(f"ignored: {words.strip()} (it cannot be told what to leave out)")
             return
+        if joint in RELATIONS and not segment.tokens:
+            notes.append(f"ignored: {joint} (of what, it does not say)")
         if segment.tokens and segment.tokens[0] in ("what", "where", "who", "whose"):
             raise UnknownThingError(self.said(segment.tokens), segment.tokens[-1])
         if (
@@ -280,6 +284,8 @@ class Understanding:
         self.carried = Draft()
         if joint in RELATIONS and self.drafts:
             self.relations.append((len(self.drafts), joint))
+        elif joint in RELATIONS:
+            self.notes.append(f"ignored: {joint} (of what, it does not say)")
         elif (joint in BESIDE or joint in WHERE) and self.drafts:
             self.notes.append(f"read '{joint}' as 'and': it draws left of, right of, above and below")
         self.drafts.append(draft)

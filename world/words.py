@@ -137,6 +137,7 @@ SHADES = {
     "gold": "yellow", "lime": "green", "olive": "green", "emerald": "green", "maroon": "brown", "beige": "brown",
     "tan": "brown", "ruby": "red", "rosa": "pink", "reddish": "red", "blueish": "blue", "bluish": "blue",
     "greenish": "green", "yellowish": "yellow", "pinkish": "pink", "purplish": "purple", "brownish": "brown",
+    "blu": "blue", "grn": "green", "ylw": "yellow", "pnk": "pink", "brn": "brown", "blk": "black", "wht": "white",
 }  # fmt: skip
 """Other colors -> the one of the ten that is nearest."""
 

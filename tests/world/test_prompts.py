@@ -117,6 +117,11 @@ def test_every_lead_reads():
         ("two of the animal that barks in blue above a cat", "two of the animal that barks in blue above a cat"),
         ("The mountain which is a symbol of Japan.", "the mountain that is a symbol of japan"),
         ("a picture of a moon", "a picture of the moon"),
+        ("under the tree is a dog and a cat", "a dog below a tree and a cat"),
+        ("to the left of a cat a dog", "a dog left of a cat"),
+        ("above a red car, two birds and a tree", "two birds above a red car and a tree"),
+        ("below the king of all other animals is a car", "a car below the king of all other animals"),
+        ("a dog - 2 cats", "a dog and two cats"),
     ],
 )
 def test_what_people_type_reads_without_a_note(typed, meant):
@@ -153,6 +158,11 @@ def test_what_people_type_reads_without_a_note(typed, meant):
         ("the symbol of japan", "the mountain that is a symbol of japan", ("read 'the symbol of japan' as",)),
         ("a cat 🐱", "a cat", ("ignored: 🐱",)),
         ("a dog on the left", "a dog", ("ignored: left",)),
+        ("left of a cat", "a cat", ("ignored: left of",)),
+        ("left of a cat and a dog", "a cat and a dog", ("ignored: left of",)),
+        ("a dog right of", "a dog", ("ignored: right of",)),
+        ("3-4 dogs", "four dogs", ("ignored: 3",)),
+        ("a blu car", "a blue car", ("read 'blu' as 'blue'",)),
     ],
 )  # fmt: skip
 def test_what_is_changed_or_passed_over_is_said(typed, meant, notes):
@@ -196,6 +206,9 @@ def test_an_unknown_riddle_gets_the_nearest_riddles():
 @pytest.mark.parametrize("text, said", [
     ("seven cats", "up to 4 of a kind"),
     ("999999999999 cats", "up to 4 of a kind"),
+    ("-1 dogs", "'-1' is no such number"),
+    ("1.5 dogs", "'1.5' is no such number"),
+    ("a cat and 1/2 pizza", "'1/2' is no such number"),
     ("three dogs, three cats and three birds", "up to 7 things"),
     ("a dog, a cat, a bird, a horse and a cow", "up to 4 different"),
     ("three cats and two cats", "up to 4 of a kind"),
