@@ -69,7 +69,7 @@ NOT = (
 )  # fmt: skip
 _MARKERS = frozenset("that thats which what whats where who whose as when called".split())
 _POLITE = (
-    "hi|hello|hey|ok|okay|kindly|can you|could you|would you|will you|i want you to|i want to see|i would like to see|"
+    "hi|hello|hey|ok|okay|pls|plz|kindly|can you|could you|would you|will you|i want you to|i want to see|i would like to see|"
     "id like to see|i would like|id like|i need|i wish for|let me see|lets see|let us see|show me|draw me|paint me|"
     "make me|make|create|generate|render|sketch|design|produce|illustrate|imagine|depict|put|me|us|to see|see|there is|"
     "there are|"
