@@ -69,7 +69,8 @@ NOT = (
 )  # fmt: skip
 _MARKERS = frozenset("that thats which what whats where who whose as when called".split())
 _POLITE = (
-    "hi|hello|hey|ok|okay|pls|plz|kindly|can you|could you|would you|will you|i want you to|i want to see|i would like to see|"
+    "hi|hello|hey|ok|okay|pls|plz|kindly|can you|could you|would you|will you|i want you to|i want to see|"
+    "i would like to see|"
     "id like to see|i would like|id like|i need|i wish for|let me see|lets see|let us see|show me|draw me|paint me|"
     "make me|make|create|generate|render|sketch|design|produce|illustrate|imagine|depict|put|me|us|to see|see|there is|"
     "there are|"
@@ -197,7 +198,7 @@ def take_lead(words: str, notes: list[str]) -> tuple[str, str]:
             kind = _MEDIUM_OF.get(match[2], match[2])
             medium = next((m for m in MEDIA if m.endswith(f" {kind} of")), MEDIA[2])
             words = words[match.end() :]
-    words = re.sub(r"[\s,]*\b(?:please|thanks|thank you|thx)$", "", words)
+    words = re.sub(r"[\s,]*\b(?:please|pls|plz|thanks|thank you|thx)$", "", words)
     verb = " ".join(verbs) if " ".join(verbs) in VERBS else (verbs[-1] if verbs and verbs[-1] in VERBS else "")
     lead = f"{verb} {medium}".strip()
     return (lead if lead in LEADS else ""), words
