@@ -24,7 +24,7 @@ unit: $(VENV)/.dev
 
 browser: $(VENV)/.dev
 	sh tests/browser/install_chromium.sh $(BIN)/playwright
-	$(BIN)/python -m pytest -m browser -n auto --maxprocesses 2 --dist load --reruns 2 tests/browser
+	$(BIN)/python -m pytest -m browser -n auto --maxprocesses 2 --dist load --reruns 2 -rR tests/browser
 
 # What the tests do with a few made-up inputs each, with many: half an hour of one core in all, and no test has a limit.
 fuzz: $(VENV)/.dev
