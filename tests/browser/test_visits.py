@@ -15,7 +15,7 @@ def scores(page: Page) -> list[str]:
 
 
 def test_reload_and_back_give_a_finished_run_back_and_another_browser_nothing(visit: Visit):
-    page = prepared(visit, 3)
+    page = prepared(visit, 3, strict=False)  # a page that goes away breaks its requests off, and says so
     run(page)
     before = scores(page)
     page.reload()
