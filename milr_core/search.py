@@ -1,8 +1,9 @@
 """MILR (arXiv 2509.22761), Algorithms 1 and 2. All else in this package serves this file.
 
 A model reasons about a prompt c in text tokens t, then draws image tokens v from both (equation 1); a critic scores
-the pixels, R. Sought are not tokens but the latents z that they are decoded from (equation 3): last-layer outputs,
-(M, D) of the text and (N, 2, D) of the image, whose two rows are those of classifier-free guidance. No weight changes.
+the pixels, R. Sought are not the tokens of the best expected R (equation 2) but the latents z that they are decoded
+from (equation 3): last-layer outputs, (M, D) of the text and (N, 2, D) of the image, whose two rows are those of
+classifier-free guidance. No weight changes.
 
     t, v ~ p(t, v | c); draw V from v; R = critic(V, c)            step 0, `start`
     z = the outputs that a prefix of t and of v came from          `Paper.latents`: section 3.2.2
