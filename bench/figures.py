@@ -1,7 +1,7 @@
 """Plotly figures of a run; written as HTML, and as SVG and PNG where Kaleido finds a Chrome."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -13,8 +13,6 @@ from bench.statistics import Interval, success
 logger = logging.getLogger(__name__)
 
 COLORS = ("#4f46e5", "#d97706", "#059669", "#db2777", "#0284c7", "#65a30d", "#7c3aed", "#dc2626", "#475569", "#0d9488")
-
-
 DASHES = ("solid", "dot", "dash")  # one more for each round of the colors
 
 
@@ -25,18 +23,18 @@ def _styled(figure: go.Figure, title: str, x: str, y: str, height: int = 480) ->
     )  # fmt: skip
 
 
+def _error(points: Iterable[Interval]) -> dict[str, list[float]]:
+    points = list(points)
+    return {"array": [p.high - p.mean for p in points], "arrayminus": [p.mean - p.low for p in points]}
+
+
 def _line(name: str, xs: Sequence[float], points: Sequence[Interval | None], dash: str = "solid") -> go.Scatter:
     """points: as of `xs`; None, where nothing was made, is left out."""
     there = {x: point for x, point in zip(xs, points, strict=True) if point}
     return go.Scatter(
         x=list(there),
         y=[p.mean for p in there.values()],
-        error_y={
-            "array": [p.high - p.mean for p in there.values()],
-            "arrayminus": [p.mean - p.low for p in there.values()],
-            "width": 0,
-            "thickness": 0.6,  # many lines share a chart: the table has the figures
-        },
+        error_y=_error(there.values()) | {"width": 0, "thickness": 0.6},  # many lines share a chart
         name=name,
         mode="lines+markers",
         line={"dash": dash},
@@ -81,10 +79,7 @@ def dots(results: Results, methods: Sequence[str], title: str) -> go.Figure:
             go.Scatter(
                 x=[p.mean for p in there.values()],
                 y=list(there),
-                error_x={
-                    "array": [p.high - p.mean for p in there.values()],
-                    "arrayminus": [p.mean - p.low for p in there.values()],
-                },
+                error_x=_error(there.values()),
                 mode="markers",
                 marker={"size": 10, "symbol": symbol},
                 name=name,

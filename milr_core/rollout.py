@@ -15,7 +15,7 @@ from milr_core.settings import SearchSettings
 from milr_core.state import Cost, Drawn, State
 from milr_core.strategy import fingerprint
 
-PATIENCE = 20
+TRIES = 20
 """Texts that are sampled at most until one is new."""
 
 
@@ -108,7 +108,7 @@ class Rollout:
         self, prompt: str, given: Tensor, temperature: float, seen: Collection[int], rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """A text that begins with `given`, the rest sampled, until one has a fingerprint that was not `seen`."""
-        for _ in range(PATIENCE):
+        for _ in range(TRIES):
             uniform = torch.rand(self.model.max_text_tokens, generator=rng).to(self.model.device)
             text = self.text(prompt, given, uniform, temperature)
             if fingerprint(text[0].tolist()) not in seen:

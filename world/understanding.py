@@ -250,7 +250,7 @@ class Understanding:
         if self.negated:
             notes.append(f"ignored: {words.strip()} (it cannot be told what to leave out)")
             return
-        if joint in RELATIONS and not segment.tokens:
+        if joint in RELATIONS and not (segment.tokens and self.drafts):
             notes.append(f"ignored: {joint} (of what, it does not say)")
         if segment.tokens and segment.tokens[0] in ("what", "where", "who", "whose"):
             raise UnknownThingError(self.said(segment.tokens), segment.tokens[-1])
@@ -284,8 +284,6 @@ class Understanding:
         self.carried = Draft()
         if joint in RELATIONS and self.drafts:
             self.relations.append((len(self.drafts), joint))
-        elif joint in RELATIONS:
-            self.notes.append(f"ignored: {joint} (of what, it does not say)")
         elif (joint in BESIDE or joint in WHERE) and self.drafts:
             self.notes.append(f"read '{joint}' as 'and': it draws left of, right of, above and below")
         self.drafts.append(draft)

@@ -3,11 +3,15 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from milr_core.critics.base import NOTHING, Critic, Score, Usage
 from milr_core.errors import InputError
+
+if TYPE_CHECKING:
+    from milr_core.critics.pretrained import Pretrained  # it brings torch
 
 
 class Mixture(Critic):
@@ -23,7 +27,7 @@ class Mixture(Critic):
         self.name = "+".join(f"{w:g}*{critic.name}" for w, critic in weighted)
 
     @property
-    def models(self) -> list:
+    def models(self) -> Sequence["Pretrained"]:
         return [model for _, critic in self.weighted for model in critic.models]
 
     def for_run(self, poll: Callable[[], None], spent: Usage = NOTHING) -> Critic:

@@ -207,12 +207,8 @@ class Janus:
     @torch.no_grad()
     def yes_probability(self, images: Sequence[Image.Image], question: str) -> Tensor:
         """(n,) P(yes) / (P(yes) + P(no)) at the first answer token, for one question about each of n images."""
-        logits = (
-            self.hf(**self.question_inputs(images, question), logits_to_keep=1, use_cache=False)
-            .logits[:, -1]
-            .float()
-            .cpu()
-        )
+        inputs = self.question_inputs(images, question)
+        logits = self.hf(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].float().cpu()
         check_finite(logits, "answer to a question about an image", self.dtype)
         yes, no = (logits[:, ids].logsumexp(-1) for ids in self._answers)
         return torch.sigmoid(yes - no)  # the same, and a number where both are too unlikely to be told from 0

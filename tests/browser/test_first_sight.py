@@ -56,6 +56,16 @@ def test_nothing_plays_for_those_who_asked_for_that_and_a_telephone_shows_it_ear
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_tables_of_the_results_come_when_they_are_opened(visit: Visit):
+    page = visit()
+    page.get_by_role("tab", name="Results").click()
+    expect(page.locator("#findings img")).to_be_visible()
+    expect(page.locator("#all-results table")).to_have_count(0)
+    page.get_by_text("Every table, chart and interval").click()
+    expect(page.locator("#all-results table").first).to_be_visible()
+    expect(page.locator("#all-results")).to_contain_text("not edited by hand")
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_one_press_on_an_example_runs_it_at_a_step_a_second_and_nothing_jumps(visit: Visit, width: int):
     page = visit(width=width)
