@@ -41,7 +41,7 @@ from world.words import FILLERS, LOOKS, NEAREST, NO_COLORS, SHADES
 
 _NUMBER = r"one|two|three|four|five|six|seven|eight|nine|[0-9]+"
 _COUNTED = re.compile(rf"\b({_NUMBER}) of (?=§)")  # "two of the animal that barks"
-_IN_COLOR = re.compile(rf" in ({'|'.join(COLORS)})(?= (?:and|,|left|right|above|below|next|on|to)\b|$)")
+_IN_COLOR = re.compile(rf" in ({'|'.join(COLORS)})(?= (?:,|(?:and|left|right|above|below|next|on|to)\b)|$)")
 
 
 class UnknownThingError(Exception):

@@ -122,6 +122,7 @@ def test_every_lead_reads():
         ("above a red car, two birds and a tree", "two birds above a red car and a tree"),
         ("below the king of all other animals is a car", "a car below the king of all other animals"),
         ("a dog - 2 cats", "a dog and two cats"),
+        ("the animal that barks in orange, a cat and a cow", "the animal that barks in orange, a cat and a cow"),
     ],
 )
 def test_what_people_type_reads_without_a_note(typed, meant):
